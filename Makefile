@@ -1,0 +1,28 @@
+# Every target works on a fresh clone: bootstrap.py makes .venv, keeps it current, and becomes its
+# Python. What the targets do is in deploy/local/.
+PYTHON ?= python3
+BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
+
+.PHONY: help run run/migration test check openapi requirements
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@sed -n 's/^\([a-z/]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+run: ## Serve on PORT (8080) with embedded PostgreSQL and Valkey, state in STATE_DIR (.local)
+	$(BOOTSTRAP) deploy.local run
+
+run/migration: ## Apply migrations to the database of `make run`, or to DATABASE_URL
+	$(BOOTSTRAP) deploy.local migrate
+
+test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goes to pytest
+	$(BOOTSTRAP) deploy.local test $(ARGS)
+
+check: ## Lint, types, import contracts, migrations, API snapshot, lock files
+	$(BOOTSTRAP) deploy.local check
+
+openapi: ## Write docs/openapi.yaml, the reviewed snapshot of the API
+	$(BOOTSTRAP) deploy.local openapi
+
+requirements: ## Write the lock files; ARGS=--upgrade takes the newest versions
+	$(BOOTSTRAP) deploy.local requirements $(ARGS)

@@ -1,0 +1,13 @@
+"""The accounts app: who people are, how they log in, whom they follow."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """Sign-up, log-in, profiles, the follow graph."""
+
+    name = "accounts"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from accounts import schema  # noqa: F401, PLC0415 - registers on import

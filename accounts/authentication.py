@@ -1,0 +1,51 @@
+"""Who sends this request? A bearer token says so, without SQL as long as Redis remembers."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from accounts import selectors
+from accounts.tokens import InvalidToken, verify_access_token
+
+SCHEME = "Bearer"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """`request.user`: the account that acts, by its id only."""
+
+    id: int
+    session_id: int
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+    is_active: ClassVar[bool] = True
+
+    @property
+    def pk(self) -> int:
+        """The account's id, as Django calls it."""
+        return self.id
+
+
+class BearerToken(BaseAuthentication):
+    """`Authorization: Bearer <access token>` (RFC 6750)."""
+
+    def authenticate(self, request: Request) -> tuple[Any, None] | None:
+        """Return the caller; None without a bearer token; raises AuthenticationFailed (401)."""
+        scheme, _, token = get_authorization_header(request).partition(b" ")
+        if scheme.lower() != SCHEME.lower().encode():
+            return None
+        try:
+            claims = verify_access_token(token.strip().decode("ascii"))
+        except (InvalidToken, UnicodeDecodeError) as error:
+            raise AuthenticationFailed("The access token is not valid, or has expired.") from error
+        state = selectors.account_state(claims.account_id)
+        if not state.accepts(session_id=claims.session_id, generation=claims.generation):
+            raise AuthenticationFailed("The access token is no longer valid.")
+        return Caller(id=claims.account_id, session_id=claims.session_id), None
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge that makes a refusal a 401."""
+        return f'{SCHEME} realm="api"'

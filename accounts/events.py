@@ -1,0 +1,77 @@
+"""Facts about accounts that others may hear."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountChanged:
+    """Name, bio, username or privileges changed."""
+
+    name: ClassVar[str] = "accounts.account_changed"
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountSuspended:
+    """A moderator made the account invisible."""
+
+    name: ClassVar[str] = "accounts.account_suspended"
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountRestored:
+    """A moderator lifted the suspension."""
+
+    name: ClassVar[str] = "accounts.account_restored"
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountDeleted:
+    """Its owner deleted the account. It is invisible; what it left is still to be purged."""
+
+    name: ClassVar[str] = "accounts.account_deleted"
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TweetsCounted:
+    """The number of these accounts' tweets changed."""
+
+    name: ClassVar[str] = "accounts.tweets_counted"
+    account_ids: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionsRevoked:
+    """One or all of the account's log-ins ended; its tokens must stop at once."""
+
+    name: ClassVar[str] = "accounts.sessions_revoked"
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """`follower_id` follows `followed_id` now, and did not before."""
+
+    name: ClassVar[str] = "accounts.followed"
+    follower_id: int
+    followed_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfollowed:
+    """`follower_id` does not follow `followed_id` any more."""
+
+    name: ClassVar[str] = "accounts.unfollowed"
+    follower_id: int
+    followed_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphImported:
+    """Follows were added in bulk, without an event for each."""
+
+    name: ClassVar[str] = "accounts.graph_imported"

@@ -1,0 +1,107 @@
+"""Storing a follow graph from elsewhere, tens of thousands of follows at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.db import connection, transaction
+
+from accounts import cache
+from accounts.events import GraphImported
+from twitter.outbox.events import publish
+
+# Fits, after a letter, into a username.
+MAX_EXTERNAL_ID = 10**14 - 1
+
+_STAGE = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS staged_follow (follower bigint, followed bigint);
+    TRUNCATE staged_follow"""
+
+# `u<external id>`; whoever has signed up under such a name keeps it, and stays out of the graph.
+_MAKE_ACCOUNTS = """
+    WITH made AS (
+        INSERT INTO accounts_account
+            (username, name, bio, password, is_staff, is_superuser, token_generation)
+        SELECT 'u' || external_id, 'u' || external_id, '', %s, false, false, 0
+        FROM (SELECT follower FROM staged_follow UNION SELECT followed FROM staged_follow)
+            AS staged (external_id)
+        WHERE NOT EXISTS (
+            SELECT FROM accounts_importedaccount AS known
+            WHERE known.external_id = staged.external_id)
+        ORDER BY external_id
+        ON CONFLICT (lower(username)) DO NOTHING
+        RETURNING id, username)
+    INSERT INTO accounts_importedaccount (external_id, account_id)
+    SELECT substr(username, 2)::bigint, id FROM made"""
+
+# Counted in the statement that stores: right whatever was there before.
+_MAKE_FOLLOWS = """
+    WITH pair AS (
+        SELECT follower.account_id AS follower_id, followed.account_id AS followed_id
+        FROM staged_follow
+        JOIN accounts_importedaccount AS follower ON follower.external_id = staged_follow.follower
+        JOIN accounts_importedaccount AS followed ON followed.external_id = staged_follow.followed),
+    made AS (
+        INSERT INTO accounts_follow (follower_id, followed_id)
+        SELECT follower_id, followed_id FROM pair
+        ON CONFLICT DO NOTHING
+        RETURNING follower_id, followed_id),
+    change AS (
+        SELECT account_id, sum(followers) AS followers, sum(following) AS following
+        FROM (
+            SELECT followed_id, 1, 0 FROM made UNION ALL SELECT follower_id, 0, 1 FROM made
+        ) AS one (account_id, followers, following)
+        GROUP BY account_id),
+    counted AS (
+        INSERT INTO accounts_accountcounters AS total
+            (account_id, followers_count, following_count, tweet_count)
+        SELECT account_id, followers, following, 0 FROM change ORDER BY account_id
+        ON CONFLICT (account_id) DO UPDATE SET
+            followers_count = total.followers_count + excluded.followers_count,
+            following_count = total.following_count + excluded.following_count)
+    SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM pair),
+        array(SELECT account_id FROM change)"""
+
+_CACHE_STEP = 10_000
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a batch brought. `refused`: follows of those whose username somebody else has."""
+
+    accounts: int
+    follows: int
+    refused: int
+
+
+def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
+    """Store follows in one transaction, with the accounts that are missing; nothing twice.
+
+    `follows`: pairs of external ids from 0 to MAX_EXTERNAL_ID, follower and followed, never the
+    same. Homes are not touched: call `end_import` in the end, and they are built anew.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_STAGE)
+        _copy(cursor, follows)
+        cursor.execute("ANALYZE staged_follow")
+        cursor.execute(_MAKE_ACCOUNTS, [make_password(None)])
+        accounts = cursor.rowcount
+        cursor.execute(_MAKE_FOLLOWS)
+        made, known, changed = cursor.fetchone()
+        # Before the commit, so that it cannot be missed: the tombstones outlast it.
+        for ids in batched(changed, _CACHE_STEP):
+            cache.forget(ids)
+    return Imported(accounts=accounts, follows=made, refused=len(follows) - known)
+
+
+def _copy(cursor: Any, follows: Sequence[tuple[int, int]]) -> None:
+    with cursor.copy("COPY staged_follow FROM STDIN") as copy:
+        copy.write("".join(f"{follower}\t{followed}\n" for follower, followed in follows))
+
+
+def end_import() -> None:
+    """Tell that homes are to be built anew."""
+    with transaction.atomic():
+        publish(GraphImported())

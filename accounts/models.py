@@ -1,0 +1,225 @@
+"""Accounts, whom they follow, their counters and log-ins."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+from accounts.events import SessionsRevoked
+from accounts.validators import validate_username_pattern
+from twitter.lib.ids import IdField, time_of
+from twitter.outbox.events import publish
+
+USERNAME_UNIQUE = "accounts_username_unique"
+EMAIL_UNIQUE = "accounts_email_unique"
+
+
+class AccountManager(BaseUserManager["Account"]):
+    """Finds and makes accounts the way that Django's auth expects."""
+
+    def get_by_natural_key(self, username: str | None) -> "Account":
+        """Return the account of that name, in whatever case; raises Account.DoesNotExist."""
+        return self.alias(lower=Lower("username")).get(lower=(username or "").lower())
+
+    def create_user(
+        self, username: str, *, password: str | None = None, **fields: Any
+    ) -> "Account":
+        """Store an account; without a password nobody can log in to it.
+
+        Raises IntegrityError when username or email is taken. `name` defaults to the username.
+        """
+        account = self.model(username=username, **{"name": username, **fields})
+        account.set_password(password)
+        account.save(using=self._db, force_insert=True)
+        return account
+
+    def create_superuser(self, username: str, *, password: str, **fields: Any) -> "Account":
+        """Store an account that may do everything in the admin."""
+        return self.create_user(
+            username, password=password, **{**fields, "is_staff": True, "is_superuser": True}
+        )
+
+
+class Account(AbstractBaseUser, PermissionsMixin):
+    """A person. Suspended or deleted, it is invisible to everyone and cannot log in."""
+
+    id = IdField()
+    # Collation C: ASCII only, and a prefix search can use the index over lower(username).
+    username = models.CharField(
+        max_length=15, db_collation="C", validators=[validate_username_pattern]
+    )
+    email = models.EmailField(null=True, blank=True)
+    name = models.CharField(max_length=50)
+    bio = models.CharField(max_length=160, blank=True, default="")
+    is_staff = models.BooleanField("may use the admin", default=False)
+    suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    token_generation = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Raised to make all access tokens invalid."
+    )
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
+
+    objects: ClassVar[AccountManager] = AccountManager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                Lower("username"),
+                name=USERNAME_UNIQUE,
+                violation_error_message="This username is taken.",
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                name=EMAIL_UNIQUE,
+                violation_error_message="This e-mail address is taken.",
+            ),
+            models.CheckConstraint(
+                condition=Q(username__regex=r"^[A-Za-z0-9_]{1,15}$"),
+                name="accounts_username_pattern",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("suspended_at",),
+                name="accounts_suspended",
+                condition=Q(suspended_at__isnull=False),
+            ),
+            models.Index(fields=("id",), name="accounts_staff", condition=Q(is_staff=True)),
+        )
+
+    def __str__(self) -> str:
+        return f"@{self.username}"
+
+    def save(self, **options: Any) -> None:
+        """Store the account; a new password ends all log-ins, whoever sets it and however."""
+        # Django keeps a new password there until it is stored, unless it only upgrades the hash.
+        replaced = self._password is not None and not self._state.adding
+        with transaction.atomic(using=options.get("using")):
+            super().save(**options)
+            if replaced:
+                self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """Make all refresh and access tokens invalid, within the running transaction."""
+        Account.objects.filter(pk=self.pk).update(token_generation=F("token_generation") + 1)
+        Session.objects.filter(account_id=self.pk).delete()
+        publish(SessionsRevoked(account_id=self.pk))
+
+    @property
+    def is_active(self) -> bool:  # type: ignore[override]
+        """Whether it can log in and be seen."""
+        return self.suspended_at is None and self.deleted_at is None
+
+    @property
+    def created_at(self) -> datetime:
+        """When the account was made."""
+        return time_of(self.id)
+
+
+class Follow(models.Model):
+    """`follower` gets the tweets of `followed`. Both pages and the fan-out read an index only."""
+
+    id = IdField()
+    follower = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    followed = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+
+    class Meta:
+        constraints = (
+            # In this order, so that the fan-out walks an author's followers by keyset.
+            models.UniqueConstraint(fields=("followed", "follower"), name="accounts_follow_unique"),
+            models.CheckConstraint(
+                condition=~Q(follower=F("followed")), name="accounts_follow_not_self"
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("followed", "-id"), name="accounts_followers", include=("follower",)
+            ),
+            models.Index(
+                fields=("follower", "-id"), name="accounts_following", include=("followed",)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.follower_id} follows {self.followed_id}"
+
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+        return time_of(self.pk)
+
+
+class ImportedAccount(models.Model):
+    """Which account stands for whom of an imported graph."""
+
+    external_id = models.BigIntegerField(primary_key=True, help_text="The id in the graph.")
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.external_id} in the graph"
+
+
+class AccountCounters(models.Model):
+    """An account's public numbers, without the deltas that are not folded in yet.
+
+    No database constraint: a delta may be folded just after its account was purged.
+    """
+
+    account = models.OneToOneField(
+        Account,
+        on_delete=models.DO_NOTHING,
+        primary_key=True,
+        related_name="+",
+        db_constraint=False,
+    )
+    followers_count = models.BigIntegerField(default=0)
+    following_count = models.BigIntegerField(default=0)
+    tweet_count = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "account counters"
+
+    def __str__(self) -> str:
+        return f"counters of {self.account_id}"
+
+
+class AccountCounterDelta(models.Model):
+    """A change of an account's numbers, waiting to be folded into `AccountCounters`."""
+
+    account_id = models.BigIntegerField(db_index=True)
+    followers_count = models.IntegerField(default=0)
+    following_count = models.IntegerField(default=0)
+    tweet_count = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"change of {self.account_id}"
+
+
+class Session(models.Model):
+    """A log-in: the family of refresh tokens that follow one another.
+
+    A refresh token is `<session id>.<family part><rotating part>`. The family part stays, the
+    rotating part changes at each use: a token of the family that is not the current one was used
+    before, and a token of no family is a guess, which must not be able to end anybody's session.
+    Only SHA-256 hashes are kept.
+    """
+
+    id = IdField()
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    family_hash = models.CharField(max_length=64)
+    token_hash = models.CharField(max_length=64)
+    expires_at = models.DateTimeField(db_index=True, help_text="When the row may be deleted.")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"session {self.id}"

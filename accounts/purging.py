@@ -1,0 +1,48 @@
+"""Clearing away what a deleted account left, in steps that each take a bounded time."""
+
+from django.db import connection, transaction
+
+from accounts import cache
+from accounts.models import Account, AccountCounterDelta, AccountCounters, Session
+
+STEP = 1_000
+
+# Take some of the account's follows away, and count them off for those on the other side.
+_UNFOLLOW = """
+    WITH gone AS (
+        DELETE FROM accounts_follow WHERE id IN (
+            SELECT id FROM accounts_follow WHERE {own} = %s LIMIT %s)
+        RETURNING {other} AS account_id)
+    INSERT INTO accounts_accountcounterdelta
+        (account_id, followers_count, following_count, tweet_count)
+    SELECT account_id, {change}, 0 FROM gone
+    RETURNING account_id"""
+_FOLLOWEES = _UNFOLLOW.format(own="follower_id", other="followed_id", change="-1, 0")
+_FOLLOWERS = _UNFOLLOW.format(own="followed_id", other="follower_id", change="0, -1")
+
+
+def purge_account(account_id: int) -> bool:
+    """Take a step; returns whether nothing is left. The last step frees username and e-mail.
+
+    An account that is not deleted is left alone.
+    """
+    if not Account.objects.filter(id=account_id, deleted_at__isnull=False).exists():
+        return True
+    with transaction.atomic():
+        others = _unfollow(_FOLLOWEES, account_id) + _unfollow(_FOLLOWERS, account_id)
+        # Before the commit, so that it cannot be missed: the tombstones outlast it.
+        cache.forget(others)
+    if others:
+        return False
+    with transaction.atomic():
+        Session.objects.filter(account_id=account_id).delete()
+        AccountCounterDelta.objects.filter(account_id=account_id).delete()
+        AccountCounters.objects.filter(account_id=account_id).delete()
+        Account.objects.filter(id=account_id).delete()
+    return True
+
+
+def _unfollow(statement: str, account_id: int) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [account_id, STEP])
+        return [row[0] for row in cursor.fetchall()]

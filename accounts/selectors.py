@@ -1,0 +1,218 @@
+"""Reading accounts, log-ins and the follow graph."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection
+from django.db.models import OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Lower, Now
+
+from accounts import cache
+from accounts.cache import AccountState, Card
+from accounts.models import Account, Follow, ImportedAccount, Session
+from accounts.rendering import render_card
+from accounts.validators import USERNAME_PATTERN
+from twitter.lib.ids import MAX_ID
+
+VISIBLE = Q(suspended_at__isnull=True, deleted_at__isnull=True)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A visible account with its exact numbers."""
+
+    id: int
+    username: str
+    name: str
+    bio: str
+    email: str | None
+    followers_count: int
+    following_count: int
+    tweet_count: int
+    read_at: int  # microseconds of Postgres' clock
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Someone on a page of followers or followees. `follow_id` is the page's cursor."""
+
+    follow_id: int
+    account_id: int
+
+
+# Totals and pending changes in one statement, hence in one snapshot: folding moves no number.
+_PROFILES = """
+    SELECT account.id, username, name, bio, email,
+        coalesce(total.followers_count, 0) + coalesce(pending.followers_count, 0),
+        coalesce(total.following_count, 0) + coalesce(pending.following_count, 0),
+        coalesce(total.tweet_count, 0) + coalesce(pending.tweet_count, 0),
+        (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
+    FROM accounts_account AS account
+    LEFT JOIN accounts_accountcounters AS total ON total.account_id = account.id
+    CROSS JOIN LATERAL (
+        SELECT sum(followers_count)::bigint AS followers_count,
+            sum(following_count)::bigint AS following_count,
+            sum(tweet_count)::bigint AS tweet_count
+        FROM accounts_accountcounterdelta WHERE account_id = account.id) AS pending
+    WHERE account.id = ANY(%s) AND suspended_at IS NULL AND deleted_at IS NULL"""
+
+
+def profiles(ids: Collection[int]) -> dict[int, Profile]:
+    """Return those of the accounts that are visible, from Postgres in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PROFILES, [list(ids)])
+        return {row[0]: Profile(*row) for row in cursor.fetchall()}
+
+
+def cards(ids: Collection[int]) -> dict[int, bytes]:
+    """Return those of the accounts that are visible, as public JSON.
+
+    From Redis in one round trip; what is missing there from Postgres in one query, written back.
+    """
+    found = cache.fetch_cards(ids)
+    missing = [account_id for account_id in ids if account_id not in found]
+    if missing:
+        fresh = fresh_cards(missing)
+        cache.store_cards(fresh)
+        found |= {account_id: card.body for account_id, card in fresh.items()}
+    return found
+
+
+def fresh_cards(ids: Collection[int]) -> dict[int, Card]:
+    """Return those of the accounts that are visible, as public JSON, from Postgres."""
+    return {
+        account_id: Card(body=render_card(profile), read_at=profile.read_at)
+        for account_id, profile in profiles(ids).items()
+    }
+
+
+def account_state(account_id: int) -> AccountState:
+    """Return what a token of the account is checked against; inactive if there is no account.
+
+    From Redis in one round trip, else from Postgres in one query, written back.
+    """
+    state = cache.fetch_state(account_id)
+    if state is None:
+        state = _stored_state(account_id)
+        cache.store_state(account_id, state)
+    return state
+
+
+def _stored_state(account_id: int) -> AccountState:
+    since = Now() - timedelta(seconds=settings.ACCESS_TOKEN_SECONDS)
+    revoked = Session.objects.filter(account_id=OuterRef("id"), revoked_at__gt=since)
+    row = (
+        Account.objects.filter(id=account_id)
+        .annotate(revoked=ArraySubquery(revoked.values("id")))
+        .values_list("suspended_at", "deleted_at", "token_generation", "revoked")
+        .first()
+    )
+    if row is None:
+        return AccountState(active=False, generation=0, revoked=frozenset())
+    suspended_at, deleted_at, generation, sessions = row
+    return AccountState(
+        active=suspended_at is None and deleted_at is None,
+        generation=generation,
+        revoked=frozenset(sessions),
+    )
+
+
+def visible(ids: Collection[int]) -> set[int]:
+    """Return which of the accounts exist and are neither suspended nor deleted."""
+    return set(Account.objects.filter(VISIBLE, id__in=ids).values_list("id", flat=True))
+
+
+def by_login(login: str) -> Account | None:
+    """Return the account with that username or e-mail address, visible or not."""
+    if USERNAME_PATTERN.match(login):
+        found = Account.objects.alias(lower=Lower("username"))
+    elif "@" in login:
+        found = Account.objects.alias(lower=Lower("email"))
+    else:
+        return None
+    return found.filter(lower=Lower(Value(login))).first()
+
+
+def resolve_username(username: str) -> int | None:
+    """Return the id of the account of that name, in whatever case, visible or not."""
+    if not USERNAME_PATTERN.match(username):
+        return None
+    named = Account.objects.alias(lower=Lower("username")).filter(lower=username.lower())
+    return named.values_list("id", flat=True).first()
+
+
+def all_ids(*, after: int, limit: int) -> list[int]:
+    """Return up to `limit` account ids > `after`, in order, visible or not."""
+    ids = Account.objects.filter(id__gt=after).order_by("id").values_list("id", flat=True)
+    return list(ids[:limit])
+
+
+def imported_ids(*, after: int, limit: int) -> list[int]:
+    """Return up to `limit` ids > `after`, in order, of accounts that an import made."""
+    imported = ImportedAccount.objects.filter(account_id__gt=after).order_by("account_id")
+    return list(imported.values_list("account_id", flat=True)[:limit])
+
+
+def followee_ids(account_id: int) -> list[int]:
+    """Return whom the account follows, the visible ones, at most FOLLOWING_MAX, latest first."""
+    followed = _follows_of_visible("followed").filter(follower_id=account_id).order_by("-id")
+    return list(followed.values_list("followed_id", flat=True)[: settings.FOLLOWING_MAX])
+
+
+def gone_followees(*, account_id: int, since: datetime) -> list[int]:
+    """Return whom the account follows that were suspended or deleted at `since` or later."""
+    gone = Q(followed__suspended_at__gte=since) | Q(followed__deleted_at__gte=since)
+    followed = Follow.objects.filter(gone, follower_id=account_id)
+    return list(followed.values_list("followed_id", flat=True))
+
+
+def follower_page(*, account_id: int, after: int, limit: int) -> list[int]:
+    """Return up to `limit` follower ids > `after`, in order, suspended ones among them.
+
+    One array in the binary format: half the time that as many rows take.
+    """
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(
+            """SELECT array(
+                SELECT follower_id FROM accounts_follow
+                WHERE followed_id = %s AND follower_id > %s
+                ORDER BY follower_id LIMIT %s)""",
+            [account_id, after, limit],
+            binary=True,
+        )
+        row = cursor.fetchone()
+    ids: list[int] = row[0] if row else []
+    return ids
+
+
+def followers_among(*, account_id: int, ids: list[int]) -> set[int]:
+    """Return which of `ids` follow the account now."""
+    follows = Follow.objects.filter(followed_id=account_id, follower_id__in=ids)
+    return set(follows.values_list("follower_id", flat=True))
+
+
+def followers(*, account_id: int, before: int | None, limit: int) -> list[Neighbour]:
+    """Return up to `limit` visible followers, latest first, with follow ids < `before`."""
+    page = _page(_follows_of_visible("follower").filter(followed_id=account_id), before, limit)
+    return [Neighbour(*row) for row in page.values_list("id", "follower_id")]
+
+
+def following(*, account_id: int, before: int | None, limit: int) -> list[Neighbour]:
+    """Return up to `limit` visible followees, latest first, with follow ids < `before`."""
+    page = _page(_follows_of_visible("followed").filter(follower_id=account_id), before, limit)
+    return [Neighbour(*row) for row in page.values_list("id", "followed_id")]
+
+
+def _follows_of_visible(side: str) -> QuerySet[Follow]:
+    return Follow.objects.filter(
+        **{f"{side}__suspended_at__isnull": True, f"{side}__deleted_at__isnull": True}
+    )
+
+
+def _page(follows: QuerySet[Follow], before: int | None, limit: int) -> QuerySet[Follow]:
+    return follows.filter(id__lt=MAX_ID if before is None else before).order_by("-id")[:limit]

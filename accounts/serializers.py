@@ -1,0 +1,166 @@
+"""Wire shapes of accounts. `UserSerializer` is the only description of a user."""
+
+from datetime import datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.validators import validate_not_reserved, validate_username_pattern
+from twitter.lib.ids import WireIdField, time_of
+from twitter.lib.shapes import shape
+
+MAX_NAME, MAX_BIO, MAX_EMAIL = 50, 160, 254
+# Longer ones only cost time to hash.
+MAX_PASSWORD = 128
+
+
+class TextField(serializers.CharField):
+    """A string; a number is none, other than for DRF."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class EmailField(TextField, serializers.EmailField):
+    """An e-mail address."""
+
+
+class PasswordField(TextField):
+    """A password, taken as it is: blanks at its ends count."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            max_length=MAX_PASSWORD,
+            trim_whitespace=False,
+            write_only=True,
+            style={"input_type": "password"},
+            **options,
+        )
+
+
+def _validate_printable(value: str) -> None:
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
+        raise serializers.ValidationError("Control characters are not allowed.")
+
+
+class PublicMetricsSerializer(serializers.Serializer[Any]):
+    """A user's public numbers."""
+
+    followers_count = serializers.IntegerField()
+    following_count = serializers.IntegerField()
+    tweet_count = serializers.IntegerField()
+
+
+class UserSerializer(serializers.Serializer[Any]):
+    """A user as everybody sees it; serializes `selectors.Profile`."""
+
+    id = WireIdField()
+    username = serializers.CharField()
+    name = serializers.CharField()
+    bio = serializers.CharField()
+    created_at = serializers.SerializerMethodField()
+    public_metrics = PublicMetricsSerializer(source="*")
+
+    def get_created_at(self, profile: Any) -> datetime:
+        """The id tells when the account was made."""
+        return time_of(profile.id)
+
+
+class OwnerSerializer(UserSerializer):
+    """A user as its owner sees it."""
+
+    email = serializers.EmailField(allow_null=True)
+
+
+UserEnvelope = shape("UserEnvelope", data=UserSerializer())
+OwnerEnvelope = shape("OwnerEnvelope", data=OwnerSerializer())
+UsersPage = shape(
+    "UsersPage",
+    data=UserSerializer(many=True),
+    meta=shape(
+        "UsersMeta",
+        result_count=serializers.IntegerField(),
+        next_cursor=WireIdField(
+            required=False, help_text="The next page's `cursor`; absent on the last page."
+        ),
+    )(),
+)
+TokensEnvelope = shape(
+    "TokensEnvelope",
+    data=shape(
+        "Tokens",
+        access_token=serializers.CharField(help_text="Send it as `Authorization: Bearer …`."),
+        refresh_token=serializers.CharField(help_text="Good for one refresh."),
+        token_type=serializers.ChoiceField(["Bearer"]),
+        expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
+    )(),
+)
+Following = shape("Following", data=shape("FollowingData", following=serializers.BooleanField())())
+Revoked = shape("Revoked", data=shape("RevokedData", revoked=serializers.BooleanField())())
+AccountDeleted = shape(
+    "AccountDeleted", data=shape("AccountDeletedData", deleted=serializers.BooleanField())()
+)
+
+
+class ProfileInputSerializer(serializers.Serializer[Any]):
+    """What people say of themselves, at sign-up and later."""
+
+    username = TextField(
+        trim_whitespace=False,
+        validators=[validate_username_pattern, validate_not_reserved],
+        help_text="1 to 15 of A to Z, a to z, 0 to 9 and _; unique whatever the case.",
+    )
+    email = EmailField(max_length=MAX_EMAIL, help_text="Unique whatever the case.")
+    name = TextField(max_length=MAX_NAME, validators=[_validate_printable], required=False)
+    bio = TextField(max_length=MAX_BIO, allow_blank=True, required=False)
+
+
+class SignUpSerializer(ProfileInputSerializer):
+    """A new account."""
+
+    password = PasswordField()
+
+
+class UpdateSerializer(ProfileInputSerializer):
+    """Changes of one's own account; what is left out stays."""
+
+    password = PasswordField(help_text="A new one; needs `current_password`. Ends all log-ins.")
+    current_password = PasswordField(required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, partial=True, **options)
+
+    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+        """A new password needs the current one."""
+        if "password" in attrs and "current_password" not in attrs:
+            raise serializers.ValidationError(
+                {"current_password": ["A new password needs the current one."]}
+            )
+        return attrs
+
+
+class LogInSerializer(serializers.Serializer[Any]):
+    """Credentials."""
+
+    username = TextField(max_length=MAX_EMAIL, help_text="A username or an e-mail address.")
+    password = PasswordField()
+
+
+class RefreshTokenSerializer(serializers.Serializer[Any]):
+    """A refresh token."""
+
+    refresh_token = TextField(max_length=200)
+
+
+class PasswordSerializer(serializers.Serializer[Any]):
+    """A password that confirms what cannot be undone."""
+
+    password = PasswordField()
+
+
+class UserIdSerializer(serializers.Serializer[Any]):
+    """Names a user."""
+
+    user_id = WireIdField()

@@ -1,0 +1,284 @@
+"""Writing accounts and the follow graph: one transaction each, with the event that tells of it."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from accounts import cache, selectors
+from accounts.events import (
+    AccountChanged,
+    AccountDeleted,
+    AccountRestored,
+    AccountSuspended,
+    Followed,
+    TweetsCounted,
+    Unfollowed,
+)
+from accounts.models import (
+    EMAIL_UNIQUE,
+    USERNAME_UNIQUE,
+    Account,
+    AccountCounterDelta,
+    AccountCounters,
+    Follow,
+)
+from accounts.selectors import VISIBLE
+from twitter.lib import audit
+from twitter.lib.counters import fold
+from twitter.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from twitter.outbox.events import publish
+
+COUNTERS = ("followers_count", "following_count", "tweet_count")
+
+
+def sign_up(*, username: str, password: str | None, **profile: str) -> int:
+    """Store a new account; returns its id. `profile`: email, name, bio.
+
+    Without a password nobody can log in to it. Raises Invalid for a weak password or a taken
+    username or e-mail address.
+    """
+    if password is not None:
+        _check_strength(password, account=Account(username=username, **profile))
+    with transaction.atomic(), naming_what_is_taken():
+        account = Account.objects.create_user(username, password=password, **profile)
+    account_id: int = account.pk
+    return account_id
+
+
+def create_admin(*, username: str, password: str) -> int:
+    """Store an account that may do everything in the admin; returns its id. Raises Invalid."""
+    with transaction.atomic(), naming_what_is_taken():
+        account = Account.objects.create_superuser(username, password=password)
+    account_id: int = account.pk
+    return account_id
+
+
+def update(
+    *,
+    account_id: int,
+    changes: Mapping[str, Any],
+    new_password: str | None = None,
+    current_password: str | None = None,
+) -> None:
+    """Change one's own account; with a new password also end all its log-ins.
+
+    `changes`: username, email, name, bio. Raises Invalid when a new value
+    is taken or weak or the current password is wrong, Unauthenticated when the account is gone.
+    """
+    seen = _active(account_id)
+    if new_password is not None:
+        _check_password(seen, current_password or "", field="current_password")
+        for name, value in changes.items():
+            setattr(seen, name, value)
+        _check_strength(new_password, account=seen)
+    with transaction.atomic():
+        account = _lock_active(account_id)
+        _change(account_id, changes)
+        if new_password is not None:
+            if account.token_generation != seen.token_generation:
+                raise Conflict("The password was changed at the same time.")
+            account.set_password(new_password)
+            account.save(update_fields=["password"])
+
+
+def moderate(*, account_id: int, changes: Mapping[str, Any]) -> None:
+    """Change fields of anybody's account, also of a suspended one. Raises as `update` does."""
+    with transaction.atomic():
+        _locked(account_id)
+        _change(account_id, changes)
+
+
+def _change(account_id: int, changes: Mapping[str, Any]) -> None:
+    if changes:
+        with naming_what_is_taken():
+            Account.objects.filter(id=account_id).update(**changes)
+        publish(AccountChanged(account_id=account_id))
+
+
+def delete(*, account_id: int, by_id: int, password: str) -> None:
+    """Delete one's own account: gone for everyone at once, purged later.
+
+    Raises NotFound, Forbidden for another's account, Invalid for a wrong password, and Conflict
+    for staff: who has acted as a moderator stays in the audit log.
+    """
+    if account_id != by_id:
+        if selectors.visible({account_id}):
+            raise Forbidden("This is not your account.")
+        raise NotFound("There is no such user.")
+    account = _active(account_id)
+    _check_password(account, password, field="password")
+    if account.is_staff or LogEntry.objects.filter(user_id=account_id).exists():
+        raise Conflict("An account of the staff cannot delete itself.")
+    with transaction.atomic():
+        account = _lock_active(account_id)
+        Account.objects.filter(id=account_id).update(deleted_at=Now())
+        account.end_sessions()
+        publish(AccountDeleted(account_id=account_id))
+
+
+def suspend(*, account_id: int, by_id: int, reason: str) -> None:
+    """Make an account invisible and end its log-ins; suspending again changes nothing.
+
+    Raises Conflict for oneself, NotFound.
+    """
+    if account_id == by_id:
+        raise Conflict("You cannot suspend yourself.")
+    with transaction.atomic():
+        account = _locked(account_id)
+        if account.suspended_at is None:
+            Account.objects.filter(id=account_id).update(suspended_at=Now())
+            account.end_sessions()
+            publish(AccountSuspended(account_id=account_id))
+            audit.record(by_id=by_id, target=account, action="Suspended", reason=reason)
+
+
+def lift(*, account_id: int, by_id: int, reason: str) -> None:
+    """Lift a suspension; lifting again changes nothing. Raises NotFound."""
+    with transaction.atomic():
+        account = _locked(account_id)
+        if account.suspended_at is not None:
+            Account.objects.filter(id=account_id).update(suspended_at=None)
+            publish(AccountRestored(account_id=account_id))
+            audit.record(by_id=by_id, target=account, action="Suspension lifted", reason=reason)
+
+
+def follow(*, follower_id: int, followed_id: int) -> None:
+    """Follow someone; following again changes nothing.
+
+    Raises Invalid for oneself and beyond FOLLOWING_MAX, NotFound, Unauthenticated.
+    """
+    if follower_id == followed_id:
+        raise Invalid("You cannot follow yourself.", field="user_id")
+    if not selectors.visible({followed_id}):
+        raise NotFound("There is no such user.")
+    with transaction.atomic():
+        # Only the follower's own row is locked, NO KEY UPDATE, which the foreign keys' locks on
+        # both rows do not wait for: two that follow each other at once cannot deadlock.
+        _lock_active(follower_id)
+        _, is_new = Follow.objects.get_or_create(follower_id=follower_id, followed_id=followed_id)
+        if not is_new:
+            return
+        if Follow.objects.filter(follower_id=follower_id).count() > settings.FOLLOWING_MAX:
+            raise Invalid(
+                f"You cannot follow more than {settings.FOLLOWING_MAX} users.", field="user_id"
+            )
+        _count_follow(follower_id=follower_id, followed_id=followed_id, change=1)
+        publish(Followed(follower_id=follower_id, followed_id=followed_id))
+
+
+def unfollow(*, follower_id: int, followed_id: int) -> None:
+    """Stop following someone; doing so again changes nothing.
+
+    Raises NotFound when there is no such user, and there was nothing to undo either.
+    """
+    with transaction.atomic():
+        followed = Follow.objects.filter(follower_id=follower_id, followed_id=followed_id)
+        deleted, _ = followed.delete()
+        if deleted:
+            _count_follow(follower_id=follower_id, followed_id=followed_id, change=-1)
+            publish(Unfollowed(follower_id=follower_id, followed_id=followed_id))
+        elif not selectors.visible({followed_id}):
+            raise NotFound("There is no such user.")
+
+
+def remove_follow(*, follow_id: int, by_id: int, reason: str) -> None:
+    """Undo somebody's follow, as a moderator. Raises NotFound."""
+    with transaction.atomic():
+        follow = Follow.objects.filter(id=follow_id).first()
+        if follow is None:
+            raise NotFound("There is no such follow.")
+        audit.record(by_id=by_id, target=follow, action="Removed", reason=reason)
+        unfollow(follower_id=follow.follower_id, followed_id=follow.followed_id)
+
+
+def _count_follow(*, follower_id: int, followed_id: int, change: int) -> None:
+    AccountCounterDelta.objects.bulk_create(
+        (
+            AccountCounterDelta(account_id=follower_id, following_count=change),
+            AccountCounterDelta(account_id=followed_id, followers_count=change),
+        )
+    )
+
+
+def count_tweets(changes: Mapping[int, int]) -> None:
+    """Count tweets, within the running transaction. `changes`: author id to how many more."""
+    # A deletion takes the account's counters away while its last tweets are still being counted.
+    authors = set(Account.objects.filter(id__in=changes).values_list("id", flat=True))
+    AccountCounterDelta.objects.bulk_create(
+        AccountCounterDelta(account_id=author_id, tweet_count=changes[author_id])
+        for author_id in sorted(authors)
+    )
+    publish(TweetsCounted(account_ids=sorted(authors)))
+
+
+def fold_counters() -> int:
+    """Add pending changes to the totals; returns how many."""
+    return fold(
+        totals=AccountCounters, deltas=AccountCounterDelta, key="account_id", fields=COUNTERS
+    )
+
+
+def refresh_cards(ids: Collection[int]) -> None:
+    """Render users anew after their counts changed. Raises redis.RedisError."""
+    cache.replace_cards(selectors.fresh_cards(ids))
+
+
+def _active(account_id: int) -> Account:
+    account = Account.objects.filter(VISIBLE, id=account_id).first()
+    if account is None:
+        raise Unauthenticated("The account is gone.")
+    return account
+
+
+def _lock_active(account_id: int) -> Account:
+    """Let nobody else change the account until the transaction ends; raises Unauthenticated."""
+    account = Account.objects.select_for_update(no_key=True).filter(VISIBLE, id=account_id).first()
+    if account is None:
+        raise Unauthenticated("The account is gone.")
+    return account
+
+
+def _locked(account_id: int) -> Account:
+    account = (
+        Account.objects.select_for_update(no_key=True)
+        .filter(id=account_id, deleted_at__isnull=True)
+        .first()
+    )
+    if account is None:
+        raise NotFound("There is no such user.")
+    return account
+
+
+def _check_password(account: Account, password: str, *, field: str) -> None:
+    if not account.check_password(password):
+        raise Invalid("The password is wrong.", field=field)
+
+
+def _check_strength(password: str, *, account: Account) -> None:
+    try:
+        validate_password(password, user=account)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), field="password") from error
+
+
+@contextmanager
+def naming_what_is_taken() -> Iterator[None]:
+    """Turn the violation of a unique constraint, which settles races too, into Invalid."""
+    try:
+        # A savepoint: the caller's transaction goes on, or rolls back as it likes.
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        if constraint == USERNAME_UNIQUE:
+            raise Invalid("This username is taken.", field="username") from error
+        if constraint == EMAIL_UNIQUE:
+            raise Invalid("This e-mail address is taken.", field="email") from error
+        raise

@@ -1,0 +1,139 @@
+"""Logging in and out: sessions, each a family of refresh tokens that follow one another."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import selectors, tokens
+from accounts.events import SessionsRevoked
+from accounts.models import Account, Session
+from accounts.tokens import RefreshToken
+from twitter.lib.errors import Unauthenticated
+from twitter.outbox.events import publish
+
+DELETE_STEP = 5_000
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """What a client gets. `expires_in`: seconds that the access token is valid."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+def log_in(*, login: str, password: str) -> TokenPair:
+    """Begin a session for a username or e-mail address. Raises Unauthenticated.
+
+    Whether the account is unknown or suspended or the password wrong, the answer and the time that
+    it takes are the same: the password is hashed once.
+    """
+    account = selectors.by_login(login)
+    if account is None:
+        make_password(password)
+    if account is None or not account.check_password(password) or not account.is_active:
+        raise Unauthenticated("Username or password is wrong.")
+    return _begin(account)
+
+
+def _begin(account: Account) -> TokenPair:
+    family, rotating = tokens.new_family(), tokens.new_rotating()
+    with transaction.atomic():
+        # The password was right a moment ago. Is it still, or has somebody just replaced it?
+        unchanged = Account.objects.select_for_update(no_key=True).filter(
+            selectors.VISIBLE, id=account.pk, token_generation=account.token_generation
+        )
+        if not unchanged.values_list("id").first():
+            raise Unauthenticated("Username or password is wrong.")
+        session = Session.objects.create(
+            account_id=account.pk,
+            family_hash=tokens.digest(family),
+            token_hash=tokens.digest(rotating),
+            expires_at=timezone.now() + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS),
+        )
+    return _pair(account, RefreshToken(session.pk, family, rotating))
+
+
+def refresh(refresh_token: str) -> TokenPair:
+    """Exchange a refresh token for a new pair; it is good for this once. Raises Unauthenticated.
+
+    A token that was used before means that two hold it, and one of them stole it: the session ends
+    for both (RFC 9700, section 4.14.2). Two requests at once with one token are no exception: the
+    row lock lets one win, the other then ends the session.
+    """
+    pair = _rotate(tokens.parse_refresh_token(refresh_token))
+    if pair is None:
+        raise Unauthenticated("The refresh token is not valid, or has expired.")
+    return pair
+
+
+@transaction.atomic
+def _rotate(token: RefreshToken | None) -> TokenPair | None:
+    session = _locked_session(token)
+    if session is None or token is None:
+        return None
+    if not tokens.matches(token.rotating, session.token_hash):
+        _end(session)
+        return None
+    account = Account.objects.filter(selectors.VISIBLE, id=session.account_id).first()
+    if account is None:
+        return None
+    following = token.next()
+    session.token_hash = tokens.digest(following.rotating)
+    session.expires_at = timezone.now() + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
+    session.save(update_fields=["token_hash", "expires_at"])
+    return _pair(account, following)
+
+
+@transaction.atomic
+def log_out(refresh_token: str) -> None:
+    """End the session of a refresh token, used or not; what is no token ends nothing (RFC 7009)."""
+    session = _locked_session(tokens.parse_refresh_token(refresh_token))
+    if session is not None:
+        _end(session)
+
+
+def _locked_session(token: RefreshToken | None) -> Session | None:
+    """Return the session that the token belongs to, locked, unless it has ended."""
+    if token is None:
+        return None
+    session = (
+        Session.objects.select_for_update()
+        .filter(id=token.session_id, revoked_at__isnull=True, expires_at__gt=timezone.now())
+        .first()
+    )
+    if session is None or not tokens.matches(token.family, session.family_hash):
+        return None
+    return session
+
+
+def _end(session: Session) -> None:
+    session.revoked_at = timezone.now()
+    # The row is remembered for as long as the session's access tokens could be valid.
+    session.expires_at = session.revoked_at + timedelta(seconds=settings.ACCESS_TOKEN_SECONDS)
+    session.save(update_fields=["revoked_at", "expires_at"])
+    publish(SessionsRevoked(account_id=session.account_id))
+
+
+def _pair(account: Account, refresh_token: RefreshToken) -> TokenPair:
+    return TokenPair(
+        access_token=tokens.issue_access_token(
+            account_id=account.pk,
+            session_id=refresh_token.session_id,
+            generation=account.token_generation,
+        ),
+        refresh_token=str(refresh_token),
+        expires_in=settings.ACCESS_TOKEN_SECONDS,
+    )
+
+
+def delete_ended() -> int:
+    """Delete up to DELETE_STEP sessions that nobody can use any more; returns how many."""
+    ended = Session.objects.filter(expires_at__lte=timezone.now()).values("id")[:DELETE_STEP]
+    deleted, _ = Session.objects.filter(id__in=ended).delete()
+    return deleted

@@ -1,0 +1,144 @@
+"""Access tokens, signed and verified without a look-up; refresh tokens, random and looked up."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from twitter.lib.ids import parse_id
+
+ISSUER = "twitter"
+# RFC 9068: tells an access token from any other JWT that the same keys may sign one day.
+TYPE = "at+jwt"
+ALGORITHM = "HS256"
+MAX_LENGTH = 1_000
+# Bytes of randomness, and the characters that they take in unpadded base64.
+FAMILY_BYTES, FAMILY_LENGTH = 16, 22
+ROTATING_BYTES, ROTATING_LENGTH = 32, 43
+
+
+class InvalidToken(Exception):
+    """Malformed, not signed by us, or expired."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an access token says. `expires_at` is in seconds since 1970."""
+
+    account_id: int
+    session_id: int
+    generation: int
+    expires_at: int
+
+
+def issue_access_token(*, account_id: int, session_id: int, generation: int) -> str:
+    """Return a JWT that is valid for ACCESS_TOKEN_SECONDS."""
+    kid, secret = next(iter(settings.JWT_SIGNING_KEYS.items()))
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "sub": str(account_id),
+        "sid": str(session_id),
+        "gen": generation,
+        "iat": now,
+        "exp": now + settings.ACCESS_TOKEN_SECONDS,
+    }
+    return jwt.encode(claims, secret, algorithm=ALGORITHM, headers={"kid": kid, "typ": TYPE})
+
+
+def verify_access_token(token: str) -> Claims:
+    """Return what a token of ours says; raises InvalidToken.
+
+    Whether its account and session still stand is for the caller to find out.
+    """
+    if len(token) > MAX_LENGTH:
+        raise InvalidToken
+    claims = _verify_signature(token)
+    if claims.expires_at <= time.time():
+        raise InvalidToken
+    return claims
+
+
+@lru_cache(maxsize=10_000)
+def _verify_signature(token: str) -> Claims:
+    # Cached because a client sends the same token again and again, and HMAC and JSON cost more
+    # than the rest of the authentication; a key is dropped with a restart, which empties it.
+    try:
+        header = jwt.get_unverified_header(token)
+        secret = settings.JWT_SIGNING_KEYS.get(str(header.get("kid")))
+        if secret is None or header.get("typ") != TYPE:
+            raise InvalidToken
+        payload: dict[str, Any] = jwt.decode(
+            token,
+            secret,
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            # Clocks of servers differ: `iat` may lie in the future, and `exp` is checked above.
+            options={
+                "require": ["iss", "sub", "sid", "gen", "iat", "exp"],
+                "verify_iat": False,
+                "verify_exp": False,
+            },
+        )
+        return Claims(
+            account_id=parse_id(payload["sub"]),
+            session_id=parse_id(payload["sid"]),
+            generation=int(payload["gen"]),
+            expires_at=int(payload["exp"]),
+        )
+    except (jwt.InvalidTokenError, ValidationError, TypeError, ValueError) as error:
+        raise InvalidToken from error
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """`<session id>.<family><rotating>`; see `models.Session`."""
+
+    session_id: int
+    family: str
+    rotating: str
+
+    def __str__(self) -> str:
+        return f"{self.session_id}.{self.family}{self.rotating}"
+
+    def next(self) -> "RefreshToken":
+        """Return the family's next token."""
+        return RefreshToken(self.session_id, self.family, new_rotating())
+
+
+def new_family() -> str:
+    """Return the part of a refresh token that stays."""
+    return secrets.token_urlsafe(FAMILY_BYTES)
+
+
+def new_rotating() -> str:
+    """Return the part of a refresh token that changes at each use."""
+    return secrets.token_urlsafe(ROTATING_BYTES)
+
+
+def parse_refresh_token(text: str) -> RefreshToken | None:
+    """Read a refresh token; None when it cannot be one."""
+    number, _, secret = text.partition(".")
+    if len(secret) != FAMILY_LENGTH + ROTATING_LENGTH or not secret.isascii():
+        return None
+    try:
+        session_id = parse_id(number)
+    except ValidationError:
+        return None
+    return RefreshToken(session_id, secret[:FAMILY_LENGTH], secret[FAMILY_LENGTH:])
+
+
+def digest(secret: str) -> str:
+    """Return the SHA-256 of a random part, in hex: what is stored of it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def matches(secret: str, stored: str) -> bool:
+    """Compare a random part with a stored digest, in constant time."""
+    return secrets.compare_digest(digest(secret), stored)

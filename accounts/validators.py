@@ -1,0 +1,31 @@
+"""What a username may be."""
+
+import re
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+
+# Twitter's rule: ASCII only, so no two names look alike but by case, which is ignored.
+USERNAME_PATTERN = re.compile(r"\A[A-Za-z0-9_]{1,15}\Z")
+
+# Names that would pass for the service itself, or for a part of an address.
+_RESERVED = """
+about abuse account accounts admin administrator anonymous api auth billing blog contact copyright
+create delete docs dev developer everyone explore follow followers following guest healthz help
+helthz here home hostmaster id info jobs legal like log_in login logout mail me media moderator
+moderators name news noc none nobody notifications null official ops owner password postmaster
+press privacy profile refresh register retweet revoke root schema search security settings signin
+signup staff static status support sysadmin system team terms timeline token tos tweet tweets
+twitter undefined unfollow update user username users verified verify webmaster www
+"""
+RESERVED_USERNAMES = frozenset(_RESERVED.split())
+
+validate_username_pattern = RegexValidator(
+    USERNAME_PATTERN, "A username has 1 to 15 characters: letters (A to Z), digits and _."
+)
+
+
+def validate_not_reserved(username: str) -> None:
+    """Raise Django's ValidationError for a name that nobody may take, in whatever case."""
+    if username.lower() in RESERVED_USERNAMES:
+        raise ValidationError("This username is reserved.", code="reserved")

@@ -1,0 +1,29 @@
+"""gunicorn's settings, driven by the environment."""
+
+import os
+
+# Every address by default: in a container, nothing else reaches it. `make run` says 127.0.0.1.
+bind = f"{os.environ.get('WEB_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104
+
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+
+# Not preloaded: a psycopg pool that was used before the fork hangs after it.
+preload_app = False
+
+# Requests under way may end; clients and load balancers learn that they should go elsewhere.
+graceful_timeout = 15
+# A worker whose main thread has not shown itself for so long is replaced.
+timeout = 60
+# Longer than a load balancer's own idle time would be, it would close connections under requests.
+keepalive = 5
+
+# The heartbeat's file must not be on a disk: a slow one would make healthy workers look dead.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkstemp
+
+# The control socket's default place is one file in $HOME for all copies, which may not be there.
+control_socket_disable = True
+
+accesslog = os.environ.get("WEB_ACCESS_LOG") or None  # "-" is standard output
+loglevel = os.environ.get("LOG_LEVEL", "INFO").lower()

@@ -1,0 +1,1 @@
+"""What builds, places and counts the processes of this project."""

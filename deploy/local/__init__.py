@@ -1,0 +1,11 @@
+"""The local stack: what `make run`, `make test` and `make check` need, from nothing but Python.
+
+bootstrap.py    makes `.venv`, then becomes its Python
+__main__.py     the commands behind the Makefile
+run.py          `make run`: servers, migrations, demo data, web, worker, relay
+supervisor.py   starts processes, ends them all together, says which one died
+servers.py      which servers: embedded ones, or those that DATABASE_URL and REDIS_URL name
+postgres.py     the embedded PostgreSQL    valkey.py  the embedded Valkey
+state.py        the state folder: its lock, its secrets, what is running
+checks.py       `make check`               requirements.py  `make requirements`
+"""

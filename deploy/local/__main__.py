@@ -1,0 +1,58 @@
+"""The commands behind the Makefile.
+
+run                  serve until Ctrl-C
+migrate              apply migrations to the database of `run`
+test PYTEST_OPTIONS  run the tests with temporary servers
+with -- COMMAND      run any command with temporary servers
+check                run everything that is not a test
+openapi              write docs/openapi.yaml
+requirements         write requirements.txt and requirements-dev.txt (--upgrade: newest)
+"""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+
+from deploy.local import requirements, run, servers
+from deploy.local.errors import StackError
+from deploy.local.supervisor import Stopped
+
+PYTEST = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
+CHECKS = [sys.executable, "-m", "deploy.local.checks"]
+USAGE = f"usage: python -m deploy.local COMMAND\n\n{__doc__}"
+OPENAPI = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file"]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    match arguments:
+        case ["run"]:
+            run.run()
+        case ["migrate"]:
+            run.migrate()
+        case ["requirements", *options]:
+            return requirements.write(options)
+        case ["openapi"]:
+            return servers.run_with([*OPENAPI, "docs/openapi.yaml"])
+        case ["check"]:
+            return servers.run_with(CHECKS)
+        case ["test", *options]:
+            return servers.run_with([*PYTEST, *options])
+        case ["with", "--", program, *options]:
+            return servers.run_with([program, *options])
+        case _:
+            raise StackError(USAGE, code=2)
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is started yet: no traceback either
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Stopped as stopped:
+        sys.exit(stopped.code)
+    except StackError as error:
+        with contextlib.suppress(OSError):
+            print(error, file=sys.stderr)
+        sys.exit(error.code)

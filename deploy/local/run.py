@@ -1,0 +1,119 @@
+"""`make run`: the whole service on this machine, until Ctrl-C."""
+
+import hashlib
+import http.client
+import os
+import sys
+from pathlib import Path
+
+from deploy.local import servers
+from deploy.local.errors import StackError
+from deploy.local.ports import web_host, web_port
+from deploy.local.state import InUseError, StateFolder, hold
+from deploy.local.supervisor import Supervisor
+
+MANAGE = [sys.executable, "manage.py"]
+PROCESSES = {
+    "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],
+    "worker": [
+        *(sys.executable, "-m", "celery", "-A", "twitter", "worker", "-Q", "default,fan_out"),
+        *("--concurrency", "2", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")),
+        *("--without-gossip", "--without-mingle"),  # for talking with other workers: there is none
+    ],
+    "relay": [*MANAGE, "relay"],
+}
+READY_SECONDS = 120.0
+
+
+def run() -> None:
+    """Start everything and serve; ends only by raising (Stopped, StackError)."""
+    try:
+        with hold(state_path()) as state, Supervisor() as supervisor:
+            _serve(supervisor, state, web_port())
+    except InUseError as error:
+        raise error.reason from None
+
+
+def migrate() -> None:
+    """Apply the migrations: to DATABASE_URL, to the copy that runs, or to the one that rests."""
+    with Supervisor() as supervisor:
+        try:
+            with hold(state_path()) as state:
+                urls = servers.start(supervisor, state)
+                _migrate(supervisor, servers.environment(state, urls))
+        except InUseError as error:
+            if not error.servers:  # it is still starting, and will migrate by itself
+                raise error.reason from None
+            state = StateFolder(state_path())
+            urls = {name: os.environ.get(name) or url for name, url in error.servers.items()}
+            _migrate(supervisor, servers.environment(state, urls))
+
+
+def state_path() -> Path:
+    """Return the absolute path of STATE_DIR (default `.local`)."""
+    return Path(os.environ.get("STATE_DIR") or ".local").expanduser().absolute()
+
+
+def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
+    urls = servers.start(supervisor, state)
+    environment = servers.environment(state, urls) | {"PORT": str(port), "WEB_HOST": web_host()}
+    _migrate(supervisor, environment)
+    secrets = state.secrets()
+    logins = {
+        "DEMO_USERNAME": "demo",
+        "DEMO_PASSWORD": secrets["DEMO_PASSWORD"],
+        "ADMIN_USERNAME": "admin",
+        "ADMIN_PASSWORD": secrets["ADMIN_PASSWORD"],
+    }
+    database = _database()
+    if not state.demo_data.exists() or database not in state.demo_data.read_text().split():
+        supervisor.run("demo", [*MANAGE, "demo"], environment=environment | logins)
+        with state.demo_data.open("a", encoding="utf-8") as file:
+            file.write(f"{database}\n")
+    url = f"http://127.0.0.1:{port}"
+    for name, command in PROCESSES.items():
+        supervisor.start(name, command, environment=environment)
+    state.announce(url=url, servers=urls)
+    try:
+        supervisor.wait(lambda: _is_ready(port), seconds=READY_SECONDS)
+    except TimeoutError:
+        raise StackError(f"{url} did not become ready: {_health(port)}") from None
+    supervisor.say(
+        f"\nAPI         {url}/"
+        f"\nSwagger UI  {url}/api/docs/"
+        f"\nAdmin       {url}/admin/       log in as {logins['ADMIN_USERNAME']}, "
+        f"password {logins['ADMIN_PASSWORD']}"
+        f"\nDemo user   {logins['DEMO_USERNAME']}, password {logins['DEMO_PASSWORD']}\n"
+        f"\nready: {url} answers; Ctrl-C stops everything"
+    )
+    supervisor.wait(lambda: False)
+
+
+def _migrate(supervisor: Supervisor, environment: dict[str, str]) -> None:
+    supervisor.run("migrate", [*MANAGE, "migrate", "--noinput"], environment=environment)
+
+
+def _database() -> str:
+    """Return one word that stands for the database in use, and gives away no password."""
+    url = os.environ.get("DATABASE_URL")
+    return hashlib.sha256(url.encode()).hexdigest() if url else "embedded"
+
+
+def _is_ready(port: int) -> bool:
+    return _health(port).startswith("200 ")
+
+
+def _health(port: int) -> str:
+    """Return status and body of the readiness check, or why there is none.
+
+    http.client, because it doesn't know of proxies.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/auth/healthz?ready=1")
+        response = connection.getresponse()
+        return f"{response.status} {response.read().decode(errors='replace')}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()

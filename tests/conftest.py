@@ -1,0 +1,98 @@
+"""Fixtures for all tests: a real PostgreSQL, a real Valkey, and Celery tasks on demand.
+
+The servers come from DATABASE_URL and REDIS_URL, which `make test` sets. Each xdist worker has a
+database and a Redis database of its own.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from celery import current_app
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts.tokens import issue_access_token
+from twitter.lib import redis as project_redis
+from twitter.outbox.models import Delivery
+
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_redis_database() -> None:
+    """Point the cache at a Redis database of this worker's own, before it is first used."""
+    from django.conf import settings
+
+    base = settings.REDIS_URL.rpartition("/")[0]
+    settings.CACHES["default"]["LOCATION"] = f"{base}/{2 + WORKER}"
+
+
+@pytest.fixture(autouse=True)
+def valkey(_own_redis_database: None) -> Iterator[redis.Redis]:
+    """Return the real server's client, the database being empty."""
+    client = project_redis.client()
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+@pytest.fixture
+def run_outbox() -> Callable[[], int]:
+    """Return a function that runs all that waits in the outbox, until it is quiet.
+
+    It does what relay and worker do, in this process. Returns how many deliveries ran.
+    """
+
+    def run() -> int:
+        ran = 0
+        while batch := list(Delivery.objects.filter(failed_at=None).order_by("id")[:100]):
+            for delivery in batch:
+                current_app.tasks[delivery.task](delivery_id=delivery.pk, **delivery.payload)
+                ran += 1
+            assert ran < 10_000, f"the outbox does not come to rest: {batch[0]}"
+            failed = Delivery.objects.exclude(last_error="").first()
+            assert failed is None, f"{failed}: {failed.last_error}"
+        return ran
+
+    return run
+
+
+@pytest.fixture
+def sql_statements() -> Iterator[list[str]]:
+    """Return a list that receives each SQL statement of the test from now on."""
+    statements: list[str] = []
+
+    def note(execute, sql, params, many, context):
+        statements.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield statements
+
+
+@pytest.fixture
+def make_account(db: None) -> Callable[[str], int]:
+    """Return a function that stores an account, without a password, and returns its id."""
+
+    def make(username: str) -> int:
+        from accounts.models import Account
+
+        return Account.objects.create_user(username, email=f"{username}@example.com").pk
+
+    return make
+
+
+@pytest.fixture
+def api() -> Callable[..., APIClient]:
+    """Return a function that makes a client for an account id, or one without a token."""
+
+    def make(account_id: int | None = None) -> APIClient:
+        client = APIClient(raise_request_exception=False)
+        if account_id is not None:
+            token = issue_access_token(account_id=account_id, session_id=1, generation=0)
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        return client
+
+    return make

@@ -1,0 +1,207 @@
+"""The outbox: a delivery lives until its task is done."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from celery import current_app
+from django.db import connection, transaction
+
+from twitter.outbox import checks, events, relay
+from twitter.outbox.events import Hearer, publish
+from twitter.outbox.models import Delivery
+from twitter.outbox.tasks import task
+
+heard: list[dict] = []
+
+
+@dataclass(frozen=True)
+class Happened:
+    name: ClassVar[str] = "tests.happened"
+    number: int
+
+
+@task()
+def hear(*, number: int) -> None:
+    heard.append({"number": number})
+
+
+@task()
+def fail(*, number: int) -> None:
+    heard.append({"number": number})
+    msg = "no luck"
+    raise ValueError(msg)
+
+
+@task()
+def count_down(*, number: int) -> dict | None:
+    heard.append({"number": number})
+    return {"number": number - 1} if number else None
+
+
+@task(atomic=True)
+def write_then_fail(*, number: int) -> None:
+    Delivery.objects.create(event="tests.effect", task="none", payload={})
+    if number == 13:
+        raise ValueError
+
+
+@pytest.fixture(autouse=True)
+def _table(monkeypatch):
+    heard.clear()
+
+    def hears(name, *, at_once=False):
+        table = {"tests.happened": [Hearer(task=f"{__name__}.{name}", at_once=at_once)]}
+        monkeypatch.setattr(events, "hearers", lambda: table)
+
+    return hears
+
+
+def _publish(number=1) -> Delivery:
+    with transaction.atomic():
+        publish(Happened(number=number))
+    return Delivery.objects.get(event="tests.happened")
+
+
+def _run(delivery: Delivery) -> None:
+    current_app.tasks[delivery.task](delivery_id=delivery.pk, **delivery.payload)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_publishing_outside_of_a_transaction_is_an_error():
+    with pytest.raises(transaction.TransactionManagementError):
+        publish(Happened(number=1))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rolled_back_event_leaves_nothing(_table):
+    _table("hear", at_once=True)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        publish(Happened(number=1))
+        _ = 1 / 0
+    assert not Delivery.objects.exists()
+    assert heard == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_goes_away_when_it_is_done_and_a_repeat_does_nothing(_table):
+    _table("hear")
+    delivery = _publish()
+    assert heard == []
+    _run(delivery)
+    _run(delivery)
+    assert heard == [{"number": 1}]
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_at_once_runs_after_the_commit_and_the_delivery_stays(_table):
+    _table("hear", at_once=True)
+    _publish()
+    assert heard == [{"number": 1}]
+    assert Delivery.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_fails_at_once_does_not_reach_the_writer(_table):
+    _table("fail", at_once=True)
+    _publish()
+    assert heard
+    assert Delivery.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failing_task_is_tried_again_later_and_ends_as_a_dead_letter(_table, settings):
+    settings.OUTBOX_MAX_ATTEMPTS = 3
+    _table("fail")
+    delivery = _publish()
+    for attempt in (1, 2):
+        _run(delivery)
+        delivery.refresh_from_db()
+        assert delivery.attempts == attempt
+        assert delivery.failed_at is None
+        assert delivery.due_at > delivery.created_at
+        assert delivery.last_error == "ValueError: no luck"
+    _run(delivery)
+    delivery.refresh_from_db()
+    assert delivery.failed_at is not None
+    _run(delivery)
+    assert len(heard) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_kills_its_worker_every_time_is_given_up(_table, settings):
+    settings.OUTBOX_MAX_ATTEMPTS = 3
+    _table("hear")
+    delivery = _publish()
+    Delivery.objects.update(attempts=3)  # begun three times, never ended
+    _run(delivery)
+    delivery.refresh_from_db()
+    assert delivery.failed_at is not None
+    assert heard == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_long_work_goes_on_with_what_it_returned(_table):
+    _table("count_down")
+    delivery = _publish(number=2)
+    for number in (2, 1, 0):
+        delivery.refresh_from_db()
+        assert delivery.payload == {"number": number}
+        _run(delivery)
+    assert [facts["number"] for facts in heard] == [2, 1, 0]
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_atomic_task_and_its_settlement_happen_together_or_not_at_all(_table):
+    _table("write_then_fail")
+    delivery = _publish(number=13)
+    _run(delivery)
+    assert not Delivery.objects.filter(event="tests.effect").exists()
+    Delivery.objects.update(payload={"number": 1})
+    delivery.refresh_from_db()
+    _run(delivery)
+    _run(delivery)
+    assert Delivery.objects.filter(event="tests.effect").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_relay_sends_what_is_due_once_and_again_when_it_is_not_settled(_table, monkeypatch):
+    sent = []
+    monkeypatch.setattr(hear, "apply_async", lambda kwargs, retry: sent.append(kwargs))
+    _table("hear")
+    delivery = _publish()
+    assert relay.send_due() == 1
+    assert relay.send_due() == 0
+    assert sent == [{"number": 1, "delivery_id": delivery.pk}]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE outbox_delivery SET due_at = now()")
+    assert relay.send_due() == 1
+    assert len(sent) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_broker_did_not_take_is_due_at_once(_table, monkeypatch):
+    def refuse(kwargs, retry):
+        raise ConnectionError
+
+    monkeypatch.setattr(hear, "apply_async", refuse)
+    _table("hear")
+    _publish()
+    with pytest.raises(ConnectionError):
+        relay.send_due()
+    monkeypatch.setattr(hear, "apply_async", lambda kwargs, retry: None)
+    assert relay.send_due() == 1
+
+
+def test_a_name_in_the_table_that_is_no_task_is_a_failed_check(monkeypatch):
+    table = {"tests.happened": [Hearer(task=f"{__name__}.no_such_task")]}
+    monkeypatch.setattr(checks, "hearers", lambda: table)
+    monkeypatch.setattr(checks, "periodic_tasks", lambda: {"no.such.module": 1.0})
+    errors = checks.named_tasks_exist()
+    assert [error.id for error in errors] == ["outbox.E001"] * 2
+
+
+def test_the_projects_own_table_names_tasks_only():
+    assert checks.named_tasks_exist() == []

@@ -1,0 +1,55 @@
+"""`manage.py rebuild_timelines`: make homes in Redis anew from Postgres."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from accounts import facade as accounts
+from timelines import selectors, store
+
+CHUNK = 500
+
+
+class Command(BaseCommand):
+    help = (
+        "Build home timelines anew from Postgres: those that exist, or those of --user. Readers"
+        " may go on reading. Interrupted, it goes on with --after and the last id it printed."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--user", nargs="+", metavar="NAME", help="only these accounts")
+        parser.add_argument(
+            "--after", type=int, default=0, metavar="ID", help="go on after this id"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rebuilt = 0
+        last = options["after"]
+        bar = tqdm(desc="homes", unit="", disable=None)
+        try:
+            for last in _accounts(options):
+                store.drop([last])
+                selectors.build_home(last)
+                rebuilt += 1
+                bar.update()
+        except KeyboardInterrupt as error:
+            raise CommandError(f"Interrupted: go on with --after {last}") from error
+        finally:
+            bar.close()
+        self.stdout.write(f"{rebuilt} homes rebuilt.")
+
+
+def _accounts(options: dict[str, Any]) -> Iterator[int]:
+    if options["user"]:
+        for name in options["user"]:
+            account_id = accounts.resolve_username(name)
+            if account_id is None:
+                raise CommandError(f"There is no account named {name}.")
+            yield account_id
+        return
+    after = options["after"]
+    while account_ids := accounts.all_ids(after=after, limit=CHUNK):
+        yield from store.existing(account_ids)
+        after = account_ids[-1]

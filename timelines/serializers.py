@@ -1,0 +1,81 @@
+"""Queries and wire shapes of timelines."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from tweets.serializers import IncludesSerializer, TweetSerializer, ViewerSerializer
+from twitter.lib.ids import WireIdField, id_at
+from twitter.lib.pagination import LimitQuery
+from twitter.lib.shapes import shape
+
+
+class HomeQuery(LimitQuery):
+    """Which page of the home timeline."""
+
+    max_id = WireIdField(required=False, default=None, help_text="Only tweets before this id.")
+
+
+class AuthorQuery(HomeQuery):
+    """Which page of an author's tweets."""
+
+    since_id = WireIdField(
+        required=False, default=None, help_text="The tweets right after this id."
+    )
+
+
+class NewsQuery(LimitQuery):
+    """Since when; exactly one of the two."""
+
+    since_id = WireIdField(
+        required=False,
+        default=None,
+        help_text="The tweets right after this id: an earlier answer's `meta.next_since_id`.",
+    )
+    since = serializers.DateTimeField(
+        required=False, default=None, help_text="The tweets right after this time (RFC 3339)."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return `limit` and `since_id`; raise ValidationError unless one of the two is given."""
+        since_id, since = attrs["since_id"], attrs["since"]
+        if (since_id is None) == (since is None):
+            raise serializers.ValidationError({"since_id": ["Give either since_id or since."]})
+        return {
+            "limit": attrs["limit"],
+            "since_id": max(id_at(since) - 1, 0) if since_id is None else since_id,
+        }
+
+
+_EDGES = {
+    "result_count": serializers.IntegerField(),
+    "newest_id": WireIdField(required=False),
+    "oldest_id": WireIdField(required=False),
+}
+_TWEETS = {
+    "data": TweetSerializer(many=True),
+    "includes": IncludesSerializer(),
+    "viewer": ViewerSerializer(),
+}
+
+TimelinePage = shape(
+    "TimelinePage",
+    **_TWEETS,
+    meta=shape(
+        "TimelineMeta",
+        **_EDGES,
+        next_cursor=WireIdField(
+            required=False, help_text="The next page's `max_id`; absent on the last page."
+        ),
+    )(),
+)
+NewsPage = shape(
+    "NewsPage",
+    **_TWEETS,
+    meta=shape(
+        "NewsMeta", **_EDGES, next_since_id=WireIdField(help_text="The next call's `since_id`.")
+    )(),
+    deleted=serializers.ListField(
+        child=WireIdField(), help_text="Tweets to take off the screen, if they are on it."
+    ),
+)

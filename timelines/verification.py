@@ -1,0 +1,38 @@
+"""Redis against Postgres: is every home what it should be?"""
+
+from dataclasses import dataclass
+
+from timelines import selectors, store
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a home lacks and has too much, as tweet ids."""
+
+    account_id: int
+    missing: list[int]
+    surplus: list[int]
+
+
+def difference(account_id: int) -> Difference | None:
+    """Compare an account's home with Postgres; None when they agree or there is no home.
+
+    A home must hold exactly those newest entries that are above its floor. How many these are is
+    not compared: one that lost entries to deletions is filled up when it is built anew.
+    """
+    home = store.peek(account_id)
+    if home is None:
+        return None
+    # One more than a home can hold is enough to see that one is missing.
+    expected = selectors.newest_entries(
+        author_ids=selectors.authors_of(account_id), limit=len(home.entries) + 1
+    )
+    held = {entry.pack() for entry in home.entries}
+    right = {entry.pack() for entry in expected if entry.pack() > home.floor}
+    if held == right:
+        return None
+    return Difference(
+        account_id=account_id,
+        missing=sorted(number >> store.FINGERPRINT_BITS for number in right - held),
+        surplus=sorted(number >> store.FINGERPRINT_BITS for number in held - right),
+    )

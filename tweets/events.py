@@ -1,0 +1,63 @@
+"""Facts about tweets that others may hear."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class TweetPosted:
+    """A tweet or a retweet is visible (again). `original_id` is 0 unless it is a retweet."""
+
+    name: ClassVar[str] = "tweets.tweet_posted"
+    tweet_id: int
+    author_id: int
+    original_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TweetRemoved:
+    """A tweet or a retweet is not visible any more: deleted, hidden, or undone."""
+
+    name: ClassVar[str] = "tweets.tweet_removed"
+    tweet_id: int
+    author_id: int
+    original_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TweetDeleted:
+    """A tweet was deleted for good; its retweets, likes and row are still to be purged."""
+
+    name: ClassVar[str] = "tweets.tweet_deleted"
+    tweet_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsChanged:
+    """Somebody liked or retweeted a tweet, or took it back."""
+
+    name: ClassVar[str] = "tweets.metrics_changed"
+    tweet_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorPurged:
+    """Nothing is left of what a deleted account wrote, liked or retweeted."""
+
+    name: ClassVar[str] = "tweets.author_purged"
+    author_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TweetsImported:
+    """Old tweets were stored; `author_ids` names the author of each."""
+
+    name: ClassVar[str] = "tweets.tweets_imported"
+    author_ids: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportEnded:
+    """An import ended, or was interrupted: homes do not hold what it brought."""
+
+    name: ClassVar[str] = "tweets.import_ended"

@@ -1,0 +1,47 @@
+"""Storing many tweets at once, dated in the past."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from tweets.events import ImportEnded, TweetsImported
+from twitter.lib.ids import EPOCH, SEQUENCE_BITS, SEQUENCE_NAME
+from twitter.outbox.events import publish
+
+
+@dataclass(frozen=True)
+class OldTweet:
+    """A tweet as it comes from elsewhere; `text` is one that `text.parse` accepted."""
+
+    author_id: int
+    text: str
+    posted_at: datetime
+
+
+def import_batch(batch: Sequence[OldTweet]) -> list[int]:
+    """Store tweets in one statement, with ids made for their dates; returns the ids, in order.
+
+    They are not fanned out: call `end_import` in the end, and homes are built anew.
+    """
+    milliseconds = [int((tweet.posted_at - EPOCH).total_seconds() * 1000) for tweet in batch]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO tweets_tweet (id, author_id, text, state)
+            SELECT milliseconds << {SEQUENCE_BITS} | nextval('{SEQUENCE_NAME}'), author, text, 0
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[])
+                WITH ORDINALITY AS old (milliseconds, author, text, place)
+            ORDER BY place RETURNING id""",
+            [milliseconds, [tweet.author_id for tweet in batch], [tweet.text for tweet in batch]],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+        publish(TweetsImported(author_ids=[tweet.author_id for tweet in batch]))
+    return ids
+
+
+def end_import() -> None:
+    """Tell that homes are to be built anew."""
+    with transaction.atomic():
+        publish(ImportEnded())

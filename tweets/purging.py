@@ -1,0 +1,96 @@
+"""Clearing away what is deleted, in steps that each take a bounded time."""
+
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from tweets.events import AuthorPurged, MetricsChanged
+from tweets.models import FirstAnswer, Like, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
+from tweets.services import delete_locked, remove_retweet
+from twitter.outbox.events import publish
+
+STEP = 500
+KEEP_ANSWERS = timedelta(days=1)
+KEEP_TOMBSTONES = timedelta(days=7)
+
+
+def purge_tweet(tweet_id: int) -> bool:
+    """Clear away a step's worth of a deleted tweet. Returns whether nothing is left of it.
+
+    What is added meanwhile, by somebody who saw the tweet just before, is found by a later step;
+    the row itself goes last, and its foreign keys refuse that while anything refers to it.
+    """
+    with transaction.atomic():
+        retweets = Tweet.objects.filter(original_id=tweet_id).select_for_update()[:STEP]
+        found = list(retweets)
+        for retweet in found:
+            remove_retweet(retweet)
+        if found or _delete_likes_of(tweet_id):
+            return False
+        TweetMetricsDelta.objects.filter(tweet_id=tweet_id).delete()
+        TweetMetrics.objects.filter(tweet_id=tweet_id).delete()
+        Tweet.objects.filter(id=tweet_id, state=Tweet.State.DELETED).delete()
+    return True
+
+
+def _delete_likes_of(tweet_id: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM tweets_like WHERE (account_id, tweet_id) IN"
+            " (SELECT account_id, tweet_id FROM tweets_like WHERE tweet_id = %s LIMIT %s)",
+            [tweet_id, STEP],
+        )
+        return int(cursor.rowcount)
+
+
+def purge_author(author_id: int) -> bool:
+    """Clear away a step's worth of a deleted account. Returns whether nothing is left.
+
+    The last step publishes AuthorPurged.
+    """
+    for purge in (_purge_tweets_by, _purge_likes_by):
+        if purge(author_id):
+            return False
+    with transaction.atomic():
+        FirstAnswer.objects.filter(account_id=author_id).delete()
+        publish(AuthorPurged(author_id=author_id))
+    return True
+
+
+def _purge_tweets_by(author_id: int) -> int:
+    """Delete some of the author's tweets. A tweet's own purge takes the marked rows away."""
+    with transaction.atomic():
+        tweets = list(
+            Tweet.objects.filter(author_id=author_id)
+            .exclude(state=Tweet.State.DELETED)
+            .order_by("-id")
+            .select_for_update()[:STEP]
+        )
+        for tweet in tweets:
+            delete_locked(tweet)
+    marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)
+    left = marked.order_by("-id").values_list("id", flat=True)[:STEP]
+    return len(tweets) + sum(not purge_tweet(tweet_id) or 1 for tweet_id in list(left))
+
+
+def _purge_likes_by(account_id: int) -> int:
+    with transaction.atomic():
+        liked = list(
+            Like.objects.filter(account_id=account_id)
+            .select_for_update()
+            .values_list("tweet_id", flat=True)[:STEP]
+        )
+        Like.objects.filter(account_id=account_id, tweet_id__in=liked).delete()
+        TweetMetricsDelta.objects.bulk_create(
+            TweetMetricsDelta(tweet_id=tweet_id, like_count=-1) for tweet_id in liked
+        )
+        for tweet_id in liked:
+            publish(MetricsChanged(tweet_id=tweet_id))
+    return len(liked)
+
+
+def forget_old_answers() -> None:
+    """Delete first answers after a day and tombstones after a week."""
+    FirstAnswer.objects.filter(created_at__lt=Now() - KEEP_ANSWERS).delete()
+    Tombstone.objects.filter(removed_at__lt=Now() - KEEP_TOMBSTONES).delete()

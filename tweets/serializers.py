@@ -1,0 +1,135 @@
+"""Wire shapes of tweets. `TweetSerializer` is the only description of a tweet."""
+
+from datetime import datetime
+from typing import Any, ClassVar, TypedDict
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.serializers import UserSerializer
+from tweets import text
+from tweets.models import Tweet
+from twitter.lib.ids import WireIdField, time_of
+from twitter.lib.shapes import shape
+
+MAX_KEY_LENGTH = 255
+
+
+class PublicMetrics(TypedDict):
+    """Counts of a tweet. Replies and quotes cannot be posted yet, so these two are 0."""
+
+    like_count: int
+    retweet_count: int
+    reply_count: int
+    quote_count: int
+
+
+class ReferenceSerializer(serializers.Serializer[Any]):
+    """Another tweet that a tweet is about; it is in `includes.tweets`."""
+
+    type = serializers.ChoiceField(["retweeted", "replied_to", "quoted"])
+    id = WireIdField()
+
+
+class TweetSerializer(serializers.ModelSerializer[Tweet]):
+    """A tweet as everybody sees it. What it is to the reader stands in `viewer`."""
+
+    id = WireIdField()
+    author_id = WireIdField()
+    created_at = serializers.SerializerMethodField()
+    conversation_id = serializers.SerializerMethodField(help_text="The tweet that started it.")
+    referenced_tweets = serializers.SerializerMethodField()
+    entities = serializers.SerializerMethodField()
+    public_metrics = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Tweet
+        fields: ClassVar[Any] = (
+            "id",
+            "text",
+            "author_id",
+            "created_at",
+            "conversation_id",
+            "referenced_tweets",
+            "entities",
+            "public_metrics",
+        )
+
+    def get_created_at(self, tweet: Tweet) -> datetime:
+        """The id tells when it was made."""
+        return time_of(tweet.pk)
+
+    def get_conversation_id(self, tweet: Tweet) -> str:
+        """A retweet belongs to its original's conversation."""
+        return str(tweet.original_id or tweet.pk)
+
+    @extend_schema_field(ReferenceSerializer(many=True))
+    def get_referenced_tweets(self, tweet: Tweet) -> list[dict[str, str]]:
+        """The original, when it is a retweet."""
+        if tweet.original_id is None:
+            return []
+        return [{"type": "retweeted", "id": str(tweet.original_id)}]
+
+    def get_entities(self, tweet: Tweet) -> text.Entities:
+        """Found in the text when it is rendered, so that better rules reach old tweets too."""
+        return text.entities(tweet.text)
+
+    def get_public_metrics(self, tweet: Tweet) -> PublicMetrics:
+        """Counted by `selectors.load`."""
+        return {
+            "like_count": getattr(tweet, "like_count", 0),
+            "retweet_count": getattr(tweet, "retweet_count", 0),
+            "reply_count": 0,
+            "quote_count": 0,
+        }
+
+
+class IncludesSerializer(serializers.Serializer[Any]):
+    """What the data refers to, each once."""
+
+    users = UserSerializer(many=True)
+    tweets = TweetSerializer(many=True)
+
+
+class ViewerSerializer(serializers.Serializer[Any]):
+    """What the reader did to the tweets in this answer."""
+
+    liked = serializers.ListField(child=WireIdField())
+    retweeted = serializers.ListField(child=WireIdField())
+
+
+TweetEnvelope = shape(
+    "TweetEnvelope",
+    data=TweetSerializer(),
+    includes=IncludesSerializer(),
+    viewer=ViewerSerializer(),
+)
+
+
+class PostTweetSerializer(serializers.Serializer[Any]):
+    """The body of a new tweet."""
+
+    text = serializers.CharField(
+        trim_whitespace=False,
+        help_text=f"1 to {text.MAX_WEIGHTED_LENGTH} weighted characters.",
+    )
+
+    def validate_text(self, value: str) -> str:
+        """Return the text as it is stored; raise ValidationError naming the rule it breaks."""
+        try:
+            return text.parse(value).text
+        except text.TextError as error:
+            raise serializers.ValidationError(str(error)) from error
+
+
+class TweetIdSerializer(serializers.Serializer[Any]):
+    """Names a tweet."""
+
+    tweet_id = WireIdField()
+
+
+Liked = shape("Liked", data=shape("LikedData", liked=serializers.BooleanField())())
+Retweeted = shape("Retweeted", data=shape("RetweetedData", retweeted=serializers.BooleanField())())
+TweetDeleted = shape(
+    "TweetDeleted", data=shape("TweetDeletedData", deleted=serializers.BooleanField())()
+)

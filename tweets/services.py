@@ -1,0 +1,222 @@
+"""Writing tweets: one transaction each, with the event that tells of it."""
+
+from collections.abc import Callable
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from accounts import facade as accounts
+from tweets import rendering, selectors
+from tweets.events import MetricsChanged, TweetDeleted, TweetPosted, TweetRemoved
+from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetricsDelta
+from twitter.lib.errors import Forbidden, NotFound, Unprocessable
+from twitter.lib.renderers import envelope
+from twitter.outbox.events import publish
+
+
+def post(*, author_id: int, text: str) -> bytes:
+    """Post a tweet whose text `text.parse` accepted. Returns the answer: the tweet's envelope."""
+    with transaction.atomic():
+        tweet = Tweet.objects.create(author_id=author_id, text=text)
+        publish(TweetPosted(tweet_id=tweet.pk, author_id=author_id, original_id=0))
+        hydration = rendering.Hydration(
+            tweets={tweet.pk: rendering.render(tweet)}, users=accounts.cards({author_id})
+        )
+    return envelope(
+        {
+            "data": hydration.tweets[tweet.pk].body,
+            "includes": hydration.includes([tweet.pk]),
+            "viewer": rendering.viewer(liked=(), retweeted=()),
+        }
+    )
+
+
+def once(*, account_id: int, key: str, request_hash: bytes, answer: Callable[[], bytes]) -> bytes:
+    """Return `answer()`, or what it returned when the account first sent this Idempotency-Key.
+
+    Two requests at once with one key: the second waits for the first one's commit at the unique
+    constraint. Raises Unprocessable when the key came with another request before.
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    """
+    with transaction.atomic():
+        first = _claim_key(account_id=account_id, key=key, request_hash=request_hash)
+        if first is None:
+            body = answer()
+            FirstAnswer.objects.filter(account_id=account_id, key=key).update(body=body)
+            return body
+    if bytes(first.request_hash) != request_hash:
+        raise Unprocessable("This Idempotency-Key was used with another body.")
+    return bytes(first.body)
+
+
+def _claim_key(*, account_id: int, key: str, request_hash: bytes) -> FirstAnswer | None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tweets_firstanswer (account_id, key, request_hash, body)"
+            " VALUES (%s, %s, %s, '') ON CONFLICT DO NOTHING",
+            [account_id, key, request_hash],
+        )
+        if cursor.rowcount:
+            return None
+    return FirstAnswer.objects.get(account_id=account_id, key=key)
+
+
+def like(*, account_id: int, tweet_id: int) -> None:
+    """Like a tweet, or a retweet's original; liking again changes nothing. Raises NotFound."""
+    _change_like(
+        """WITH changed AS (
+            INSERT INTO tweets_like (account_id, tweet_id) VALUES (%s, %s)
+            ON CONFLICT DO NOTHING RETURNING tweet_id)
+        INSERT INTO tweets_tweetmetricsdelta (tweet_id, like_count, retweet_count)
+        SELECT tweet_id, 1, 0 FROM changed""",
+        account_id=account_id,
+        tweet_id=tweet_id,
+    )
+
+
+def unlike(*, account_id: int, tweet_id: int) -> None:
+    """Take a like back; doing so again changes nothing. Raises NotFound."""
+    _change_like(
+        """WITH changed AS (
+            DELETE FROM tweets_like WHERE account_id = %s AND tweet_id = %s RETURNING tweet_id)
+        INSERT INTO tweets_tweetmetricsdelta (tweet_id, like_count, retweet_count)
+        SELECT tweet_id, -1, 0 FROM changed""",
+        account_id=account_id,
+        tweet_id=tweet_id,
+    )
+
+
+def _change_like(statement: str, *, account_id: int, tweet_id: int) -> None:
+    original_id = _original_of(tweet_id)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, [account_id, original_id])
+        if cursor.rowcount:
+            publish(MetricsChanged(tweet_id=original_id))
+
+
+def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
+    """Retweet a tweet, or a retweet's original, once. Raises NotFound.
+
+    Returns the id of the retweet, and whether it is new.
+    """
+    original_id = _original_of(tweet_id)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO tweets_tweet (author_id, original_id, text, state)"
+                f" VALUES (%s, %s, '', {Tweet.State.VISIBLE})"
+                f" ON CONFLICT (original_id, author_id) WHERE original_id IS NOT NULL DO NOTHING"
+                f" RETURNING id",
+                [account_id, original_id],
+            )
+            row = cursor.fetchone()
+        if row is None:
+            existing = Tweet.objects.filter(author_id=account_id, original_id=original_id)
+            return existing.values_list("id", flat=True).get(), False
+        retweet_id: int = row[0]
+        TweetMetricsDelta.objects.create(tweet_id=original_id, retweet_count=1)
+        publish(TweetPosted(tweet_id=retweet_id, author_id=account_id, original_id=original_id))
+        publish(MetricsChanged(tweet_id=original_id))
+    return retweet_id, True
+
+
+def undo_retweet(*, account_id: int, tweet_id: int) -> None:
+    """Take a retweet back; doing so again changes nothing. Raises NotFound."""
+    original_id = _original_of(tweet_id)
+    with transaction.atomic():
+        own = Tweet.objects.filter(author_id=account_id, original_id=original_id)
+        for undone in own.select_for_update():
+            remove_retweet(undone)
+
+
+def remove_retweet(retweet: Tweet) -> None:
+    """Delete a locked retweet's row within the running transaction; nothing refers to it."""
+    retweet_id, original_id = retweet.pk, retweet.original_id or 0
+    if not Tweet.objects.filter(id=retweet_id).delete()[0]:
+        return
+    TweetMetricsDelta.objects.create(tweet_id=original_id, retweet_count=-1)
+    if retweet.state == Tweet.State.VISIBLE:
+        _removed(tweet_id=retweet_id, author_id=retweet.author_id, original_id=original_id)
+    publish(MetricsChanged(tweet_id=original_id))
+
+
+def _original_of(tweet_id: int) -> int:
+    """Return the original of a visible retweet, or the visible tweet itself; else NotFound."""
+    visible = selectors.hydrate([tweet_id]).tweets.get(tweet_id)
+    if visible is None:
+        raise NotFound("There is no such tweet.")
+    return visible.original_id or tweet_id
+
+
+def delete(*, account_id: int, tweet_id: int) -> None:
+    """Delete one's own tweet or retweet. Raises NotFound, or Forbidden when it is another's."""
+    with transaction.atomic():
+        tweet = _locked(tweet_id)
+        if tweet.author_id != account_id:
+            if selectors.is_visible(tweet_id):
+                raise Forbidden("This is not your tweet.")
+            raise NotFound("There is no such tweet.")
+        delete_locked(tweet)
+
+
+def delete_locked(tweet: Tweet) -> None:
+    """Delete a locked tweet or retweet, within the running transaction.
+
+    A tweet's text goes at once; its row stays, seen by nobody, until its retweets and likes were
+    purged in bounded steps.
+    """
+    if tweet.original_id is not None:
+        remove_retweet(tweet)
+        return
+    if tweet.state == Tweet.State.VISIBLE:
+        _removed(tweet_id=tweet.pk, author_id=tweet.author_id, original_id=0)
+    Tweet.objects.filter(id=tweet.pk).update(state=Tweet.State.DELETED, text="", removed_at=Now())
+    publish(TweetDeleted(tweet_id=tweet.pk))
+
+
+def moderate_delete(*, tweet_id: int) -> None:
+    """Delete anybody's tweet, as a moderator. Raises NotFound."""
+    with transaction.atomic():
+        delete_locked(_locked(tweet_id))
+
+
+def hide(*, tweet_id: int) -> None:
+    """Hide a tweet from everybody; hiding again changes nothing. Raises NotFound."""
+    with transaction.atomic():
+        tweet = _locked(tweet_id)
+        if tweet.state == Tweet.State.VISIBLE:
+            Tweet.objects.filter(id=tweet_id).update(state=Tweet.State.HIDDEN, removed_at=Now())
+            _removed(
+                tweet_id=tweet_id, author_id=tweet.author_id, original_id=tweet.original_id or 0
+            )
+
+
+def restore(*, tweet_id: int) -> None:
+    """Show a hidden tweet again; restoring again changes nothing. Raises NotFound."""
+    with transaction.atomic():
+        tweet = _locked(tweet_id)
+        if tweet.state == Tweet.State.HIDDEN:
+            Tweet.objects.filter(id=tweet_id).update(state=Tweet.State.VISIBLE, removed_at=None)
+            Tombstone.objects.filter(tweet_id=tweet_id).delete()
+            publish(
+                TweetPosted(
+                    tweet_id=tweet_id,
+                    author_id=tweet.author_id,
+                    original_id=tweet.original_id or 0,
+                )
+            )
+
+
+def _locked(tweet_id: int) -> Tweet:
+    present = Tweet.objects.exclude(state=Tweet.State.DELETED).select_for_update()
+    tweet = present.filter(id=tweet_id).first()
+    if tweet is None:
+        raise NotFound("There is no such tweet.")
+    return tweet
+
+
+def _removed(*, tweet_id: int, author_id: int, original_id: int) -> None:
+    Tombstone.objects.bulk_create(
+        [Tombstone(tweet_id=tweet_id, author_id=author_id)], ignore_conflicts=True
+    )
+    publish(TweetRemoved(tweet_id=tweet_id, author_id=author_id, original_id=original_id))

@@ -1,0 +1,51 @@
+"""Who hears what: routes events to tasks, as `urls.py` routes requests to views.
+
+A system check proves that every task named here exists.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from twitter.outbox.events import Hearer
+
+FORGET_ACCOUNT = Hearer(task="accounts.tasks.forget_account", at_once=True)
+FORGET_FOLLOW = Hearer(task="accounts.tasks.forget_follow", at_once=True)
+FORGET_TWEET = Hearer(task="tweets.tasks.forget_tweet", at_once=True)
+DROP_HOME = Hearer(task="timelines.tasks.drop_home", at_once=True)
+DROP_HOMES_OF_FOLLOWERS = Hearer(task="timelines.tasks.drop_homes_of_followers")
+
+HEARERS: Mapping[str, Sequence[Hearer]] = {
+    "accounts.account_changed": [FORGET_ACCOUNT],
+    "accounts.account_suspended": [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
+    "accounts.account_restored": [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
+    "accounts.account_deleted": [
+        FORGET_ACCOUNT,
+        DROP_HOMES_OF_FOLLOWERS,
+        Hearer(task="tweets.tasks.purge_author"),
+    ],
+    "accounts.followed": [FORGET_FOLLOW, DROP_HOME],
+    "accounts.unfollowed": [FORGET_FOLLOW, DROP_HOME],
+    "accounts.graph_imported": [Hearer(task="timelines.tasks.drop_all_homes")],
+    "tweets.tweet_posted": [
+        Hearer(task="timelines.tasks.deliver_to_author", at_once=True),
+        Hearer(task="timelines.tasks.fan_out"),
+        Hearer(task="accounts.tasks.count_posted"),
+    ],
+    "tweets.tweet_removed": [
+        FORGET_TWEET,
+        Hearer(task="timelines.tasks.remove_from_homes"),
+        Hearer(task="accounts.tasks.count_removed"),
+    ],
+    "tweets.tweet_deleted": [Hearer(task="tweets.tasks.purge_tweet")],
+    "tweets.metrics_changed": [FORGET_TWEET],
+    "tweets.tweets_imported": [Hearer(task="accounts.tasks.count_imported")],
+    "tweets.import_ended": [Hearer(task="timelines.tasks.drop_all_homes")],
+    "tweets.author_purged": [Hearer(task="accounts.tasks.purge_account")],
+}
+
+# The relay's clock: task to the seconds between two runs.
+EVERY: Mapping[str, float] = {
+    "twitter.outbox.tasks.heartbeat": 5,
+    "accounts.tasks.fold_counters": 1,
+    "tweets.tasks.fold_metrics": 1,
+    "tweets.tasks.forget_old_answers": 3_600,
+}

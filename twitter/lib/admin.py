@@ -1,0 +1,118 @@
+"""What the admin pages of all apps share: lists of millions, and acts that need a reason."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from twitter.lib.errors import DomainError
+
+# What an admin cannot reach by leafing, a search finds.
+COUNTED_ROWS = 10_000
+MAX_SELECTED = 100
+MAX_REASON = 500
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
+    """Counts COUNTED_ROWS rows at most, so that a list of millions costs no full count."""
+
+    @cached_property
+    def count(self) -> int:  # type: ignore[override]
+        """The number of rows that can be reached by leafing."""
+        return len(self.object_list.order_by().values_list("pk")[:COUNTED_ROWS])
+
+
+class BigTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Base of the admin pages of large tables. Subclasses order by an indexed column."""
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering: ClassVar[Sequence[str]] = ("-pk",)
+
+
+class ReadOnlyAdmin(BigTableAdmin):
+    """Shows a table, and lets nobody add to it, change or delete it."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReasonForm(forms.Form):
+    """Why something is done."""
+
+    reason = forms.CharField(
+        max_length=MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField", "autofocus": True}),
+        help_text="Goes into the audit log.",
+    )
+
+
+Act = Callable[[HttpRequest, Any, str], None]
+
+
+def reason_action(*, name: str, description: str, permissions: Sequence[str], act: Act) -> Any:
+    """Return an admin action that asks for a reason before it acts.
+
+    `name`: the action's, unique within a page. `act(request, object, reason)` is called for each
+    selected object, at most MAX_SELECTED; a DomainError that it raises is shown, and does not keep
+    the others from being done.
+    """
+
+    @admin.action(description=description, permissions=permissions)
+    def action(
+        page: "admin.ModelAdmin[Any]", request: HttpRequest, queryset: "QuerySet[Model]"
+    ) -> HttpResponse | None:
+        selected = list(queryset[: MAX_SELECTED + 1])
+        if len(selected) > MAX_SELECTED:
+            page.message_user(request, f"Select {MAX_SELECTED} at most.", messages.ERROR)
+            return None
+        form = ReasonForm(request.POST if "reason" in request.POST else None)
+        if form.is_valid():
+            _act_on_each(page, request, selected, act, form.cleaned_data["reason"])
+            return None
+        context = {
+            **page.admin_site.each_context(request),
+            "title": description,
+            "opts": page.opts,
+            "objects": selected,
+            "form": form,
+            "action": name,
+            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/reason.html", context)
+
+    action.__name__ = name
+    return action
+
+
+def _act_on_each(
+    page: "admin.ModelAdmin[Any]",
+    request: HttpRequest,
+    selected: Sequence[Model],
+    act: Act,
+    reason: str,
+) -> None:
+    done = 0
+    for target in selected:
+        try:
+            act(request, target, reason)
+        except DomainError as error:
+            page.message_user(request, f"{target}: {error.detail}", messages.ERROR)
+        else:
+            done += 1
+    if done:
+        page.message_user(request, f"Done for {done}.", messages.SUCCESS)

@@ -1,0 +1,173 @@
+"""One error shape everywhere: `application/problem+json` (RFC 9457)."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions, serializers
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from twitter.lib.shapes import shape
+
+CONTENT_TYPE = "application/problem+json"
+
+logger = logging.getLogger(__name__)
+
+
+class DomainError(Exception):
+    """A rule of the domain says no. `field` names the part of the input that broke it."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+
+class Invalid(DomainError):
+    """400: the input is well-formed but breaks a rule."""
+
+
+class Unauthenticated(DomainError):
+    """401: the credentials are wrong or no longer valid."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(DomainError):
+    """403: known, seen, and not allowed."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(DomainError):
+    """404: does not exist, or may not be seen, which must answer alike."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(DomainError):
+    """409: true of the input alone, but not together with what is stored."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class Unprocessable(DomainError):
+    """422: the same Idempotency-Key came with another body."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+Problem = shape(
+    "Problem",
+    type=serializers.CharField(default="about:blank"),
+    title=serializers.CharField(help_text="The status in words."),
+    status=serializers.IntegerField(),
+    detail=serializers.CharField(help_text="What went wrong, for a person."),
+    errors=serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Field name to messages, when the input was not valid.",
+    ),
+)
+
+
+def problem(
+    *, status: int, detail: str, errors: dict[str, list[str]] | None = None
+) -> dict[str, Any]:
+    """Return the body of an error."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = errors
+    return body
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn what a view raised into a problem; DRF's EXCEPTION_HANDLER.
+
+    What is no DRF, Django or domain error stays unhandled: it is a bug, and becomes a 500.
+    """
+    if isinstance(error, DomainError):
+        error = _as_api_error(error)
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, exceptions.ValidationError):
+        errors = _by_field(error.detail)
+        detail = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in errors.items())
+    else:
+        errors, detail = None, _detail(error)
+    response.data = problem(status=response.status_code, detail=detail, errors=errors)
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _as_api_error(error: DomainError) -> exceptions.APIException:
+    if error.field and error.status == HTTPStatus.BAD_REQUEST:
+        return exceptions.ValidationError({error.field: [error.detail]})
+    translated: exceptions.APIException
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        translated = exceptions.AuthenticationFailed(error.detail)
+        # DRF sets the challenge of 401 answers from this attribute.
+        translated.auth_header = 'Bearer realm="api"'  # type: ignore[attr-defined]
+    else:
+        translated = exceptions.APIException(error.detail)
+        translated.status_code = error.status
+    return translated
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, Http404):
+        return "There is nothing here."
+    if isinstance(error, PermissionDenied):
+        return "You may not do this."
+    return str(getattr(error, "detail", error))
+
+
+def _by_field(detail: Any) -> dict[str, list[str]]:
+    """Flatten DRF's nested messages into `{"a.b": [messages]}`."""
+    if not isinstance(detail, dict):
+        return {"non_field_errors": [str(message) for message in detail]}
+    flat: dict[str, list[str]] = {}
+    for field, below in detail.items():
+        if isinstance(below, dict):
+            flat.update({f"{field}.{key}": texts for key, texts in _by_field(below).items()})
+        else:
+            messages = below if isinstance(below, list | tuple) else [below]
+            flat[str(field)] = [str(message) for message in messages]
+    return flat
+
+
+def _plain(status: int, detail: str) -> HttpResponse:
+    return JsonResponse(
+        problem(status=status, detail=detail), status=status, content_type=CONTENT_TYPE
+    )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400 outside of DRF, as for an unknown Host header."""
+    return _plain(400, "The request is not valid.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404 for a path that no view serves."""
+    return _plain(404, "There is nothing here.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403 outside of DRF."""
+    return _plain(403, "You may not do this.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500: a bug, logged by Django with its traceback."""
+    return _plain(500, "Something went wrong on our side.")

@@ -1,0 +1,76 @@
+"""Health: is this process alive, and are the parts that it needs?"""
+
+from collections.abc import Callable
+from typing import Any
+
+import redis as redis_library
+from django.db import DatabaseError, connection
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from twitter.lib import redis
+
+HEARTBEAT_KEY = "outbox:heartbeat"
+
+
+class PartsSerializer(serializers.Serializer[Any]):
+    """Each part: `ok` or `out`."""
+
+    postgres = serializers.ChoiceField(["ok", "out"])
+    redis = serializers.ChoiceField(["ok", "out"])
+    worker = serializers.ChoiceField(["ok", "out"])
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    """What the health endpoints answer."""
+
+    status = serializers.ChoiceField(["ok", "out"])
+    parts = PartsSerializer(required=False)
+
+
+class HealthView(APIView):
+    """200 while the process answers; with `?ready=1` 503 when a part that it needs is out."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("ready", bool, description="Also look at Postgres, Redis, worker.")
+        ],
+        responses={200: HealthSerializer, 503: HealthSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        """Say how this service is."""
+        if request.query_params.get("ready", "").lower() not in {"1", "true"}:
+            return Response({"status": "ok"})
+        parts = {
+            "postgres": _state(_postgres_answers),
+            "redis": _state(redis.client().ping),
+            "worker": _state(_worker_beats),
+        }
+        ready = set(parts.values()) == {"ok"}
+        return Response(
+            {"status": "ok" if ready else "out", "parts": parts}, status=200 if ready else 503
+        )
+
+
+def _state(answers: Callable[[], Any]) -> str:
+    try:
+        return "ok" if answers() else "out"
+    except (DatabaseError, redis_library.RedisError):
+        return "out"
+
+
+def _postgres_answers() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return cursor.fetchone() is not None
+
+
+def _worker_beats() -> bool:
+    """Tell whether a heartbeat went through relay, broker and worker of late."""
+    return bool(redis.client().exists(HEARTBEAT_KEY))

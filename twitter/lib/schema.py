@@ -1,0 +1,53 @@
+"""How the API describes itself."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+
+from twitter.lib.errors import CONTENT_TYPE, Problem
+from twitter.lib.ids import WireIdField
+
+WIRE_ID = {"type": "string", "pattern": "^[1-9][0-9]{0,15}$", "examples": ["1234567890123"]}
+
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], Any]:
+    """Return the entries of `responses` for errors beyond those that any operation may answer."""
+    return {(status, CONTENT_TYPE): Problem for status in statuses}
+
+
+def delete_parameter(name: str) -> OpenApiParameter:
+    """Return the query parameter of a DELETE; a JSON body may carry the same field instead."""
+    return OpenApiParameter(
+        name, WIRE_ID, required=True, description=f'Or a JSON body, `{{"{name}": …}}`.'
+    )
+
+
+class ApiSchema(AutoSchema):
+    """Describes ids, and adds to every operation the errors that any operation may answer."""
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> Any:
+        if isinstance(field, WireIdField):
+            return dict(WIRE_ID)
+        return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        responses: dict[str, Any] = super()._get_response_bodies(direction)
+        for status in self._common_errors():
+            if status not in responses:
+                responses[status] = self._get_response_for_code(  # type: ignore[no-untyped-call]
+                    Problem, status, [CONTENT_TYPE], direction
+                )
+        return dict(sorted(responses.items()))
+
+    def _common_errors(self) -> list[str]:
+        errors = ["400", "404"]
+        if self.get_auth():
+            errors.append("401")
+        if self.method not in _SAFE:
+            errors += ["413", "415"]
+        return errors

@@ -1,0 +1,88 @@
+"""`manage.py relay`: send deliveries to Celery as they fall due, and keep the clock."""
+
+import logging
+import signal
+import time
+from typing import Any
+
+import redis
+from celery import current_app
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+from kombu.exceptions import OperationalError
+from redis.client import PubSub
+
+from twitter.lib.redis import client
+from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
+from twitter.outbox.relay import send_due
+
+BATCH = 500
+IDLE_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    """Any number of relays may run side by side."""
+
+    help = "Send the outbox to Celery, until TERM."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.running = True
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        nudges = Nudges()
+        clock = Clock()
+        logger.info("the relay runs")
+        while self.running:
+            try:
+                clock.send_due()
+                if send_due(limit=BATCH) == BATCH:
+                    continue
+            except (OperationalError, DatabaseError, redis.RedisError) as error:
+                logger.warning("the relay tries again: %s", error)
+                connection.close()
+                time.sleep(IDLE_SECONDS)
+            nudges.wait(IDLE_SECONDS)
+
+    def _stop(self, *args: Any) -> None:
+        self.running = False
+
+
+class Nudges:
+    """Waits for writers' nudges, so that a tweet does not wait for the next look."""
+
+    def __init__(self) -> None:
+        self._subscription = _subscription()
+
+    def wait(self, seconds: float) -> None:
+        """Return at the next nudge, or after `seconds`."""
+        try:
+            if not self._subscription.subscribed:
+                self._subscription.subscribe(NUDGE_CHANNEL)
+            self._subscription.get_message(timeout=seconds)
+        except redis.RedisError:
+            self._subscription.close()
+            self._subscription = _subscription()
+            time.sleep(seconds)
+
+
+def _subscription() -> PubSub:
+    pubsub: PubSub = client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+    return pubsub
+
+
+class Clock:
+    """Sends the periodic tasks. Two relays send them twice as often, which does no harm."""
+
+    def __init__(self) -> None:
+        self._next = dict.fromkeys(periodic_tasks(), 0.0)
+
+    def send_due(self) -> None:
+        """Send each periodic task whose time has come."""
+        now = time.monotonic()
+        for name, seconds in periodic_tasks().items():
+            if self._next[name] <= now:
+                # It expires, so that they do not pile up while no worker runs.
+                current_app.tasks[name].apply_async(expires=max(seconds, 10), retry=False)
+                self._next[name] = now + seconds

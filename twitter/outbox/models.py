@@ -1,0 +1,35 @@
+"""What waits to be done."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class Delivery(models.Model):
+    """One task that must run because of one event; the row goes away when the task is done."""
+
+    event = models.CharField(max_length=100)
+    task = models.CharField(max_length=100)
+    payload = models.JSONField(help_text="The task's keyword arguments.")
+    created_at = models.DateTimeField(db_default=Now())
+    due_at = models.DateTimeField(db_default=Now(), help_text="When to send it (again).")
+    sends = models.PositiveSmallIntegerField(default=0, help_text="How often it was sent.")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="How often it was begun.")
+    last_error = models.TextField(blank=True, default="")
+    failed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set when it is a dead letter, given up until retried."
+    )
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        indexes = (
+            models.Index(
+                fields=("due_at",), name="outbox_due", condition=Q(failed_at__isnull=True)
+            ),
+            models.Index(
+                fields=("failed_at",), name="outbox_failed", condition=Q(failed_at__isnull=False)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.task} for {self.event}"

@@ -1,0 +1,113 @@
+"""What a task of the outbox is: it settles its delivery when it is done."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from twitter.lib import redis
+from twitter.lib.health import HEARTBEAT_KEY
+from twitter.outbox.events import nudge
+from twitter.outbox.models import Delivery
+
+HEARTBEAT_SECONDS = 30
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[..., Mapping[str, Any] | None]
+
+
+def task(*, atomic: bool = False) -> Callable[[Work], Any]:
+    """Make a function a Celery task that the outbox may deliver.
+
+    The function takes the event's facts as keyword arguments and may run more than once.
+
+    - It returns None when all is done: the delivery is settled. Or it returns arguments, which
+      replace those of the delivery, and goes on with them later: long work in bounded steps.
+    - `atomic`: function and settlement share one transaction, so that what the function does in
+      Postgres happens exactly once.
+    - What it raises is noted and tried again with growing delay, OUTBOX_MAX_ATTEMPTS times.
+    """
+
+    def decorate(function: Work) -> Any:
+        name = f"{function.__module__}.{function.__name__}"
+
+        @wraps(function)
+        def run(*, delivery_id: int | None = None, **facts: Any) -> None:
+            if delivery_id is None:
+                function(**facts)
+            elif _begin(delivery_id):
+                _deliver(function, delivery_id=delivery_id, facts=facts, atomic=atomic)
+
+        return shared_task(name=name)(run)
+
+    return decorate
+
+
+def _begin(delivery_id: int) -> bool:
+    """Count the attempt; False when the delivery is settled or given up already.
+
+    Counted before the work, in a transaction of its own, so that a task that kills its worker
+    comes to an end as well.
+    """
+    waiting = Delivery.objects.filter(id=delivery_id, failed_at__isnull=True)
+    if waiting.filter(attempts__gte=settings.OUTBOX_MAX_ATTEMPTS).update(failed_at=Now()):
+        return False
+    return bool(waiting.update(attempts=F("attempts") + 1))
+
+
+def _deliver(function: Work, *, delivery_id: int, facts: Mapping[str, Any], atomic: bool) -> None:
+    try:
+        if atomic:
+            with transaction.atomic():
+                # A second run of the same delivery waits here, and then finds nothing to do.
+                if _settle(delivery_id):
+                    function(**facts)
+            return
+        rest = function(**facts)
+    except Exception as error:
+        logger.exception("delivery %s failed", delivery_id)
+        _note_failure(delivery_id, error)
+        return
+    if rest is None:
+        _settle(delivery_id)
+    else:
+        Delivery.objects.filter(id=delivery_id).update(
+            payload=dict(rest), attempts=0, sends=0, due_at=Now()
+        )
+        nudge()
+
+
+def _settle(delivery_id: int) -> bool:
+    deleted, _ = Delivery.objects.filter(id=delivery_id).delete()
+    return bool(deleted)
+
+
+def _note_failure(delivery_id: int, error: Exception) -> None:
+    delivery = Delivery.objects.filter(id=delivery_id).first()
+    if delivery is None:
+        return
+    # The class and message only: a traceback may quote what people wrote.
+    delivery.last_error = f"{type(error).__name__}: {error}"[:1_000]
+    if delivery.attempts >= settings.OUTBOX_MAX_ATTEMPTS:
+        Delivery.objects.filter(id=delivery_id).update(
+            last_error=delivery.last_error, failed_at=Now()
+        )
+    else:
+        delay = timedelta(seconds=min(2**delivery.attempts, 600))
+        Delivery.objects.filter(id=delivery_id).update(
+            last_error=delivery.last_error, due_at=Now() + delay
+        )
+
+
+@shared_task
+def heartbeat() -> None:
+    """Show that relay, broker and worker pass work on; `/auth/healthz?ready=1` looks for it."""
+    redis.client().set(HEARTBEAT_KEY, b"1", ex=HEARTBEAT_SECONDS)

@@ -1,0 +1,207 @@
+"""The one settings module, driven by the environment (table in README.md).
+
+Production is the default, and starts only with its secrets. `TWITTER_ENV=development`, as `make
+run` and the tests set it, lets plain http on this machine in; it brings no secret of its own.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PRODUCTION = env.str("TWITTER_ENV", "production") != "development"
+
+
+def required(name: str) -> str:
+    """Return a variable that has no safe default; refuse to start without it."""
+    value: str = env.str(name, "")
+    if not value:
+        raise ImproperlyConfigured(f"Set {name} in the environment; README.md has the table.")
+    return value
+
+
+# --- secrets and hosts ---------------------------------------------------------------------------
+SECRET_KEY = required("SECRET_KEY")
+# kid -> secret. The first signs, all verify: a new key is put in front, the old one stays a while.
+JWT_SIGNING_KEYS = dict(
+    pair.partition(":")[::2] for pair in required("JWT_SIGNING_KEYS").split(",")
+)
+if any(len(secret) < 32 for secret in JWT_SIGNING_KEYS.values()):
+    raise ImproperlyConfigured("JWT_SIGNING_KEYS: each is kid:secret, the secret 32 characters up.")
+DEBUG = False
+ALLOWED_HOSTS = (
+    required("ALLOWED_HOSTS").split(",")
+    if PRODUCTION
+    else env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# --- the rules of the product --------------------------------------------------------------------
+HOME_SIZE = 800
+HOME_TTL_SECONDS = env.int("HOME_TTL_SECONDS", 14 * 86_400)
+FOLLOWING_MAX = env.int("FOLLOWING_MAX", 5_000)
+ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", 15 * 60)
+REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", 30 * 86_400)
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 64 * 1024)
+
+# --- apps and requests ---------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "twitter.outbox",
+    "accounts",
+    "tweets",
+    "timelines",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "twitter.urls"
+WSGI_APPLICATION = "twitter.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+STATIC_URL = "/static/"
+# An image collects static files into STATIC_ROOT; without, they are served from where they are.
+STATIC_ROOT = env.str("STATIC_ROOT", "") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- PostgreSQL, Redis, Celery -------------------------------------------------------------------
+DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(required("DATABASE_URL"))}
+DATABASES["default"].update(
+    CONN_MAX_AGE=env.int("DB_CONN_MAX_AGE", 600),
+    CONN_HEALTH_CHECKS=True,
+    # A request never waits long for Postgres; long work (imports, rebuilds) raises its own limits.
+    OPTIONS={"connect_timeout": 5, "options": "-c lock_timeout=5s"},
+)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = required("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 2,
+            "CONNECTION_POOL_KWARGS": {"max_connections": 100},
+        },
+    },
+}
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL.rpartition("/")[0] + "/1")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+# Deliveries to homes wait for nothing else, and nothing else waits for them.
+CELERY_TASK_ROUTES = {"timelines.tasks.*": {"queue": "fan_out"}}
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_WORKER_PREFETCH_MULTIPLIER = 4
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Celery closes the database connection after each task unless told otherwise.
+CELERY_DB_REUSE_MAX = 1_000
+
+OUTBOX_EVENTS = "twitter.events"
+OUTBOX_MAX_ATTEMPTS = env.int("OUTBOX_MAX_ATTEMPTS", 10)
+
+# --- the API -------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerToken"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["twitter.lib.parsers.BoundedJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "twitter.lib.parsers.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "twitter.lib.schema.ApiSchema",
+    "EXCEPTION_HANDLER": "twitter.lib.errors.handle",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "twitter",
+    "DESCRIPTION": "Post 280 characters, follow people, read a home timeline.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True},
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- people --------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.Account"
+# A username is unique whatever the case, by a constraint on lower(username), which it cannot see.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- security ------------------------------------------------------------------------------------
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^(auth|tweet|timeline)/(healthz|helthz)$"]
+if env.bool("BEHIND_TLS_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "twitter.lib.logging.JSONFormatter"}},
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "json",
+        }
+    },
+    "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", "INFO")},
+    # 4xx answers are the client's business, not a warning.
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,19 @@
+"""Routes requests to views."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+handler400 = "twitter.lib.errors.bad_request"
+handler403 = "twitter.lib.errors.permission_denied"
+handler404 = "twitter.lib.errors.not_found"
+handler500 = "twitter.lib.errors.server_error"
+
+urlpatterns = [
+    path("auth/", include("accounts.urls")),
+    path("tweet/", include("tweets.urls")),
+    path("timeline/", include("timelines.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+]
