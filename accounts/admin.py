@@ -19,7 +19,7 @@ from twitter.lib.errors import DomainError, Forbidden
 PRIVILEGES = ("is_staff", "is_superuser", "groups")
 
 
-class AccountAddForm(BaseUserCreationForm):
+class AccountAddForm(BaseUserCreationForm):  # type: ignore[type-arg]
     """A new account, for somebody of the staff perhaps."""
 
     class Meta:

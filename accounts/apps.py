@@ -8,6 +8,3 @@ class AccountsConfig(AppConfig):
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
-
-    def ready(self) -> None:
-        from accounts import schema  # noqa: F401, PLC0415 - registers on import

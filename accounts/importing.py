@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import batched
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -91,8 +90,8 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
         cursor.execute(_MAKE_FOLLOWS)
         made, known, changed = cursor.fetchone()
         # Before the commit, so that it cannot be missed: the tombstones outlast it.
-        for ids in batched(changed, _CACHE_STEP):
-            cache.forget(ids)
+        for start in range(0, len(changed), _CACHE_STEP):
+            cache.forget(changed[start : start + _CACHE_STEP])
     return Imported(accounts=accounts, follows=made, refused=len(follows) - known)
 
 

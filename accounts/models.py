@@ -99,7 +99,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
     def save(self, **options: Any) -> None:
         """Store the account; a new password ends all log-ins, whoever sets it and however."""
         # Django keeps a new password there until it is stored, unless it only upgrades the hash.
-        replaced = self._password is not None and not self._state.adding
+        replaced = bool(self._password) and not self._state.adding  # type: ignore[attr-defined]
         with transaction.atomic(using=options.get("using")):
             super().save(**options)
             if replaced:

@@ -88,7 +88,7 @@ def _verify_signature(token: str) -> Claims:
         )
         return Claims(
             account_id=parse_id(payload["sub"]),
-            session_id=parse_id(payload["sid"]),
+            session_id=parse_id(str(payload["sid"])),
             generation=int(payload["gen"]),
             expires_at=int(payload["exp"]),
         )

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import selectors, services, sessions
+from accounts import schema, selectors, services, sessions  # noqa: F401 - schema registers itself
 from accounts.selectors import Neighbour
 from accounts.serializers import (
     AccountDeleted,

@@ -45,6 +45,8 @@ def run_outbox() -> Callable[[], int]:
     It does what relay and worker do, in this process. Returns how many deliveries ran.
     """
 
+    current_app.loader.import_default_modules()
+
     def run() -> int:
         ran = 0
         while batch := list(Delivery.objects.filter(failed_at=None).order_by("id")[:100]):

@@ -46,6 +46,7 @@ class Tweet(models.Model):
             models.Index(
                 fields=("author", "-id"), include=("original", "state"), name="tweet_by_author"
             ),
+            models.Index(fields=("-id",), name="tweet_hidden", condition=Q(state=1)),
             GinIndex(SearchVector("text", config="simple"), name="tweet_text_search"),
         )
         constraints = (

@@ -9,6 +9,7 @@ from accounts import facade as accounts
 from tweets import rendering, selectors
 from tweets.events import MetricsChanged, TweetDeleted, TweetPosted, TweetRemoved
 from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetricsDelta
+from twitter.lib import audit
 from twitter.lib.errors import Forbidden, NotFound, Unprocessable
 from twitter.lib.renderers import envelope
 from twitter.outbox.events import publish
@@ -174,13 +175,15 @@ def delete_locked(tweet: Tweet) -> None:
     publish(TweetDeleted(tweet_id=tweet.pk))
 
 
-def moderate_delete(*, tweet_id: int) -> None:
+def moderate_delete(*, tweet_id: int, by_id: int, reason: str) -> None:
     """Delete anybody's tweet, as a moderator. Raises NotFound."""
     with transaction.atomic():
-        delete_locked(_locked(tweet_id))
+        tweet = _locked(tweet_id)
+        delete_locked(tweet)
+        audit.record(by_id=by_id, target=tweet, action="Deleted", reason=reason)
 
 
-def hide(*, tweet_id: int) -> None:
+def hide(*, tweet_id: int, by_id: int, reason: str) -> None:
     """Hide a tweet from everybody; hiding again changes nothing. Raises NotFound."""
     with transaction.atomic():
         tweet = _locked(tweet_id)
@@ -189,9 +192,10 @@ def hide(*, tweet_id: int) -> None:
             _removed(
                 tweet_id=tweet_id, author_id=tweet.author_id, original_id=tweet.original_id or 0
             )
+            audit.record(by_id=by_id, target=tweet, action="Hidden", reason=reason)
 
 
-def restore(*, tweet_id: int) -> None:
+def restore(*, tweet_id: int, by_id: int, reason: str) -> None:
     """Show a hidden tweet again; restoring again changes nothing. Raises NotFound."""
     with transaction.atomic():
         tweet = _locked(tweet_id)
@@ -205,6 +209,7 @@ def restore(*, tweet_id: int) -> None:
                     original_id=tweet.original_id or 0,
                 )
             )
+            audit.record(by_id=by_id, target=tweet, action="Restored", reason=reason)
 
 
 def _locked(tweet_id: int) -> Tweet:

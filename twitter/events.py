@@ -15,6 +15,8 @@ DROP_HOMES_OF_FOLLOWERS = Hearer(task="timelines.tasks.drop_homes_of_followers")
 
 HEARERS: Mapping[str, Sequence[Hearer]] = {
     "accounts.account_changed": [FORGET_ACCOUNT],
+    "accounts.sessions_revoked": [FORGET_ACCOUNT],
+    "accounts.tweets_counted": [Hearer(task="accounts.tasks.refresh_accounts")],
     "accounts.account_suspended": [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     "accounts.account_restored": [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     "accounts.account_deleted": [
@@ -47,5 +49,6 @@ EVERY: Mapping[str, float] = {
     "twitter.outbox.tasks.heartbeat": 5,
     "accounts.tasks.fold_counters": 1,
     "tweets.tasks.fold_metrics": 1,
+    "accounts.tasks.delete_ended_sessions": 3_600,
     "tweets.tasks.forget_old_answers": 3_600,
 }

@@ -99,7 +99,9 @@ def _another_user() -> tuple[list[str], int]:
         return [], os.geteuid()
     namespace = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
     drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    drop += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--pdeathsig=INT", "--"]
+    drop += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    drop += ["--securebits=+no_setuid_fixup"]  # lets access(2) see the capability too
+    drop += ["--pdeathsig=INT", "--"]
     for prefix, owner in ((namespace, 0), (drop, NOBODY)):
         probe = [*prefix, str(_bin() / "postgres"), "--version"]
         with contextlib.suppress(FileNotFoundError):

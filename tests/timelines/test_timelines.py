@@ -438,8 +438,9 @@ def test_a_home_full_of_tweets_that_may_not_be_seen_is_filled_from_further_down(
     follow("bob", "ann")
     now = time_of(post("cat"))
     old = import_batch([OldTweet(people["ann"], f"{n}", now) for n in range(300)])
+    moderator = Account.objects.create_superuser("mod", password="x").pk
     for hidden in sorted(old)[150:]:
-        tweets.hide(tweet_id=hidden)
+        tweets.hide(tweet_id=hidden, by_id=moderator, reason="spam")
     page = read("bob", limit=100)
     assert ids(page) == sorted(old)[149:49:-1]
     assert all(newer > older for newer, older in pairwise(ids(page)))

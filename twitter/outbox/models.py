@@ -33,3 +33,9 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task} for {self.event}"
+
+    def retry(self) -> None:
+        """Make it due now, with all its attempts before it."""
+        Delivery.objects.filter(id=self.pk).update(
+            failed_at=None, attempts=0, sends=0, due_at=Now()
+        )

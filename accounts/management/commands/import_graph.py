@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -67,7 +67,7 @@ class Command(BaseCommand):
                 end_import()
             self._tell(report)
 
-    def _import(self, file: IO[bytes], report: Report) -> None:
+    def _import(self, file: Iterable[bytes], report: Report) -> None:
         batch: list[tuple[int, int]] = []
         with tqdm(desc="follows", unit="", unit_scale=True, disable=None) as bar:
             for follow in _follows(file, report):
@@ -89,7 +89,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  line {number}: {reason}")
 
 
-def _follows(lines: IO[bytes], report: Report) -> Iterator[tuple[int, int]]:
+def _follows(lines: Iterable[bytes], report: Report) -> Iterator[tuple[int, int]]:
     for number, line in enumerate(lines, 1):
         report.lines = number
         follower, tab, followed = line.rstrip(b"\r\n").partition(b"\t")
@@ -107,5 +107,5 @@ def _is_id(text: bytes) -> bool:
     return text.isdigit() and len(text) <= len(str(MAX_EXTERNAL_ID))
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         self.running = True
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        current_app.loader.import_default_modules()  # so that every task is known by its name
         nudges = Nudges()
         clock = Clock()
         logger.info("the relay runs")

@@ -1,0 +1,225 @@
+"""The follow graph: services, counters, facade."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts import facade, services
+from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
+from accounts.selectors import profiles
+from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
+from twitter.lib.errors import DomainError, Invalid, NotFound, Unauthenticated
+from twitter.outbox.models import Delivery
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def counts(account: Account) -> tuple[int, int]:
+    profile = profiles([account.id])[account.id]
+    return profile.followers_count, profile.following_count
+
+
+def suspend(account: Account) -> None:
+    services.suspend(account_id=account.id, by_id=AccountFactory().id, reason="spam")
+
+
+def test_following_twice_counts_and_tells_once() -> None:
+    ada, bob = AccountFactory(), AccountFactory()
+    for _ in range(2):
+        services.follow(follower_id=ada.id, followed_id=bob.id)
+    assert counts(ada) == (0, 1)
+    assert counts(bob) == (1, 0)
+    assert Delivery.objects.filter(event="accounts.followed").values("task").distinct().count() == 2
+    assert Delivery.objects.filter(event="accounts.followed").count() == 2
+
+
+def test_unfollowing_twice_counts_and_tells_once() -> None:
+    ada, bob = AccountFactory(), AccountFactory()
+    services.follow(follower_id=ada.id, followed_id=bob.id)
+    for _ in range(2):
+        services.unfollow(follower_id=ada.id, followed_id=bob.id)
+    assert counts(ada) == counts(bob) == (0, 0)
+    assert Delivery.objects.filter(event="accounts.unfollowed").count() == 2
+
+
+def test_nobody_follows_oneself_or_who_is_not_there() -> None:
+    ada, gone, suspended = AccountFactory(), AccountFactory(), AccountFactory()
+    services.delete(account_id=gone.id, by_id=gone.id, password=PASSWORD)
+    suspend(suspended)
+    with pytest.raises(Invalid) as error:
+        services.follow(follower_id=ada.id, followed_id=ada.id)
+    assert error.value.field == "user_id"
+    for target in (gone.id, suspended.id, 1):
+        with pytest.raises(NotFound):
+            services.follow(follower_id=ada.id, followed_id=target)
+    with pytest.raises(NotFound):
+        services.unfollow(follower_id=ada.id, followed_id=1)
+
+
+def test_one_can_unfollow_who_was_suspended() -> None:
+    follow = FollowFactory()
+    suspend(follow.followed)
+    services.unfollow(follower_id=follow.follower_id, followed_id=follow.followed_id)
+    assert not Follow.objects.exists()
+
+
+def test_who_was_deleted_meanwhile_follows_nobody() -> None:
+    ada, bob = AccountFactory(deleted_at=timezone.now()), AccountFactory()
+    with pytest.raises(Unauthenticated):
+        services.follow(follower_id=ada.id, followed_id=bob.id)
+
+
+def test_nobody_follows_more_than_the_limit(settings: Any, at_once: Any) -> None:
+    settings.FOLLOWING_MAX = 2
+    ada = AccountFactory()
+    others = AccountFactory.create_batch(5)
+    results = at_once(
+        *(partial(services.follow, follower_id=ada.id, followed_id=other.id) for other in others)
+    )
+    assert sum(isinstance(result, Invalid) for result in results) == 3
+    assert Follow.objects.count() == 2
+    assert counts(ada) == (0, 2)
+
+
+def test_two_who_follow_each_other_at_once_do_not_wait_for_each_other(at_once: Any) -> None:
+    ada, bob = AccountFactory(), AccountFactory()
+    for _ in range(10):
+        there = partial(services.follow, follower_id=ada.id, followed_id=bob.id)
+        back = partial(services.follow, follower_id=bob.id, followed_id=ada.id)
+        assert at_once(there, back, there, back) == [None] * 4
+        assert counts(ada) == counts(bob) == (1, 1)
+        undo = partial(services.unfollow, follower_id=ada.id, followed_id=bob.id)
+        undo_back = partial(services.unfollow, follower_id=bob.id, followed_id=ada.id)
+        assert at_once(undo, undo_back, undo, undo_back) == [None] * 4
+        assert counts(ada) == counts(bob) == (0, 0)
+
+
+def test_counts_are_exact_whatever_is_folded_when() -> None:
+    follows = FollowFactory.create_batch(5, followed=AccountFactory())
+    ada = follows[0].followed
+    assert counts(ada) == (5, 0)
+    assert services.fold_counters() == 10
+    assert counts(ada) == (5, 0)
+    services.unfollow(follower_id=follows[0].follower_id, followed_id=ada.id)
+    assert counts(ada) == (4, 0)
+    services.fold_counters()
+    assert counts(ada) == (4, 0)
+    assert AccountCounters.objects.get(account=ada).followers_count == 4
+    assert not AccountCounterDelta.objects.exists()
+
+
+def test_a_cached_card_shows_a_new_follower_at_once_and_stays_cached(
+    sql_statements: list[str],
+) -> None:
+    ada, bob = AccountFactory(), AccountFactory()
+    facade.cards([ada.id, bob.id])
+    services.follow(follower_id=ada.id, followed_id=bob.id)
+    sql_statements.clear()
+    cards = facade.cards([ada.id, bob.id])
+    assert sql_statements == []
+    assert b'"following_count":1' in cards[ada.id]
+    assert b'"followers_count":1' in cards[bob.id]
+
+
+def test_the_number_of_tweets_is_counted_once_a_tweet(run_outbox: Any) -> None:
+    from accounts import tasks
+
+    ada = AccountFactory()
+    facade.cards([ada.id])
+    facts = {"tweet_id": 1, "author_id": ada.id, "original_id": 0}
+    tasks.count_posted(**facts)
+    tasks.count_posted(**facts)
+    tasks.count_removed(**facts)
+    tasks.count_imported(author_ids=[ada.id, ada.id, 12345])
+    run_outbox()
+    assert profiles([ada.id])[ada.id].tweet_count == 3
+    assert b'"tweet_count":3' in facade.cards([ada.id])[ada.id]
+    tasks.fold_counters()
+    assert profiles([ada.id])[ada.id].tweet_count == 3
+
+
+def test_the_facade_lists_followers_in_steps() -> None:
+    ada = AccountFactory()
+    followers = sorted(
+        follow.follower_id for follow in FollowFactory.create_batch(5, followed=ada)
+    )
+    first = facade.follower_page(account_id=ada.id, after=0, limit=3)
+    second = facade.follower_page(account_id=ada.id, after=first[-1], limit=3)
+    assert first + second == followers
+    assert facade.follower_page(account_id=ada.id, after=second[-1], limit=3) == []
+    assert facade.follower_page(account_id=1, after=0, limit=3) == []
+
+
+def test_the_facade_knows_who_follows_whom() -> None:
+    ada = AccountFactory()
+    follows = FollowFactory.create_batch(3, follower=ada)
+    hidden = follows[0].followed
+    suspend(hidden)
+    assert facade.followee_ids(ada.id) == [follows[2].followed_id, follows[1].followed_id]
+    assert facade.followers_among(account_id=hidden.id, ids=[ada.id, hidden.id, 1]) == {ada.id}
+    ago = timezone.now() - timedelta(minutes=1)
+    assert facade.gone_followees(account_id=ada.id, since=ago) == [hidden.id]
+    assert facade.gone_followees(account_id=ada.id, since=timezone.now()) == []
+
+
+def test_the_facade_lists_at_most_the_limit_of_followees(settings: Any) -> None:
+    ada = AccountFactory()
+    FollowFactory.create_batch(3, follower=ada)
+    settings.FOLLOWING_MAX = 2
+    assert len(facade.followee_ids(ada.id)) == 2
+
+
+def test_the_facade_knows_accounts() -> None:
+    accounts = AccountFactory.create_batch(3)
+    ids = [account.id for account in accounts]
+    suspend(accounts[0])
+    moderator = Account.objects.latest("id").id
+    assert facade.visible([*ids, 1]) == set(ids[1:])
+    assert facade.all_ids(after=ids[0], limit=2) == ids[1:]
+    assert facade.all_ids(after=ids[2], limit=10) == [moderator]
+    assert facade.resolve_username(accounts[1].username.upper()) == ids[1]
+    for odd in ("nobody", "", "a\0b", "\ud800", "x" * 1_000):
+        assert facade.resolve_username(odd) is None
+
+
+def test_cards_come_from_redis_once_they_were_read(sql_statements: list[str]) -> None:
+    ids = [account.id for account in AccountFactory.create_batch(3)]
+    cold = facade.cards([*ids, 1])
+    assert set(cold) == set(ids)
+    sql_statements.clear()
+    assert facade.cards(ids) == cold
+    assert sql_statements == []
+
+
+def test_cards_of_suspended_accounts_vanish_at_once() -> None:
+    ada = AccountFactory()
+    facade.cards([ada.id])
+    suspend(ada)
+    assert facade.cards([ada.id]) == {}
+
+
+def test_cards_without_redis_come_from_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
+    import redis
+
+    from twitter.lib import redis as project_redis
+
+    ada = AccountFactory()
+    nowhere = redis.Redis(port=1, socket_connect_timeout=0.1)
+    monkeypatch.setattr(project_redis, "client", lambda: nowhere)
+    assert set(facade.cards([ada.id])) == {ada.id}
+
+
+def test_nothing_but_domain_errors_leaves_the_services() -> None:
+    ada = AccountFactory()
+    for call in (
+        partial(services.suspend, account_id=1, by_id=ada.id, reason="x"),
+        partial(services.suspend, account_id=ada.id, by_id=ada.id, reason="x"),
+        partial(services.lift, account_id=1, by_id=ada.id, reason="x"),
+        partial(services.remove_follow, follow_id=1, by_id=ada.id, reason="x"),
+        partial(services.moderate, account_id=1, changes={"name": "x"}),
+    ):
+        with pytest.raises(DomainError):
+            call()

@@ -1,0 +1,184 @@
+"""Logging in, refreshing, logging out, also by two at once."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import hashers
+from django.utils import timezone
+
+from accounts import services, sessions
+from accounts.models import Account, Session
+from accounts.tokens import RefreshToken, new_rotating, parse_refresh_token, verify_access_token
+from tests.accounts.factories import PASSWORD, AccountFactory
+from twitter.lib.errors import Unauthenticated
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ada() -> Account:
+    account: Account = AccountFactory(username="Ada", email="Ada@example.org")
+    return account
+
+
+@pytest.fixture
+def pair(ada: Account) -> sessions.TokenPair:
+    return sessions.log_in(login="ada", password=PASSWORD)
+
+
+@pytest.mark.parametrize("login", ["Ada", "ada", "ADA", "ada@example.org", "ADA@EXAMPLE.ORG"])
+def test_one_logs_in_by_username_or_email_whatever_the_case(ada: Account, login: str) -> None:
+    pair = sessions.log_in(login=login, password=PASSWORD)
+    claims = verify_access_token(pair.access_token)
+    assert claims.account_id == ada.id
+    assert claims.session_id == Session.objects.get().pk
+
+
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [("ada", "wrong"), ("nobody", PASSWORD), ("a b", PASSWORD), ("@", PASSWORD), ("ada", "")],
+)
+def test_wrong_credentials_get_one_answer_and_cost_one_hash(
+    ada: Account, login: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = []
+    hasher = hashers.get_hasher()
+    for name in ("encode", "verify"):
+        method = getattr(type(hasher), name)
+
+        def counting(*args: Any, method: Any = method, **options: Any) -> Any:
+            hashed.append(1)
+            return method(*args, **options)
+
+        monkeypatch.setattr(type(hasher), name, counting)
+    with pytest.raises(Unauthenticated, match="Username or password is wrong"):
+        sessions.log_in(login=login, password=password)
+    assert len(hashed) == 1
+
+
+def test_a_suspended_account_cannot_log_in(ada: Account) -> None:
+    services.suspend(account_id=ada.id, by_id=AccountFactory().id, reason="spam")
+    with pytest.raises(Unauthenticated, match="Username or password is wrong"):
+        sessions.log_in(login="ada", password=PASSWORD)
+
+
+def test_an_imported_account_cannot_log_in() -> None:
+    Account.objects.create_user("u1")
+    with pytest.raises(Unauthenticated):
+        sessions.log_in(login="u1", password="")
+
+
+def test_no_secret_is_stored(pair: sessions.TokenPair) -> None:
+    stored = str(Session.objects.values().get())
+    token = parse_refresh_token(pair.refresh_token)
+    assert token is not None
+    assert token.family not in stored
+    assert token.rotating not in stored
+
+
+def test_refreshing_rotates_the_token_and_keeps_the_session(pair: sessions.TokenPair) -> None:
+    Session.objects.update(expires_at=timezone.now() + timedelta(seconds=60))
+    following = sessions.refresh(pair.refresh_token)
+    assert following.refresh_token != pair.refresh_token
+    assert (
+        verify_access_token(following.access_token).session_id
+        == verify_access_token(pair.access_token).session_id
+    )
+    # Its time begins anew.
+    assert Session.objects.get().expires_at > timezone.now() + timedelta(days=29)
+    sessions.refresh(following.refresh_token)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_using_a_token_again_ends_the_session(pair: sessions.TokenPair, steps: int) -> None:
+    current = pair
+    for _ in range(steps):
+        current = sessions.refresh(current.refresh_token)
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)
+    assert Session.objects.get().revoked_at is not None
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(current.refresh_token)
+
+
+def test_a_guess_that_names_the_session_does_not_end_it(pair: sessions.TokenPair) -> None:
+    token = parse_refresh_token(pair.refresh_token)
+    assert token is not None
+    guess = str(RefreshToken(token.session_id, "x" * 22, new_rotating()))
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(guess)
+    sessions.log_out(guess)
+    sessions.refresh(pair.refresh_token)
+
+
+def test_of_two_at_once_with_one_token_one_wins_and_the_session_ends(
+    pair: sessions.TokenPair, at_once: Any
+) -> None:
+    results = at_once(*[lambda: sessions.refresh(pair.refresh_token)] * 2)
+    won = [result for result in results if isinstance(result, sessions.TokenPair)]
+    lost = [result for result in results if isinstance(result, Unauthenticated)]
+    assert (len(won), len(lost)) == (1, 1)
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(won[0].refresh_token)
+
+
+def test_an_expired_token_is_refused(pair: sessions.TokenPair) -> None:
+    Session.objects.update(expires_at=timezone.now())
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)
+
+
+def test_logging_out_is_harmless_however_often(pair: sessions.TokenPair) -> None:
+    sessions.log_out(pair.refresh_token)
+    sessions.log_out(pair.refresh_token)
+    sessions.log_out("nonsense")
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)
+
+
+def test_a_used_token_logs_out_too(pair: sessions.TokenPair) -> None:
+    current = sessions.refresh(pair.refresh_token)
+    sessions.log_out(pair.refresh_token)
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(current.refresh_token)
+
+
+def test_a_new_password_ends_all_sessions(ada: Account, pair: sessions.TokenPair) -> None:
+    services.update(
+        account_id=ada.id, changes={}, new_password="brand new secret", current_password=PASSWORD
+    )
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)
+    with pytest.raises(Unauthenticated):
+        sessions.log_in(login="ada", password=PASSWORD)
+    sessions.log_in(login="ada", password="brand new secret")
+
+
+def test_a_password_replaced_while_it_is_checked_opens_no_session(
+    ada: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Account.check_password
+
+    def slow_check(account: Account, password: str) -> bool:
+        right = check(account, password)
+        other = Account.objects.get(id=account.id)
+        other.set_password("brand new secret")
+        other.save()
+        return right
+
+    monkeypatch.setattr(Account, "check_password", slow_check)
+    with pytest.raises(Unauthenticated):
+        sessions.log_in(login="ada", password=PASSWORD)
+    assert not Session.objects.exists()
+
+
+def test_ended_sessions_are_deleted_when_their_access_tokens_have_expired(
+    ada: Account, pair: sessions.TokenPair
+) -> None:
+    sessions.log_in(login="ada", password=PASSWORD)
+    sessions.log_out(pair.refresh_token)
+    assert sessions.delete_ended() == 0
+    Session.objects.filter(revoked_at__isnull=False).update(expires_at=timezone.now())
+    assert sessions.delete_ended() == 1
+    assert Session.objects.get().revoked_at is None

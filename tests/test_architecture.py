@@ -1,0 +1,93 @@
+"""Architecture is a test: the contracts hold, and each one fails when it is violated."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("twitter", "accounts", "tweets", "timelines")
+
+# Contract -> a file and a line that breaks it.
+VIOLATIONS = {
+    "apps": ("accounts/services.py", "from tweets import facade"),
+    "accounts": ("accounts/models.py", "from accounts import services"),
+    "tweets": ("tweets/rendering.py", "from tweets import selectors"),
+    "timelines": ("timelines/store.py", "from timelines import selectors"),
+    "accounts-private": ("tweets/services.py", "from accounts.models import Account"),
+    "tweets-private": ("timelines/services.py", "from tweets import selectors"),
+    "timelines-private": ("twitter/events.py", "from timelines import store"),
+    "services": ("tweets/services.py", "from rest_framework import status"),
+    "library": ("twitter/lib/ids.py", "from accounts import facade"),
+}
+STRAY_FILES = ("accounts/helpers.py", "tweets/helpers.py", "timelines/helpers.py")
+
+
+def lint(folder: Path, *contracts: str) -> subprocess.CompletedProcess:
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    for contract in contracts:
+        command += ["--contract", contract]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def contracts_in_pyproject() -> set[str]:
+    import tomllib
+
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return {contract["id"] for contract in config["tool"]["importlinter"]["contracts"]}
+
+
+def test_every_contract_is_planted_against():
+    assert set(VIOLATIONS) == contracts_in_pyproject()
+
+
+@pytest.mark.parametrize("contract", VIOLATIONS)
+def test_a_planted_violation_breaks_its_contract(copy, contract):
+    file, line = VIOLATIONS[contract]
+    target = copy / file
+    before = lint(copy, contract)
+    assert before.returncode == 0, before.stdout + before.stderr
+    target.write_text(f"{target.read_text()}\n{line}\n")
+    after = lint(copy, contract)
+    assert after.returncode == 1
+    assert "BROKEN" in after.stdout
+
+
+@pytest.mark.parametrize("file", STRAY_FILES)
+def test_a_stray_module_has_no_place_in_an_app(copy, file):
+    (copy / file).write_text("")
+    assert lint(copy, file.partition("/")[0]).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from django.db.models.signals import post_save", "from django.apps import apps"],
+)
+def test_the_escapes_are_closed(tmp_path, line):
+    planted = tmp_path / "services.py"
+    planted.write_text(f'"""A module."""\n\n{line}\n')
+    command = [
+        Path(sys.executable).with_name("ruff"), "check", "--select", "TID251", "--no-cache",
+        "--config", ROOT / "pyproject.toml", planted,
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "TID251" in result.stdout
