@@ -7,7 +7,16 @@ from rest_framework import serializers
 
 from accounts.validators import validate_not_reserved, validate_username_pattern
 from twitter.lib.ids import WireIdField, time_of
-from twitter.lib.shapes import shape
+from twitter.lib.shapes import request_example, shape
+
+USER_EXAMPLE = {
+    "id": "374005570000001",
+    "username": "jack",
+    "name": "Jack",
+    "bio": "I post first.",
+    "created_at": "2026-11-22T19:52:33.613000Z",
+    "public_metrics": {"followers_count": 2, "following_count": 1, "tweet_count": 1},
+}
 
 MAX_NAME, MAX_BIO, MAX_EMAIL = 50, 160, 254
 # Longer ones only cost time to hash.
@@ -74,10 +83,18 @@ class OwnerSerializer(UserSerializer):
     email = serializers.EmailField(allow_null=True)
 
 
-UserEnvelope = shape("UserEnvelope", data=UserSerializer())
-OwnerEnvelope = shape("OwnerEnvelope", data=OwnerSerializer())
+UserEnvelope = shape("UserEnvelope", example={"data": USER_EXAMPLE}, data=UserSerializer())
+OwnerEnvelope = shape(
+    "OwnerEnvelope",
+    example={"data": {**USER_EXAMPLE, "email": "jack@example.com"}},
+    data=OwnerSerializer(),
+)
 UsersPage = shape(
     "UsersPage",
+    example={
+        "data": [USER_EXAMPLE],
+        "meta": {"result_count": 1, "next_cursor": "374005570000003"},
+    },
     data=UserSerializer(many=True),
     meta=shape(
         "UsersMeta",
@@ -89,6 +106,14 @@ UsersPage = shape(
 )
 TokensEnvelope = shape(
     "TokensEnvelope",
+    example={
+        "data": {
+            "access_token": "eyJhbGciOi….eyJpc3MiOi….c2lnbmF0dXJl",
+            "refresh_token": "374005570000002.mZ0nTq…",
+            "token_type": "Bearer",
+            "expires_in": 900,
+        }
+    },
     data=shape(
         "Tokens",
         access_token=serializers.CharField(help_text="Send it as `Authorization: Bearer …`."),
@@ -97,10 +122,20 @@ TokensEnvelope = shape(
         expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
     )(),
 )
-Following = shape("Following", data=shape("FollowingData", following=serializers.BooleanField())())
-Revoked = shape("Revoked", data=shape("RevokedData", revoked=serializers.BooleanField())())
+Following = shape(
+    "Following",
+    example={"data": {"following": True}},
+    data=shape("FollowingData", following=serializers.BooleanField())(),
+)
+Revoked = shape(
+    "Revoked",
+    example={"data": {"revoked": True}},
+    data=shape("RevokedData", revoked=serializers.BooleanField())(),
+)
 AccountDeleted = shape(
-    "AccountDeleted", data=shape("AccountDeletedData", deleted=serializers.BooleanField())()
+    "AccountDeleted",
+    example={"data": {"deleted": True}},
+    data=shape("AccountDeletedData", deleted=serializers.BooleanField())(),
 )
 
 
@@ -117,12 +152,22 @@ class ProfileInputSerializer(serializers.Serializer[Any]):
     bio = TextField(max_length=MAX_BIO, allow_blank=True, required=False)
 
 
+@request_example(
+    {
+        "username": "jack",
+        "email": "jack@example.com",
+        "password": "correct horse battery",
+        "name": "Jack",
+        "bio": "I post first.",
+    }
+)
 class SignUpSerializer(ProfileInputSerializer):
     """A new account."""
 
     password = PasswordField()
 
 
+@request_example({"bio": "I posted first."})
 class UpdateSerializer(ProfileInputSerializer):
     """Changes of one's own account; what is left out stays."""
 
@@ -141,6 +186,7 @@ class UpdateSerializer(ProfileInputSerializer):
         return attrs
 
 
+@request_example({"username": "jack", "password": "correct horse battery"})
 class LogInSerializer(serializers.Serializer[Any]):
     """Credentials."""
 
@@ -148,6 +194,7 @@ class LogInSerializer(serializers.Serializer[Any]):
     password = PasswordField()
 
 
+@request_example({"refresh_token": "374005570000002.mZ0nTq…"})
 class RefreshTokenSerializer(serializers.Serializer[Any]):
     """A refresh token."""
 
@@ -160,6 +207,7 @@ class PasswordSerializer(serializers.Serializer[Any]):
     password = PasswordField()
 
 
+@request_example({"user_id": USER_EXAMPLE["id"]})
 class UserIdSerializer(serializers.Serializer[Any]):
     """Names a user."""
 

@@ -208,14 +208,16 @@ def _count_follow(*, follower_id: int, followed_id: int, change: int) -> None:
 
 
 def count_tweets(changes: Mapping[int, int]) -> None:
-    """Count tweets, within the running transaction. `changes`: author id to how many more."""
+    """Count tweets. `changes`: author id to how many more."""
     # A deletion takes the account's counters away while its last tweets are still being counted.
-    authors = set(Account.objects.filter(id__in=changes).values_list("id", flat=True))
-    AccountCounterDelta.objects.bulk_create(
-        AccountCounterDelta(account_id=author_id, tweet_count=changes[author_id])
-        for author_id in sorted(authors)
-    )
-    publish(TweetsCounted(account_ids=sorted(authors)))
+    found = Account.objects.filter(id__in=changes).order_by("id").values_list("id", flat=True)
+    authors = list(found)
+    with transaction.atomic():
+        AccountCounterDelta.objects.bulk_create(
+            AccountCounterDelta(account_id=author_id, tweet_count=changes[author_id])
+            for author_id in authors
+        )
+        publish(TweetsCounted(account_ids=authors))
 
 
 def fold_counters() -> int:

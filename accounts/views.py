@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,22 +37,6 @@ from twitter.lib.requests import actor_id, body_or_query
 from twitter.lib.schema import delete_parameter, problems
 
 Serializer = TypeVar("Serializer", bound=serializers.Serializer[Any])
-
-SIGN_UP = OpenApiExample(
-    "Ada",
-    {
-        "username": "ada",
-        "password": "a long and secret one",
-        "email": "ada@example.org",
-        "name": "Ada Lovelace",
-        "bio": "Poetical science.",
-    },
-    request_only=True,
-)
-LOG_IN = OpenApiExample(
-    "Ada", {"username": "ada", "password": "a long and secret one"}, request_only=True
-)
-NEW_BIO = OpenApiExample("A new bio", {"bio": "Enchantress of numbers."}, request_only=True)
 
 
 def _valid(serializer: type[Serializer], data: Any) -> dict[str, Any]:
@@ -93,7 +77,7 @@ class OpenView(APIView):
 class CreateView(OpenView):
     """`POST /auth/create`."""
 
-    @extend_schema(request=SignUpSerializer, responses={201: OwnerEnvelope}, examples=[SIGN_UP])
+    @extend_schema(request=SignUpSerializer, responses={201: OwnerEnvelope})
     def post(self, request: Request) -> Response:
         """Sign up."""
         account_id = services.sign_up(**_valid(SignUpSerializer, request.data))
@@ -106,7 +90,6 @@ class TokenView(OpenView):
     @extend_schema(
         request=LogInSerializer,
         responses={200: TokensEnvelope, **problems(401)},
-        examples=[LOG_IN],
     )
     def post(self, request: Request) -> Response:
         """Log in with a username or an e-mail address."""
@@ -167,7 +150,6 @@ class UpdateView(APIView):
     @extend_schema(
         request=UpdateSerializer,
         responses={200: OwnerEnvelope, **problems(409)},
-        examples=[NEW_BIO],
     )
     def patch(self, request: Request) -> Response:
         """Change one's own profile or password. A new password ends all log-ins, this one too."""

@@ -4,7 +4,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from tweets.serializers import IncludesSerializer, TweetSerializer, ViewerSerializer
+from tweets.serializers import (
+    INCLUDES_EXAMPLE,
+    TWEET_EXAMPLE,
+    VIEWER_EXAMPLE,
+    IncludesSerializer,
+    TweetSerializer,
+    ViewerSerializer,
+)
 from twitter.lib.ids import WireIdField, id_at
 from twitter.lib.pagination import LimitQuery
 from twitter.lib.shapes import shape
@@ -57,9 +64,23 @@ _TWEETS = {
     "includes": IncludesSerializer(),
     "viewer": ViewerSerializer(),
 }
+_EDGES_EXAMPLE = {
+    "result_count": 1,
+    "newest_id": TWEET_EXAMPLE["id"],
+    "oldest_id": TWEET_EXAMPLE["id"],
+}
+_TWEETS_EXAMPLE = {
+    "data": [TWEET_EXAMPLE],
+    "includes": INCLUDES_EXAMPLE,
+    "viewer": VIEWER_EXAMPLE,
+}
 
 TimelinePage = shape(
     "TimelinePage",
+    example={
+        **_TWEETS_EXAMPLE,
+        "meta": {**_EDGES_EXAMPLE, "next_cursor": TWEET_EXAMPLE["id"]},
+    },
     **_TWEETS,
     meta=shape(
         "TimelineMeta",
@@ -71,6 +92,11 @@ TimelinePage = shape(
 )
 NewsPage = shape(
     "NewsPage",
+    example={
+        **_TWEETS_EXAMPLE,
+        "meta": {**_EDGES_EXAMPLE, "next_since_id": "374005571170615"},
+        "deleted": ["374005559812096"],
+    },
     **_TWEETS,
     meta=shape(
         "NewsMeta", **_EDGES, next_since_id=WireIdField(help_text="The next call's `since_id`.")

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, TypedDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.serializers import UserSerializer
+from accounts.serializers import USER_EXAMPLE, UserSerializer
 from tweets import text
 from tweets.models import Tweet
 from twitter.lib.ids import WireIdField, time_of
-from twitter.lib.shapes import shape
+from twitter.lib.shapes import request_example, shape
 
 MAX_KEY_LENGTH = 255
 
@@ -98,14 +98,34 @@ class ViewerSerializer(serializers.Serializer[Any]):
     retweeted = serializers.ListField(child=WireIdField())
 
 
+TWEET_EXAMPLE = {
+    "id": "374005570052401",
+    "text": "just setting up my #twttr",
+    "author_id": "374005570000001",
+    "created_at": "2026-11-22T19:52:33.626000Z",
+    "conversation_id": "374005570052401",
+    "referenced_tweets": [],
+    "entities": {
+        "hashtags": [{"start": 19, "end": 25, "tag": "twttr"}],
+        "mentions": [],
+        "urls": [],
+        "cashtags": [],
+    },
+    "public_metrics": {"like_count": 3, "retweet_count": 1, "reply_count": 0, "quote_count": 0},
+}
+INCLUDES_EXAMPLE = {"users": [USER_EXAMPLE], "tweets": []}
+VIEWER_EXAMPLE = {"liked": [TWEET_EXAMPLE["id"]], "retweeted": []}
+
 TweetEnvelope = shape(
     "TweetEnvelope",
+    example={"data": TWEET_EXAMPLE, "includes": INCLUDES_EXAMPLE, "viewer": VIEWER_EXAMPLE},
     data=TweetSerializer(),
     includes=IncludesSerializer(),
     viewer=ViewerSerializer(),
 )
 
 
+@request_example({"text": "just setting up my #twttr"})
 class PostTweetSerializer(serializers.Serializer[Any]):
     """The body of a new tweet."""
 
@@ -122,14 +142,25 @@ class PostTweetSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(str(error)) from error
 
 
+@request_example({"tweet_id": "374005570052401"})
 class TweetIdSerializer(serializers.Serializer[Any]):
     """Names a tweet."""
 
     tweet_id = WireIdField()
 
 
-Liked = shape("Liked", data=shape("LikedData", liked=serializers.BooleanField())())
-Retweeted = shape("Retweeted", data=shape("RetweetedData", retweeted=serializers.BooleanField())())
+Liked = shape(
+    "Liked",
+    example={"data": {"liked": True}},
+    data=shape("LikedData", liked=serializers.BooleanField())(),
+)
+Retweeted = shape(
+    "Retweeted",
+    example={"data": {"retweeted": False}},
+    data=shape("RetweetedData", retweeted=serializers.BooleanField())(),
+)
 TweetDeleted = shape(
-    "TweetDeleted", data=shape("TweetDeletedData", deleted=serializers.BooleanField())()
+    "TweetDeleted",
+    example={"data": {"deleted": True}},
+    data=shape("TweetDeletedData", deleted=serializers.BooleanField())(),
 )

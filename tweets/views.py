@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -59,9 +59,6 @@ class CreateView(APIView):
         parameters=[IDEMPOTENCY_KEY],
         request=PostTweetSerializer,
         responses={201: TweetEnvelope, **problems(422)},
-        examples=[
-            OpenApiExample("A tweet", {"text": "just setting up my twttr"}, request_only=True)
-        ],
     )
     def post(self, request: Request) -> HttpResponse:
         """Post a tweet."""

@@ -4,6 +4,8 @@ import hashlib
 import http.client
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 from deploy.local import servers
@@ -74,8 +76,11 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
     for name, command in PROCESSES.items():
         supervisor.start(name, command, environment=environment)
     state.announce(url=url, servers=urls)
+    ready = threading.Event()
+    # In a thread, as an answer may take long. No process is forked from now on.
+    threading.Thread(target=_await_health, args=(port, ready), daemon=True).start()
     try:
-        supervisor.wait(lambda: _is_ready(port), seconds=READY_SECONDS)
+        supervisor.wait(ready.is_set, seconds=READY_SECONDS)
     except TimeoutError:
         raise StackError(f"{url} did not become ready: {_health(port)}") from None
     supervisor.say(
@@ -99,8 +104,10 @@ def _database() -> str:
     return hashlib.sha256(url.encode()).hexdigest() if url else "embedded"
 
 
-def _is_ready(port: int) -> bool:
-    return _health(port).startswith("200 ")
+def _await_health(port: int, ready: threading.Event) -> None:
+    while not _health(port).startswith("200 "):
+        time.sleep(0.1)
+    ready.set()
 
 
 def _health(port: int) -> str:
@@ -108,7 +115,7 @@ def _health(port: int) -> str:
 
     http.client, because it doesn't know of proxies.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("GET", "/auth/healthz?ready=1")
         response = connection.getresponse()

@@ -14,7 +14,10 @@ from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.accounts.test_tokens import BAD
 from twitter.lib import redis as project_redis
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+
+# What is done at once after a commit needs one.
+WITH_COMMITS = pytest.mark.django_db(transaction=True)
 
 
 def log_in(account: Account) -> tuple[APIClient, sessions.TokenPair]:
@@ -96,6 +99,7 @@ def _change_password(account: Account, pair: sessions.TokenPair) -> None:
 ENDS = [_log_out, _suspend, _delete, _change_password]
 
 
+@WITH_COMMITS
 @pytest.mark.parametrize("end", ENDS)
 def test_tokens_stop_on_the_next_request(end: Any) -> None:
     ada = AccountFactory()
@@ -105,6 +109,7 @@ def test_tokens_stop_on_the_next_request(end: Any) -> None:
     assert status(client) == 401
 
 
+@WITH_COMMITS
 @pytest.mark.parametrize("end", ENDS)
 def test_tokens_stay_stopped_after_redis_lost_everything(end: Any, valkey: redis.Redis) -> None:
     ada = AccountFactory()
@@ -115,6 +120,7 @@ def test_tokens_stay_stopped_after_redis_lost_everything(end: Any, valkey: redis
     assert status(client) == 401
 
 
+@WITH_COMMITS
 @pytest.mark.parametrize("end", ENDS)
 def test_tokens_stop_while_redis_is_away(end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = AccountFactory()
@@ -126,6 +132,7 @@ def test_tokens_stop_while_redis_is_away(end: Any, monkeypatch: pytest.MonkeyPat
     assert status(client) == 401
 
 
+@WITH_COMMITS
 def test_logging_out_leaves_other_sessions_alone() -> None:
     ada = AccountFactory()
     phone, pair = log_in(ada)
@@ -134,6 +141,7 @@ def test_logging_out_leaves_other_sessions_alone() -> None:
     assert (status(phone), status(laptop)) == (401, 200)
 
 
+@WITH_COMMITS
 def test_old_tokens_do_not_come_back_when_a_suspension_is_lifted() -> None:
     ada, moderator = AccountFactory(), AccountFactory()
     client, _ = log_in(ada)
@@ -143,6 +151,7 @@ def test_old_tokens_do_not_come_back_when_a_suspension_is_lifted() -> None:
     assert status(log_in(ada)[0]) == 200
 
 
+@WITH_COMMITS
 def test_a_reader_who_saw_the_account_before_its_suspension_cannot_cache_what_it_saw() -> None:
     ada = AccountFactory()
     before = account_state(ada.id)

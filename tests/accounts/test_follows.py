@@ -14,7 +14,10 @@ from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
 from twitter.lib.errors import DomainError, Invalid, NotFound, Unauthenticated
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+
+# What is done at once after a commit needs one, and so does what others shall see.
+WITH_COMMITS = pytest.mark.django_db(transaction=True)
 
 
 def counts(account: Account) -> tuple[int, int]:
@@ -72,6 +75,7 @@ def test_who_was_deleted_meanwhile_follows_nobody() -> None:
         services.follow(follower_id=ada.id, followed_id=bob.id)
 
 
+@WITH_COMMITS
 def test_nobody_follows_more_than_the_limit(settings: Any, at_once: Any) -> None:
     settings.FOLLOWING_MAX = 2
     ada = AccountFactory()
@@ -84,6 +88,7 @@ def test_nobody_follows_more_than_the_limit(settings: Any, at_once: Any) -> None
     assert counts(ada) == (0, 2)
 
 
+@WITH_COMMITS
 def test_two_who_follow_each_other_at_once_do_not_wait_for_each_other(at_once: Any) -> None:
     ada, bob = AccountFactory(), AccountFactory()
     for _ in range(10):
@@ -111,6 +116,7 @@ def test_counts_are_exact_whatever_is_folded_when() -> None:
     assert not AccountCounterDelta.objects.exists()
 
 
+@WITH_COMMITS
 def test_a_cached_card_shows_a_new_follower_at_once_and_stays_cached(
     sql_statements: list[str],
 ) -> None:
@@ -124,6 +130,7 @@ def test_a_cached_card_shows_a_new_follower_at_once_and_stays_cached(
     assert b'"followers_count":1' in cards[bob.id]
 
 
+@WITH_COMMITS
 def test_the_number_of_tweets_is_counted_once_a_tweet(run_outbox: Any) -> None:
     from accounts import tasks
 
@@ -194,6 +201,7 @@ def test_cards_come_from_redis_once_they_were_read(sql_statements: list[str]) ->
     assert sql_statements == []
 
 
+@WITH_COMMITS
 def test_cards_of_suspended_accounts_vanish_at_once() -> None:
     ada = AccountFactory()
     facade.cards([ada.id])

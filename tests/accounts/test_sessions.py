@@ -13,7 +13,7 @@ from accounts.tokens import RefreshToken, new_rotating, parse_refresh_token, ver
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.lib.errors import Unauthenticated
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def test_a_guess_that_names_the_session_does_not_end_it(pair: sessions.TokenPair
     sessions.refresh(pair.refresh_token)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_two_at_once_with_one_token_one_wins_and_the_session_ends(
     pair: sessions.TokenPair, at_once: Any
 ) -> None:

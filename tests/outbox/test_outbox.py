@@ -47,7 +47,7 @@ def write_then_fail(*, number: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _table(monkeypatch):
+def table(monkeypatch):
     heard.clear()
 
     def hears(name, *, at_once=False):
@@ -74,18 +74,18 @@ def test_publishing_outside_of_a_transaction_is_an_error():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_rolled_back_event_leaves_nothing(_table):
-    _table("hear", at_once=True)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+def test_a_rolled_back_event_leaves_nothing(table):
+    table("hear", at_once=True)
+    with transaction.atomic():
         publish(Happened(number=1))
-        _ = 1 / 0
+        transaction.set_rollback(True)
     assert not Delivery.objects.exists()
     assert heard == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_delivery_goes_away_when_it_is_done_and_a_repeat_does_nothing(_table):
-    _table("hear")
+def test_a_delivery_goes_away_when_it_is_done_and_a_repeat_does_nothing(table):
+    table("hear")
     delivery = _publish()
     assert heard == []
     _run(delivery)
@@ -95,25 +95,25 @@ def test_a_delivery_goes_away_when_it_is_done_and_a_repeat_does_nothing(_table):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_at_once_runs_after_the_commit_and_the_delivery_stays(_table):
-    _table("hear", at_once=True)
+def test_at_once_runs_after_the_commit_and_the_delivery_stays(table):
+    table("hear", at_once=True)
     _publish()
     assert heard == [{"number": 1}]
     assert Delivery.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_fails_at_once_does_not_reach_the_writer(_table):
-    _table("fail", at_once=True)
+def test_what_fails_at_once_does_not_reach_the_writer(table):
+    table("fail", at_once=True)
     _publish()
     assert heard
     assert Delivery.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_failing_task_is_tried_again_later_and_ends_as_a_dead_letter(_table, settings):
+def test_a_failing_task_is_tried_again_later_and_ends_as_a_dead_letter(table, settings):
     settings.OUTBOX_MAX_ATTEMPTS = 3
-    _table("fail")
+    table("fail")
     delivery = _publish()
     for attempt in (1, 2):
         _run(delivery)
@@ -130,9 +130,9 @@ def test_a_failing_task_is_tried_again_later_and_ends_as_a_dead_letter(_table, s
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_task_that_kills_its_worker_every_time_is_given_up(_table, settings):
+def test_a_task_that_kills_its_worker_every_time_is_given_up(table, settings):
     settings.OUTBOX_MAX_ATTEMPTS = 3
-    _table("hear")
+    table("hear")
     delivery = _publish()
     Delivery.objects.update(attempts=3)  # begun three times, never ended
     _run(delivery)
@@ -142,8 +142,8 @@ def test_a_task_that_kills_its_worker_every_time_is_given_up(_table, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_long_work_goes_on_with_what_it_returned(_table):
-    _table("count_down")
+def test_long_work_goes_on_with_what_it_returned(table):
+    table("count_down")
     delivery = _publish(number=2)
     for number in (2, 1, 0):
         delivery.refresh_from_db()
@@ -154,8 +154,8 @@ def test_long_work_goes_on_with_what_it_returned(_table):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_atomic_task_and_its_settlement_happen_together_or_not_at_all(_table):
-    _table("write_then_fail")
+def test_an_atomic_task_and_its_settlement_happen_together_or_not_at_all(table):
+    table("write_then_fail")
     delivery = _publish(number=13)
     _run(delivery)
     assert not Delivery.objects.filter(event="tests.effect").exists()
@@ -167,10 +167,10 @@ def test_an_atomic_task_and_its_settlement_happen_together_or_not_at_all(_table)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_relay_sends_what_is_due_once_and_again_when_it_is_not_settled(_table, monkeypatch):
+def test_the_relay_sends_what_is_due_once_and_again_when_it_is_not_settled(table, monkeypatch):
     sent = []
     monkeypatch.setattr(hear, "apply_async", lambda kwargs, retry: sent.append(kwargs))
-    _table("hear")
+    table("hear")
     delivery = _publish()
     assert relay.send_due() == 1
     assert relay.send_due() == 0
@@ -182,12 +182,12 @@ def test_the_relay_sends_what_is_due_once_and_again_when_it_is_not_settled(_tabl
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_the_broker_did_not_take_is_due_at_once(_table, monkeypatch):
+def test_what_the_broker_did_not_take_is_due_at_once(table, monkeypatch):
     def refuse(kwargs, retry):
         raise ConnectionError
 
     monkeypatch.setattr(hear, "apply_async", refuse)
-    _table("hear")
+    table("hear")
     _publish()
     with pytest.raises(ConnectionError):
         relay.send_due()

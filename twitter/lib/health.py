@@ -1,7 +1,6 @@
 """Health: is this process alive, and are the parts that it needs?"""
 
 from collections.abc import Callable
-from typing import Any
 
 import redis as redis_library
 from django.db import DatabaseError, connection
@@ -12,23 +11,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from twitter.lib import redis
+from twitter.lib.shapes import shape
 
 HEARTBEAT_KEY = "outbox:heartbeat"
+STATES = [("ok", "ok"), ("out", "out")]
 
 
-class PartsSerializer(serializers.Serializer[Any]):
-    """Each part: `ok` or `out`."""
+PARTS = ("postgres", "redis", "worker")
 
-    postgres = serializers.ChoiceField(["ok", "out"])
-    redis = serializers.ChoiceField(["ok", "out"])
-    worker = serializers.ChoiceField(["ok", "out"])
-
-
-class HealthSerializer(serializers.Serializer[Any]):
-    """What the health endpoints answer."""
-
-    status = serializers.ChoiceField(["ok", "out"])
-    parts = PartsSerializer(required=False)
+Health = shape(
+    "Health",
+    example={"status": "ok", "parts": dict.fromkeys(PARTS, "ok")},
+    status=serializers.ChoiceField(STATES),
+    parts=shape("Parts", **{part: serializers.ChoiceField(STATES) for part in PARTS})(
+        required=False, help_text="Only when asked with `?ready=1`."
+    ),
+)
 
 
 class HealthView(APIView):
@@ -41,7 +39,7 @@ class HealthView(APIView):
         parameters=[
             OpenApiParameter("ready", bool, description="Also look at Postgres, Redis, worker.")
         ],
-        responses={200: HealthSerializer, 503: HealthSerializer},
+        responses={200: Health, 503: Health},
     )
     def get(self, request: Request) -> Response:
         """Say how this service is."""
@@ -49,7 +47,7 @@ class HealthView(APIView):
             return Response({"status": "ok"})
         parts = {
             "postgres": _state(_postgres_answers),
-            "redis": _state(redis.client().ping),
+            "redis": _state(_redis_answers),
             "worker": _state(_worker_beats),
         }
         ready = set(parts.values()) == {"ok"}
@@ -58,7 +56,7 @@ class HealthView(APIView):
         )
 
 
-def _state(answers: Callable[[], Any]) -> str:
+def _state(answers: Callable[[], bool]) -> str:
     try:
         return "ok" if answers() else "out"
     except (DatabaseError, redis_library.RedisError):
@@ -69,6 +67,10 @@ def _postgres_answers() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         return cursor.fetchone() is not None
+
+
+def _redis_answers() -> bool:
+    return bool(redis.client().ping())
 
 
 def _worker_beats() -> bool:

@@ -1,11 +1,12 @@
 """How the API describes itself."""
 
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
-from twitter.lib.errors import CONTENT_TYPE, Problem
+from twitter.lib.errors import CONTENT_TYPE, Problem, problem
 from twitter.lib.ids import WireIdField
 
 WIRE_ID = {"type": "string", "pattern": "^[1-9][0-9]{0,15}$", "examples": ["1234567890123"]}
@@ -35,6 +36,10 @@ class ApiSchema(AutoSchema):
             return dict(WIRE_ID)
         return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
 
+    def get_summary(self) -> str:
+        """Return the first line of the view method's docstring."""
+        return str(self.get_description()).partition("\n")[0]
+
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         responses: dict[str, Any] = super()._get_response_bodies(direction)
         for status in self._common_errors():
@@ -42,6 +47,10 @@ class ApiSchema(AutoSchema):
                 responses[status] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     Problem, status, [CONTENT_TYPE], direction
                 )
+        for status, response in responses.items():
+            response["description"] = HTTPStatus(int(status)).phrase
+            if CONTENT_TYPE in response.get("content", {}):
+                response["content"][CONTENT_TYPE]["examples"] = {"Problem": _example(int(status))}
         return dict(sorted(responses.items()))
 
     def _common_errors(self) -> list[str]:
@@ -51,3 +60,10 @@ class ApiSchema(AutoSchema):
         if self.method not in _SAFE:
             errors += ["413", "415"]
         return errors
+
+
+def _example(status: int) -> dict[str, Any]:
+    rule = "This field is required."
+    if status == HTTPStatus.BAD_REQUEST:
+        return {"value": problem(status=status, detail=f"field: {rule}", errors={"field": [rule]})}
+    return {"value": problem(status=status, detail="What went wrong, for a person.")}

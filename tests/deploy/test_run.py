@@ -1,0 +1,120 @@
+"""`make run` from its first start to its end: real servers, web, worker and relay."""
+
+import signal
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from deploy.local.ports import free_port
+from tests.deploy.stack import Stack, environment, refusal, running
+
+# One after the other on one test process: each of them is busy with both cores.
+pytestmark = pytest.mark.xdist_group("stack")
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the state folder of all copies of this module: longer than a Unix socket's path."""
+    return tmp_path_factory.mktemp("a folder's long name " * 6) / "state"
+
+
+def get(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.status
+
+
+def assert_gone(family: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+
+
+def accounts(stack: Stack) -> int:
+    with psycopg.connect(stack.servers()["DATABASE_URL"]) as connection:
+        row = connection.execute("SELECT count(*) FROM accounts_account").fetchone()
+        assert row is not None
+        return row[0]
+
+
+def test_first_start_then_term_then_second_start(state: Path, tmp_path: Path) -> None:
+    port = str(free_port())
+    with running(state, tmp_path / "first", PORT=port) as stack:
+        stack.wait_until_ready()
+        assert get(f"{stack.url}/auth/healthz?ready=1") == 200
+        output = stack.output.read_text()
+        for said in (f"{stack.url}/api/docs/", f"{stack.url}/admin/", "as admin", "Demo user"):
+            assert said in output
+
+        made = accounts(stack)
+        assert made > 1
+        private = ("secrets.json", "running.json", "postgresql.conf", "valkey.conf")
+        assert {(state / name).stat().st_mode & 0o777 for name in private} == {0o600}
+
+        code, sentence = refusal(state, PORT=str(free_port()))
+        assert code == 1
+        assert f"in use by another running copy (process {stack.process.pid}" in sentence
+        assert sentence.count("\n") == 1
+
+        family = stack.family()
+        stack.process.terminate()
+        assert stack.process.wait(timeout=60) == 128 + signal.SIGTERM
+        assert_gone(family)
+    assert "database system is shut down" in (state / "postgres.log").read_text()
+
+    with running(state, tmp_path / "second", PORT=port) as stack:
+        stack.wait_until_ready()
+        assert accounts(stack) == made
+        assert "people" not in stack.output.read_text(), "demo data are made once"
+        logins = [line for line in output.splitlines() if "password " in line]
+        assert len(logins) == 2
+        assert all(login in stack.output.read_text() for login in logins)
+
+        family = stack.family()
+        stack.processes()["relay"].kill()
+        assert stack.process.wait(timeout=60) == 128 + signal.SIGKILL
+        assert "relay was killed by signal 9; everything else was stopped." in (
+            stack.output.read_text()
+        )
+        assert_gone(family)
+
+
+def test_a_copy_that_was_killed_is_recovered(state: Path, tmp_path: Path) -> None:
+    """Its processes end without it (Linux tells them), and the next start waits for that."""
+    with running(state, tmp_path / "first", PORT=str(free_port())) as stack:
+        while "bin/postgres" not in stack.processes() or not (state / "valkey.conf").exists():
+            assert stack.process.poll() is None
+            time.sleep(0.05)
+        family = stack.family()
+        stack.process.kill()
+        stack.process.wait()
+    with running(state, tmp_path / "second", PORT=str(free_port())) as stack:
+        while "No migrations to apply" not in stack.output.read_text():
+            assert stack.process.poll() is None, stack.output.read_text()
+            time.sleep(0.05)
+        assert_gone(family)
+        stack.process.send_signal(signal.SIGINT)
+        assert stack.process.wait(timeout=60) == 128 + signal.SIGINT
+
+
+def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, sentence = refusal(tmp_path / "state", PORT=str(port))
+    assert code == 1
+    assert sentence.startswith(f"Port {port} is taken by another program.")
+    assert sentence.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["none", "0", "65536", "-1", "²"])
+def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
+    code, sentence = refusal(tmp_path / "state", PORT=port)
+    assert code == 1
+    assert sentence == f"PORT must be a number from 1 to 65535, not {port!r}.\n"
+
+
+def test_stack_has_an_environment_of_its_own(tmp_path: Path) -> None:
+    assert "DATABASE_URL" not in environment(tmp_path)

@@ -1,0 +1,111 @@
+"""Fixtures for end-to-end tests: the whole service as `make run` serves it, and people who use it.
+
+With E2E_BASE_URL the tests use a service that runs already; then E2E_DEMO_PASSWORD and
+E2E_ADMIN_PASSWORD are the passwords of its users `demo` and `admin`.
+"""
+
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.local.ports import free_port
+from deploy.local.supervisor import Supervisor
+from tests.e2e.client import Client, User, sign_up
+
+START_SECONDS = 180.0
+# What `make test` sets for the tests' own servers; the stack makes its own.
+OF_THE_TESTS = {
+    "CELERY_BROKER_URL",
+    "DATABASE_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "JWT_SIGNING_KEYS",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "TWITTER_ENV",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A service that runs. `signing_keys` as in JWT_SIGNING_KEYS, None when not known here."""
+
+    url: str
+    demo_password: str
+    admin_password: str
+    signing_keys: str | None
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return the service that runs; at the end, it has ended and logged no error."""
+    if url := os.environ.get("E2E_BASE_URL"):
+        passwords = os.environ["E2E_DEMO_PASSWORD"], os.environ["E2E_ADMIN_PASSWORD"]
+        yield Stack(url.rstrip("/"), *passwords, signing_keys=None)
+        return
+    folder = tmp_path_factory.mktemp("stack")
+    log = folder / "output"
+    with _running(folder / "state", log):
+        printed = log.read_text()
+        secrets = json.loads((folder / "state" / "secrets.json").read_text())
+        yield Stack(
+            url=_found(r"^ready: (\S+) answers", printed),
+            demo_password=_found(r"^Demo user .*password (\S+)$", printed),
+            admin_password=_found(r"^Admin .*password (\S+)$", printed),
+            signing_keys=secrets["JWT_SIGNING_KEYS"],
+        )
+    errors = [line for line in log.read_text().splitlines() if '"level": "error"' in line]
+    assert not errors, "\n".join(errors[:10])
+
+
+@contextlib.contextmanager
+def _running(state: Path, log: Path) -> Iterator[None]:
+    environment = {name: value for name, value in os.environ.items() if name not in OF_THE_TESTS}
+    environment |= {"PORT": str(free_port()), "STATE_DIR": str(state), "LOG_LEVEL": "WARNING"}
+    supervisor = Supervisor()
+    with contextlib.ExitStack() as ending:
+        # Only its end: its beginning would take the signals away from pytest.
+        ending.push(supervisor)
+        command = [sys.executable, "-m", "deploy.local", "run"]
+        supervisor.start("stack", command, environment=environment, log=log)
+        supervisor.wait(
+            lambda: re.search("^ready", log.read_text(), re.MULTILINE) is not None,
+            seconds=START_SECONDS,
+        )
+        yield
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    assert match, f"{pattern} is not in:\n{text}"
+    return match[1]
+
+
+@pytest.fixture(scope="session")
+def anybody(stack: Stack) -> Client:
+    """Return a client without a token."""
+    return Client(stack.url)
+
+
+@pytest.fixture(scope="session")
+def join(stack: Stack) -> Callable[[], User]:
+    """Return a function that makes a new user, logged in."""
+    return lambda: sign_up(stack.url)
+
+
+@pytest.fixture
+def ada(join: Callable[[], User]) -> User:
+    """Return a new user."""
+    return join()
+
+
+@pytest.fixture
+def bob(join: Callable[[], User]) -> User:
+    """Return another new user."""
+    return join()

@@ -1,0 +1,88 @@
+"""One error shape, whoever raises."""
+
+import json
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+
+from twitter.lib import errors
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (errors.NotFound("gone"), 404, "gone"),
+        (errors.Forbidden("no"), 403, "no"),
+        (errors.Conflict("taken"), 409, "taken"),
+        (errors.Unprocessable("other body"), 422, "other body"),
+        (errors.Invalid("odd"), 400, "odd"),
+        (errors.Unauthenticated("who?"), 401, "who?"),
+        (Http404(), 404, "There is nothing here."),
+        (PermissionDenied(), 403, "You may not do this."),
+        (exceptions.MethodNotAllowed("GET"), 405, 'Method "GET" not allowed.'),
+    ],
+)
+def test_what_views_raise_becomes_a_problem(error, status, detail):
+    response = errors.handle(error, {})
+    assert response.status_code == status
+    assert response.content_type == PROBLEM
+    assert response.data["status"] == status
+    assert response.data["detail"] == detail
+    assert "errors" not in response.data
+
+
+def test_a_domain_error_with_a_field_names_it():
+    response = errors.handle(errors.Invalid("too long", field="name"), {})
+    assert response.data["errors"] == {"name": ["too long"]}
+    assert response.data["detail"] == "name: too long"
+
+
+def test_nested_messages_are_flattened():
+    error = exceptions.ValidationError({"a": {"b": ["wrong"]}, "c": "odd"})
+    assert errors.handle(error, {}).data["errors"] == {"a.b": ["wrong"], "c": ["odd"]}
+
+
+def test_a_bug_is_not_hidden():
+    assert errors.handle(ZeroDivisionError(), {}) is None
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/tweet/id/abc", f"/tweet/id/{2**63}"])
+def test_an_unknown_path_is_a_problem_too(api, path):
+    answer = api().get(path)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == PROBLEM
+    assert json.loads(answer.content)["title"] == "Not Found"
+
+
+def test_an_unknown_host_is_a_problem(api):
+    answer = api().get("/auth/healthz", HTTP_HOST="evil.example")
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"] == PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"\xff\xfe", "application/json", 400),
+        (b"[" * 60_000, "application/json", 400),
+        (b'{"a":' * 10_000, "application/json", 400),
+        (b'{"tweet_id": NaN}', "application/json", 400),
+        (b'{"tweet_id": ' + b"9" * 5_000 + b"}", "application/json", 400),
+        (b"null", "application/json", 400),
+        (b'"text"', "application/json", 400),
+        (b'{"tweet_id": "' + b"x" * 100_000 + b'"}', "application/json", 413),
+        (b"tweet_id=1", "application/x-www-form-urlencoded", 415),
+        (b"", "application/json", 400),
+    ],
+)
+@pytest.mark.django_db
+def test_a_body_that_cannot_be_read_is_a_problem(api, make_account, body, content_type, status):
+    client = api(make_account("ann"))
+    answer = client.generic("POST", "/tweet/like", body, content_type=content_type)
+    assert answer.status_code == status, answer.content
+    assert answer.headers["Content-Type"] == PROBLEM

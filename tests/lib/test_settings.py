@@ -1,0 +1,60 @@
+"""The settings refuse to start without what has no safe default."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMPLETE = {
+    "SECRET_KEY": "s" * 50,
+    "JWT_SIGNING_KEYS": "k1:" + "s" * 32,
+    "DATABASE_URL": "postgres://u:p@127.0.0.1/d",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "ALLOWED_HOSTS": "example.com",
+}
+PRINT = "from twitter import settings; print(settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT)"
+
+
+def start(environment: dict[str, str]) -> subprocess.CompletedProcess:
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())}
+    return subprocess.run(
+        [sys.executable, "-c", PRINT],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_production_is_the_default_and_starts_with_its_secrets():
+    result = start(COMPLETE)
+    assert result.stdout == "['example.com'] True\n"
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_production_does_not_start_without(name):
+    result = start({key: value for key, value in COMPLETE.items() if key != name})
+    assert result.returncode != 0
+    assert f"Set {name} in the environment" in result.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in COMPLETE if name != "ALLOWED_HOSTS"])
+def test_development_brings_no_secrets_of_its_own(name):
+    result = start(
+        {key: value for key, value in COMPLETE.items() if key != name}
+        | {"TWITTER_ENV": "development"}
+    )
+    assert result.returncode != 0
+
+
+def test_a_short_signing_key_is_refused():
+    result = start(COMPLETE | {"JWT_SIGNING_KEYS": "k1:short"})
+    assert "32 characters" in result.stderr
+
+
+def test_development_lets_plain_http_on_this_machine_in():
+    environment = COMPLETE | {"TWITTER_ENV": "development"}
+    del environment["ALLOWED_HOSTS"]
+    assert start(environment).stdout == "['localhost', '127.0.0.1', '[::1]'] False\n"

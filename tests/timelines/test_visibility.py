@@ -1,0 +1,107 @@
+"""What may not be seen, and what was seen already, is left out, and pages are filled up."""
+
+from itertools import pairwise
+
+import pytest
+
+from accounts import services as accounts
+from accounts.models import Account
+from timelines.verification import difference
+from tweets import services as tweets
+from tweets.importing import OldTweet, import_batch
+from tweets.models import Tweet
+from twitter.lib.ids import time_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_thing_retweeted_by_several_followees_shows_once_and_another_takes_its_place(
+    ids, people, follow, post, retweet, read, api, run_outbox
+):
+    follow("bob", "ann")
+    follow("bob", "cat")
+    original = post("dan", "to be retweeted")
+    first = retweet("ann", original)
+    second = retweet("cat", original)
+    run_outbox()
+    for _ in range(2):
+        page = read("bob")
+        assert ids(page) == [first]
+        assert [int(tweet["id"]) for tweet in page["includes"]["tweets"]] == [original]
+        users = {user["username"] for user in page["includes"]["users"]}
+        assert users == {"ann", "dan"}
+    undo = api(people["ann"]).delete("/tweet/retweet", {"tweet_id": original})
+    assert undo.status_code == 200
+    run_outbox()
+    assert ids(read("bob")) == [second]
+
+
+def test_a_retweet_is_left_out_below_its_original_but_never_ones_own(
+    ids, follow, post, retweet, read, run_outbox
+):
+    follow("bob", "ann")
+    follow("bob", "cat")
+    original = post("ann")
+    retweet("cat", original)
+    own = retweet("bob", original)
+    run_outbox()
+    assert ids(read("bob")) == [own, original]
+    assert read("bob")["viewer"] == {"liked": [], "retweeted": [str(original)]}
+
+
+def test_a_deleted_tweet_and_its_retweets_vanish_at_once_everywhere(
+    ids, people, follow, post, retweet, read, api, run_outbox
+):
+    follow("bob", "ann")
+    follow("dan", "cat")
+    keep, gone = post("ann"), post("ann")
+    again = retweet("cat", gone)
+    run_outbox()
+    assert ids(read("bob")) == [gone, keep]
+    assert ids(read("dan")) == [again]
+    assert api(people["ann"]).delete(f"/tweet/delete/{gone}").status_code == 200
+    assert ids(read("bob")) == [keep]
+    assert ids(read("dan")) == []
+    run_outbox()
+    assert difference(people["bob"]) is None
+    assert difference(people["dan"]) is None
+    assert not Tweet.objects.filter(id__in=[gone, again]).exists()
+    assert set(ids(read("dan", "user/" + str(people["cat"])))) == set()
+
+
+def test_a_suspended_authors_tweets_vanish_for_others_and_come_back(
+    ids, people, follow, post, retweet, read, run_outbox
+):
+    follow("bob", "ann")
+    follow("bob", "cat")
+    tweet = post("ann")
+    follow("dan", "cat")
+    again = retweet("cat", tweet)
+    run_outbox()
+    assert ids(read("bob")) == [tweet]
+    assert ids(read("dan")) == [again]
+    moderator = Account.objects.create_superuser("mod", password="x").pk
+    accounts.suspend(account_id=people["ann"], by_id=moderator, reason="spam")
+    assert ids(read("bob")) == []
+    assert ids(read("dan")) == []
+    run_outbox()
+    assert ids(read("bob")) == []
+    assert difference(people["bob"]) is None
+    accounts.lift(account_id=people["ann"], by_id=moderator, reason="sorry")
+    run_outbox()
+    assert ids(read("bob")) == [tweet]
+    assert difference(people["bob"]) is None
+
+
+def test_a_home_full_of_tweets_that_may_not_be_seen_is_filled_from_further_down(
+    ids, people, follow, read, post, settings
+):
+    follow("bob", "ann")
+    now = time_of(post("cat"))
+    old = import_batch([OldTweet(people["ann"], f"{n}", now) for n in range(300)])
+    moderator = Account.objects.create_superuser("mod", password="x").pk
+    for hidden in sorted(old)[150:]:
+        tweets.hide(tweet_id=hidden, by_id=moderator, reason="spam")
+    page = read("bob", limit=100)
+    assert ids(page) == sorted(old)[149:49:-1]
+    assert all(newer > older for newer, older in pairwise(ids(page)))
