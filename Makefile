@@ -7,7 +7,7 @@ BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@sed -n 's/^\([a-z/]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@awk -F ':.*## ' '/^[a-z\/]+:.*## / {printf "%-15s %s\n", $$1, $$2}' Makefile
 
 run: ## Serve on PORT (8080) with embedded PostgreSQL and Valkey, state in STATE_DIR (.local)
 	$(BOOTSTRAP) deploy.local run

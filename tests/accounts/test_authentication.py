@@ -12,7 +12,6 @@ from accounts.selectors import account_state
 from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.accounts.test_tokens import BAD
-from twitter.lib import redis as project_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -122,11 +121,10 @@ def test_tokens_stay_stopped_after_redis_lost_everything(end: Any, valkey: redis
 
 @WITH_COMMITS
 @pytest.mark.parametrize("end", ENDS)
-def test_tokens_stop_while_redis_is_away(end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens_stop_while_redis_is_away(end: Any, redis_gone: Any) -> None:
     ada = AccountFactory()
     client, pair = log_in(ada)
-    nowhere = redis.Redis(port=1, socket_connect_timeout=0.1)
-    monkeypatch.setattr(project_redis, "client", lambda: nowhere)
+    redis_gone()
     assert status(client) == 200
     end(ada, pair)
     assert status(client) == 401

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts import facade, services
+from accounts import facade, services, tasks
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
 from accounts.selectors import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
@@ -132,8 +132,6 @@ def test_a_cached_card_shows_a_new_follower_at_once_and_stays_cached(
 
 @WITH_COMMITS
 def test_the_number_of_tweets_is_counted_once_a_tweet(run_outbox: Any) -> None:
-    from accounts import tasks
-
     ada = AccountFactory()
     facade.cards([ada.id])
     facts = {"tweet_id": 1, "author_id": ada.id, "original_id": 0}
@@ -209,14 +207,9 @@ def test_cards_of_suspended_accounts_vanish_at_once() -> None:
     assert facade.cards([ada.id]) == {}
 
 
-def test_cards_without_redis_come_from_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
-    import redis
-
-    from twitter.lib import redis as project_redis
-
+def test_cards_without_redis_come_from_postgres(redis_gone: Any) -> None:
     ada = AccountFactory()
-    nowhere = redis.Redis(port=1, socket_connect_timeout=0.1)
-    monkeypatch.setattr(project_redis, "client", lambda: nowhere)
+    redis_gone()
     assert set(facade.cards([ada.id])) == {ada.id}
 
 

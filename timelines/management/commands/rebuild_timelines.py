@@ -29,9 +29,10 @@ class Command(BaseCommand):
         last = options["after"]
         bar = tqdm(desc="homes", unit="", disable=None)
         try:
-            for last in _accounts(options):
-                store.drop([last])
-                selectors.build_home(last)
+            for account_id in _accounts(options):
+                store.drop([account_id])
+                selectors.build_home(account_id)
+                last = account_id
                 rebuilt += 1
                 bar.update()
         except KeyboardInterrupt as error:
