@@ -79,8 +79,9 @@ def test_rebuilding_goes_on_where_it_was_interrupted(people, read, monkeypatch):
     with pytest.raises(CommandError, match=f"--after {order[1]}"):
         run("rebuild_timelines")
     monkeypatch.setattr(selectors, "build_home", build)
-    assert run("rebuild_timelines", "--after", str(order[1])) == "2 homes rebuilt.\n"
-    assert all(store.read(account_id) for account_id in order)
+    # The home that was in work was dropped: its owner's next read builds it.
+    assert run("rebuild_timelines", "--after", str(order[1])) == "1 homes rebuilt.\n"
+    assert [bool(store.read(account_id)) for account_id in order] == [True, True, False, True]
 
 
 @pytest.mark.parametrize("name", ["verify_timelines", "rebuild_timelines"])
