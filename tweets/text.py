@@ -102,9 +102,10 @@ def parse(text: str) -> ParsedText:
 # --- Normal form -------------------------------------------------------------------------------
 
 # U+FFFE, U+FEFF and U+FFFF are twitter-text's invalid characters. Bidirectional controls are
-# valid there and here: right-to-left texts need them; whoever shows a text has to isolate it.
+# valid there and here: right-to-left texts need them; whoever shows a text has to isolate it. Valid
+# are the controls from U+0080 to U+009F too: real tweets have them, decoded wrongly long ago.
 _FORBIDDEN = regex.compile(
-    r"(?P<control>[\x00-\x08\x0B-\x1F\x7F-\x9F])"
+    r"(?P<control>[\x00-\x08\x0B-\x1F\x7F])"
     r"|(?P<surrogate>[\uD800-\uDFFF])"
     r"|(?P<noncharacter>[\uFEFF\uFFFE\uFFFF])"
 )
@@ -114,7 +115,7 @@ _FORBIDDEN_BECAUSE = {
     "noncharacter": "byte order marks and noncharacters are not allowed",
 }
 # U+2800, the blank Braille pattern, is the one blank that Unicode counts as a symbol.
-_VISIBLE = regex.compile(r"[^\s\p{Default_Ignorable_Code_Point}\u2800]")
+_VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Default_Ignorable_Code_Point}\u2800]")
 _MANY_MARKS = regex.compile(r"\p{M}{32,}+")
 
 
@@ -122,7 +123,7 @@ def normalize(text: str) -> str:
     r"""Return the text in the form in which it is stored: NFC, line breaks as \n, and without
     white space at its ends (inside, all white space stays).
 
-    Raises TextError for a control character other than \t, \n, \r, for a lone surrogate, for
+    Raises TextError for an ASCII control character other than \t, \n, \r, for a lone surrogate, for
     U+FEFF, U+FFFE, U+FFFF, and for a text in which nothing is visible.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")

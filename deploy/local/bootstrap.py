@@ -98,6 +98,7 @@ def install() -> None:
     STAMP.unlink(missing_ok=True)
     succeed(sys.executable, "-m", "venv", "--clear", str(VENV))
     if not install_with_uv():
+        say("Without uv, pip installs them, which takes a minute or two.")
         succeed(*pip("install", "--require-hashes", "--requirement", str(REQUIREMENTS)))
     STAMP.write_text(wanted(), encoding="utf-8")
 

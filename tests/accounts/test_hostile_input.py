@@ -1,5 +1,6 @@
 """Whatever is sent, the answer is a 4xx problem that names the field, never a 5xx."""
 
+import json
 from typing import Any
 
 import pytest
@@ -32,6 +33,11 @@ BAD = {
 }  # fmt: skip
 
 
+def send(client: Any, method: str, path: str, body: Any) -> Any:
+    """Send JSON in ASCII, which can hold lone surrogates."""
+    return getattr(client, method)(path, json.dumps(body), content_type="application/json")
+
+
 @pytest.fixture
 def client(api: Any) -> Any:
     return api(AccountFactory(username="Bob").id)
@@ -40,7 +46,7 @@ def client(api: Any) -> Any:
 @pytest.mark.parametrize("field", BAD)
 def test_signing_up_with_bad_values(field: str, api: Any, assert_problem: Any) -> None:
     for value in BAD[field]:
-        assert_problem(api().post("/auth/create", {**GOOD, field: value}), 400, field)
+        assert_problem(send(api(), "post", "/auth/create", {**GOOD, field: value}), 400, field)
     assert not Account.objects.exists()
 
 
@@ -49,7 +55,7 @@ def test_updating_to_bad_values(field: str, client: Any, assert_problem: Any) ->
     before = Account.objects.values().get()
     for value in BAD[field]:
         body = {"current_password": PASSWORD, field: value}
-        assert_problem(client.patch("/auth/update", body), 400, field)
+        assert_problem(send(client, "patch", "/auth/update", body), 400, field)
     assert Account.objects.values().get() == before
 
 
@@ -83,30 +89,29 @@ def test_good_values_at_the_limits_are_taken(api: Any) -> None:
 @pytest.mark.parametrize("field", ["username", "password"])
 def test_logging_in_with_bad_values(field: str, api: Any, assert_problem: Any) -> None:
     for value in [*NO_STRING, *NO_TEXT, "", "x" * 60_000]:
-        answer = api().post("/auth/token", {"username": "a", "password": "b", field: value})
-        assert_problem(answer, 400, field)
+        body = {"username": "a", "password": "b", field: value}
+        assert_problem(send(api(), "post", "/auth/token", body), 400, field)
 
 
 @pytest.mark.parametrize("path", ["token/refresh", "token/revoke"])
 def test_bad_refresh_tokens(path: str, api: Any, assert_problem: Any) -> None:
     for value in [*NO_STRING, *NO_TEXT, "", "x" * 60_000]:
-        answer = api().post(f"/auth/{path}", {"refresh_token": value})
+        answer = send(api(), "post", f"/auth/{path}", {"refresh_token": value})
         assert_problem(answer, 400, "refresh_token")
     for value in ["x", "1.2", "é" * 20, f"1.{'a' * 65}", f"{10**15}.{'a' * 65}"]:
-        answer = api().post(f"/auth/{path}", {"refresh_token": value})
+        answer = send(api(), "post", f"/auth/{path}", {"refresh_token": value})
         assert answer.status_code == (401 if path == "token/refresh" else 200)
 
 
 @pytest.mark.parametrize("method", ["post", "delete"])
 def test_bad_user_ids(method: str, client: Any, assert_problem: Any) -> None:
     path = "/auth/follow" if method == "post" else "/auth/unfollow"
-    call = getattr(client, method)
     for value in [
         None, True, 1.5, [], {}, "", " ", "x", "-1", 0, -1, "0", "1e3", "٣", "a\0b", "\ud800",
         2**53, 2**63, 10**400, "9" * 400, "1 ", "0x1",
     ]:  # fmt: skip
-        assert_problem(call(path, {"user_id": value}), 400, "user_id")
-    assert_problem(call(path, {}), 400, "user_id")
+        assert_problem(send(client, method, path, {"user_id": value}), 400, "user_id")
+    assert_problem(send(client, method, path, {}), 400, "user_id")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +150,6 @@ def test_bad_pages(client: Any, assert_problem: Any) -> None:
         "limit=101": "limit",
         "limit=-1": "limit",
         "limit=x": "limit",
-        "limit=": "limit",
         "cursor=0": "cursor",
         "cursor=-5": "cursor",
         "cursor=x": "cursor",

@@ -33,7 +33,7 @@ def test_signing_up_answers_the_owner(api: Any) -> None:
     assert answer.status_code == 201
     user = answer.json()["data"]
     ada = Account.objects.get()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", user.pop("created_at"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", user.pop("created_at"))
     assert user == {
         "id": str(ada.id),
         "username": "Ada",

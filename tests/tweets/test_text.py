@@ -51,13 +51,14 @@ def urls(text: str) -> list[str]:
         ("e\u0301", "é"),
         ("\u2066\u202aabc\u202c\u2069", "\u2066\u202aabc\u202c\u2069"),
         (f"\u200b{FAMILY}", f"\u200b{FAMILY}"),
+        ("a\x80\x92\x9fb", "a\x80\x92\x9fb"),
     ],
 )
 def test_normal_form(text: str, expected: str) -> None:
     assert normalize(text) == expected
 
 
-@pytest.mark.parametrize("code_point", [0, 1, 8, 0xB, 0xC, 0xE, 0x1B, 0x1F, 0x7F, 0x80, 0x85, 0x9F])
+@pytest.mark.parametrize("code_point", [0, 1, 8, 0xB, 0xC, 0xE, 0x1B, 0x1F, 0x7F])
 def test_control_characters_are_refused(code_point: int) -> None:
     with pytest.raises(TextError, match=rf"U\+{code_point:04X}: control characters"):
         normalize(f"a{chr(code_point)}b")
@@ -79,7 +80,7 @@ def test_what_is_no_character_is_refused(character: str, rule: str, position: st
         normalize(position.format(character))
 
 
-@pytest.mark.parametrize("text", ["", "\r\n\t", *" \u3000\u200b\ufe0f\u00ad\u3164\u2800\u202a"])
+@pytest.mark.parametrize("text", ["", "\r\n\t", *" \x80\u3000\u200b\ufe0f\u00ad\u3164\u2800\u202a"])
 def test_text_without_anything_visible_is_refused(text: str) -> None:
     with pytest.raises(TextError, match="is empty"):
         normalize(text)
