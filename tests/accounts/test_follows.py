@@ -148,9 +148,7 @@ def test_the_number_of_tweets_is_counted_once_a_tweet(run_outbox: Any) -> None:
 
 def test_the_facade_lists_followers_in_steps() -> None:
     ada = AccountFactory()
-    followers = sorted(
-        follow.follower_id for follow in FollowFactory.create_batch(5, followed=ada)
-    )
+    followers = sorted(follow.follower_id for follow in FollowFactory.create_batch(5, followed=ada))
     first = facade.follower_page(account_id=ada.id, after=0, limit=3)
     second = facade.follower_page(account_id=ada.id, after=first[-1], limit=3)
     assert first + second == followers

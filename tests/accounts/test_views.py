@@ -265,9 +265,7 @@ def test_health_answers(api: Any) -> None:
         assert api().get(path).status_code == 200
 
 
-def test_nothing_secret_is_logged(
-    ada: Account, api: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_nothing_secret_is_logged(ada: Account, api: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     connection.force_debug_cursor = False
     Account.objects.filter(id=ada.id).update(password=hashed("very secret words"))

@@ -2,6 +2,7 @@
 that would repair a wrong request or hide a wrong answer.
 """
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -95,7 +96,11 @@ class Client:
         connection = kind[address.scheme](address.netloc, timeout=TIMEOUT_SECONDS)
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
-            connection.request(method, target, body=body, headers=authorization | (headers or {}))
+            # An answer may come, and the connection be closed, before all of a body is sent.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(
+                    method, target, body=body, headers=authorization | (headers or {})
+                )
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:

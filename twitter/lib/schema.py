@@ -36,6 +36,11 @@ class ApiSchema(AutoSchema):
             return dict(WIRE_ID)
         return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
 
+    def get_operation_id(self) -> str:
+        """Return method and path, as in `get_auth_id`."""
+        parts = [part for part in self.path.split("/") if part and not part.startswith("{")]
+        return "_".join([self.method.lower(), *parts])
+
     def get_summary(self) -> str:
         """Return the first line of the view method's docstring."""
         return str(self.get_description()).partition("\n")[0]

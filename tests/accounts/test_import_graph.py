@@ -1,0 +1,148 @@
+"""`manage.py import_graph`."""
+
+import gzip
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts import facade, services
+from accounts.management.commands import import_graph
+from accounts.models import Account, Follow, ImportedAccount
+from accounts.selectors import profiles
+from tests.accounts.factories import PASSWORD, AccountFactory
+from twitter.outbox.models import Delivery
+
+pytestmark = pytest.mark.django_db
+
+
+def run(path: Path) -> str:
+    out = StringIO()
+    call_command("import_graph", str(path), stdout=out)
+    return out.getvalue()
+
+
+def write(path: Path, *pairs: tuple[int, int]) -> Path:
+    path.write_text("".join(f"{follower}\t{followed}\n" for follower, followed in pairs))
+    return path
+
+
+def counts() -> dict[str, tuple[int, int]]:
+    found = profiles(Account.objects.values_list("id", flat=True))
+    return {
+        profile.username: (profile.followers_count, profile.following_count)
+        for profile in found.values()
+    }
+
+
+def test_accounts_follows_and_counters_come_in(tmp_path: Path) -> None:
+    report = run(write(tmp_path / "graph.tsv", (1, 2), (1, 3), (2, 3)))
+    assert "3 lines: 3 accounts and 3 follows are new, 0 lines wrong" in report
+    assert counts() == {"u1": (0, 2), "u2": (1, 1), "u3": (2, 0)}
+    u1 = facade.resolve_username("u1")
+    assert u1 is not None
+    assert not Account.objects.get(id=u1).has_usable_password()
+    assert facade.imported_ids(after=u1, limit=1) == [facade.resolve_username("u2")]
+
+
+def test_it_may_be_gzipped_and_come_twice_in_small_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_graph, "BATCH", 2)
+    path = tmp_path / "graph.tsv.gz"
+    plain = write(tmp_path / "graph.tsv", (1, 2), (1, 3), (2, 3), (1, 2), (3, 1))
+    path.write_bytes(gzip.compress(plain.read_bytes()))
+    assert "3 accounts and 4 follows are new" in run(path)
+    assert "0 accounts and 0 follows are new" in run(path)
+    assert counts() == {"u1": (1, 2), "u2": (1, 1), "u3": (2, 1)}
+    assert Delivery.objects.filter(event="accounts.graph_imported").count() == 1
+
+
+def test_wrong_lines_are_counted_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "graph.tsv"
+    wrong = [b"", b"1 2", b"x\t2", b"1\t-2", b"1\t2\t3", b"\xff\t1", b"1\t" + b"1" * 15]
+    themselves = [b"7\t7", b"007\t7"]
+    path.write_bytes(b"\n".join([b"1\t2", *wrong, *themselves, b"3\t1\r", b"4\t1"]))
+    report = run(path)
+    assert "12 lines: 4 accounts and 3 follows are new, 7 lines wrong, 2 follow them" in report
+    assert "line 3: not two numbers with a tab between them" in report
+    assert "line 9: 7 follows itself" in report
+    assert Follow.objects.count() == 3
+
+
+def test_no_more_than_a_few_wrong_lines_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "graph.tsv"
+    path.write_text("nonsense\n" * 1_000)
+    assert run(path).count("not two numbers") == import_graph.SHOWN_LINES
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    assert "0 lines" in run(write(tmp_path / "graph.tsv"))
+    assert not Delivery.objects.exists()
+
+
+def test_who_has_signed_up_under_such_a_name_stays_out_of_it(tmp_path: Path) -> None:
+    person = AccountFactory(username="U2")
+    report = run(write(tmp_path / "graph.tsv", (1, 2), (1, 3)))
+    assert "1 of accounts whose name is taken" in report
+    assert counts()["U2"] == (0, 0)
+    assert not ImportedAccount.objects.filter(account=person).exists()
+
+
+def test_follows_and_cards_of_before_stay_right(tmp_path: Path) -> None:
+    run(write(tmp_path / "first.tsv", (1, 2)))
+    u2 = facade.resolve_username("u2")
+    assert u2 is not None
+    ada = AccountFactory()
+    services.follow(follower_id=ada.id, followed_id=u2)
+    facade.cards([u2])
+    run(write(tmp_path / "second.tsv", (1, 2), (3, 2)))
+    assert counts()["u2"] == (3, 0)
+    assert b'"followers_count":3' in facade.cards([u2])[u2]
+
+
+def test_a_renamed_import_is_still_found(tmp_path: Path) -> None:
+    run(write(tmp_path / "graph.tsv", (1, 2)))
+    Account.objects.filter(username="u1").update(username="renamed")
+    assert "0 accounts and 1 follows are new" in run(write(tmp_path / "graph.tsv", (1, 2), (2, 1)))
+
+
+def test_a_missing_or_damaged_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is no file"):
+        run(tmp_path)
+    damaged = tmp_path / "graph.tsv.gz"
+    damaged.write_bytes(gzip.compress(b"1\t2\n" * 100_000)[:-20])
+    with pytest.raises(CommandError, match="is damaged after line"):
+        run(damaged)
+    damaged.write_bytes(b"1\t2\n")
+    with pytest.raises(CommandError, match="is damaged after line 0"):
+        run(damaged)
+
+
+def test_an_interrupted_import_keeps_what_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_graph, "BATCH", 1)
+    path = write(tmp_path / "graph.tsv", (1, 2), (2, 3), (3, 1))
+    store = import_graph.import_follows
+
+    def interrupted(batch: Any) -> Any:
+        if batch == [(2, 3)]:
+            raise KeyboardInterrupt
+        return store(batch)
+
+    monkeypatch.setattr(import_graph, "import_follows", interrupted)
+    with pytest.raises(CommandError, match="run it again"):
+        run(path)
+    monkeypatch.setattr(import_graph, "import_follows", store)
+    assert Follow.objects.count() == 1
+    assert Delivery.objects.filter(event="accounts.graph_imported").exists()
+    assert "2 follows are new" in run(path)
+
+
+def test_nobody_logs_in_to_an_imported_account(tmp_path: Path, api: Any) -> None:
+    run(write(tmp_path / "graph.tsv", (1, 2)))
+    answer = api().post("/auth/token", {"username": "u1", "password": PASSWORD})
+    assert answer.status_code == 401

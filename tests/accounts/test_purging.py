@@ -1,0 +1,58 @@
+"""What is left of a deleted account goes step by step."""
+
+from typing import Any
+
+import pytest
+
+from accounts import facade, purging, services, sessions
+from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow, Session
+from accounts.selectors import profiles
+from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_account_that_is_not_deleted_is_left_alone() -> None:
+    follow = FollowFactory()
+    assert purging.purge_account(follow.follower_id)
+    assert Follow.objects.exists()
+    assert purging.purge_account(1)
+
+
+def test_nothing_is_left_and_the_others_counters_are_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(purging, "STEP", 2)
+    ada = AccountFactory(username="ada", email="ada@example.org")
+    followers = [follow.follower for follow in FollowFactory.create_batch(5, followed=ada)]
+    followees = [follow.followed for follow in FollowFactory.create_batch(3, follower=ada)]
+    sessions.log_in(login="ada", password=PASSWORD)
+    services.fold_counters()
+    others = [account.id for account in followers + followees]
+    facade.cards(others)
+    services.delete(account_id=ada.id, by_id=ada.id, password=PASSWORD)
+    steps = 1
+    while not purging.purge_account(ada.id):
+        steps += 1
+    assert steps == 4
+    assert purging.purge_account(ada.id)
+    assert not Follow.objects.exists()
+    assert not Session.objects.exists()
+    assert not Account.objects.filter(id=ada.id).exists()
+    assert not AccountCounters.objects.filter(account_id=ada.id).exists()
+    assert not AccountCounterDelta.objects.filter(account_id=ada.id).exists()
+    for profile in profiles(others).values():
+        assert (profile.followers_count, profile.following_count) == (0, 0)
+    for card in facade.cards(others).values():
+        assert b'"followers_count":0,"following_count":0' in card
+    # The name is free again.
+    services.sign_up(username="ADA", password=PASSWORD, email="ADA@example.org")
+
+
+def test_deleting_runs_through_all_apps(run_outbox: Any) -> None:
+    ada = AccountFactory()
+    FollowFactory(follower=ada)
+    services.delete(account_id=ada.id, by_id=ada.id, password=PASSWORD)
+    run_outbox()
+    assert not Account.objects.filter(id=ada.id).exists()
+    assert not Follow.objects.exists()

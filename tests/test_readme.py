@@ -1,0 +1,111 @@
+"""The documentation says what is so: variables, paths, targets, files and tests that it names."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.urls import URLPattern, get_resolver
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
+
+CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
+# How a variable is read: in settings.py by django-environ or `required`, elsewhere from os.environ.
+READ = re.compile(
+    r'(?:\brequired|\benv\.\w+|\benviron\.get|\bgetenv)\(\s*"([A-Z_]+)"|\benviron\["([A-Z_]+)"\]'
+)
+NOT_OURS = {"PATH"}
+
+SERVICES = ("auth/", "tweet/", "timeline/")
+
+
+def section(title: str) -> str:
+    _, _, rest = README.partition(f"\n## {title}\n")
+    assert rest, f"README.md has no section {title!r}"
+    return rest.partition("\n## ")[0]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """Yield the cells of each row of a table, without the heading."""
+    for line in re.findall(r"^\|(.*)\|$", text, re.MULTILINE):
+        cells = [cell.strip() for cell in line.split("|")]
+        if "`" in cells[0]:
+            yield cells
+
+
+def quoted(text: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def code_in(document: Path) -> str:
+    """Return what a document sets in code, in line or in blocks."""
+    text = document.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        text = text.replace(block, "")
+    return "\n".join(blocks + [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)])
+
+
+def test_the_table_of_variables_is_what_the_code_reads():
+    found = {
+        name
+        for folder in CODE
+        for file in (ROOT / folder).rglob("*.py")
+        for names in READ.findall(file.read_text(encoding="utf-8"))
+        for name in names
+        if name
+    }
+    assert {quoted(cells[0])[0] for cells in rows(section("Configuration"))} == found - NOT_OURS
+
+
+def operations() -> Iterator[tuple[str, str]]:
+    """Yield method and path of each operation of the API."""
+    for prefix in get_resolver().url_patterns:
+        if str(prefix.pattern) in SERVICES:
+            for route in prefix.url_patterns:
+                assert isinstance(route, URLPattern)
+                path = re.sub("<.*?>", "{}", f"/{prefix.pattern}{route.pattern}")
+                for method in ("get", "post", "put", "patch", "delete"):
+                    if hasattr(route.callback.cls, method):
+                        yield method.upper(), path
+
+
+def test_the_table_of_the_api_is_the_urlconf():
+    named = {
+        (method, re.sub("{.*?}", "{}", path))
+        for cells in rows(section("The API"))
+        for method in quoted(cells[0])
+        for path in quoted(cells[1])
+    }
+    assert named == set(operations())
+
+
+def commands() -> set[str]:
+    return {
+        file.stem
+        for folder in CODE
+        for file in (ROOT / folder).glob("**/management/commands/[a-z]*.py")
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_names_exists(document):
+    code = code_in(document)
+    targets = re.findall(r"^([a-z/]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in re.findall(r"\bmake ([a-z][a-z/]*)", code):
+        assert target in targets, f"make {target}"
+    for file, test in re.findall(r"\b(tests/[\w/]+\.py)::(\w+)", code):
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), test
+    for path in re.findall(r"^[\w.]+(?:/[\w.-]+)+\.\w+", code, re.MULTILINE):
+        assert (ROOT / path).exists(), path
+    for command in re.findall(r"\bmanage(?:\.py)? ([a-z_]+)", code):
+        assert command in commands(), command
+    for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+        assert (document.parent / link).exists(), link
+
+
+def test_every_command_is_in_the_readme():
+    named = {quoted(cells[0])[0].split()[0] for cells in rows(section("Commands"))}
+    assert named == commands()
