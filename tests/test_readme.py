@@ -90,7 +90,7 @@ def commands() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_document_names_exists(document):
     code = code_in(document)
     targets = re.findall(r"^([a-z/]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)

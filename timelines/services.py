@@ -18,7 +18,9 @@ CHUNK = 5_000
 def deliver_to_author(*, tweet_id: int, author_id: int, original_id: int) -> None:
     """Put a tweet into its author's own home."""
     entry = Entry.of(tweet_id=tweet_id, original_id=original_id)
-    _deliver(entry, author_id=author_id, account_ids=[author_id])
+    store.push(entry, [author_id])
+    if not tweets.is_visible(tweet_id):
+        store.remove(entry, [author_id])
 
 
 def fan_out(*, tweet_id: int, author_id: int, original_id: int, after: int) -> int | None:

@@ -70,8 +70,10 @@ def _purge_tweets_by(author_id: int) -> int:
         for tweet in tweets:
             delete_locked(tweet)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)
-    left = marked.order_by("-id").values_list("id", flat=True)[:STEP]
-    return len(tweets) + sum(not purge_tweet(tweet_id) or 1 for tweet_id in list(left))
+    left = list(marked.order_by("-id").values_list("id", flat=True)[:STEP])
+    for tweet_id in left:
+        purge_tweet(tweet_id)
+    return len(tweets) + len(left)
 
 
 def _purge_likes_by(account_id: int) -> int:

@@ -150,6 +150,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "twitter.lib.parsers.AlwaysJSON",
     "DEFAULT_SCHEMA_CLASS": "twitter.lib.schema.ApiSchema",
     "EXCEPTION_HANDLER": "twitter.lib.errors.handle",
+    "DEFAULT_METADATA_CLASS": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

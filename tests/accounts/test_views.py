@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from accounts import sessions
 from accounts.models import Account, Follow
@@ -267,7 +266,6 @@ def test_health_answers(api: Any) -> None:
 
 def test_nothing_secret_is_logged(ada: Account, api: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    connection.force_debug_cursor = False
     Account.objects.filter(id=ada.id).update(password=hashed("very secret words"))
     answer = api().post("/auth/token", {"username": "ada", "password": "very secret words"})
     refresh_token = answer.json()["data"]["refresh_token"]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 
@@ -33,6 +34,13 @@ def test_what_views_raise_becomes_a_problem(error, status, detail):
     assert response.data["status"] == status
     assert response.data["detail"] == detail
     assert "errors" not in response.data
+
+
+def test_postgres_out_of_reach_is_503_and_says_when_to_come_back():
+    response = errors.handle(OperationalError("connection refused"), {})
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert "connection" not in response.data["detail"]
 
 
 def test_a_domain_error_with_a_field_names_it():

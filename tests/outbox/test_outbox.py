@@ -139,6 +139,17 @@ def test_a_task_that_kills_its_worker_every_time_is_given_up(table, settings):
     delivery.refresh_from_db()
     assert delivery.failed_at is not None
     assert heard == []
+    _run(delivery)
+    assert heard == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_old_message_does_not_throw_long_work_back(table):
+    table("count_down")
+    old = _publish(number=2)
+    _run(old)
+    _run(old)
+    assert [facts["number"] for facts in heard] == [2, 1]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
@@ -13,6 +14,8 @@ from rest_framework.views import exception_handler
 from twitter.lib.shapes import shape
 
 CONTENT_TYPE = "application/problem+json"
+
+RETRY_AFTER_SECONDS = 5
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,14 @@ class Conflict(DomainError):
     """409: true of the input alone, but not together with what is stored."""
 
     status = HTTPStatus.CONFLICT
+
+
+class Unavailable(exceptions.APIException):
+    """503: Postgres is out of reach, or did not give a lock in time."""
+
+    status_code = 503
+    default_detail = "The service cannot do this right now; try again in a moment."
+    wait = RETRY_AFTER_SECONDS  # becomes the Retry-After header
 
 
 class Unprocessable(DomainError):
@@ -98,6 +109,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """
     if isinstance(error, DomainError):
         error = _as_api_error(error)
+    elif isinstance(error, InterfaceError | OperationalError):
+        logger.error("Postgres is out of reach: %s", type(error).__name__)
+        error = Unavailable()
     response = exception_handler(error, context)
     if response is None:
         return None

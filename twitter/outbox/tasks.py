@@ -1,5 +1,6 @@
 """What a task of the outbox is: it settles its delivery when it is done."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -8,8 +9,7 @@ from typing import Any
 
 from celery import shared_task
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from twitter.lib import redis
@@ -43,27 +43,35 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
         def run(*, delivery_id: int | None = None, **facts: Any) -> None:
             if delivery_id is None:
                 function(**facts)
-            elif _begin(delivery_id):
-                _deliver(function, delivery_id=delivery_id, facts=facts, atomic=atomic)
+            elif (current := _begin(delivery_id)) is not None:
+                _deliver(function, delivery_id=delivery_id, facts=current, atomic=atomic)
 
         return shared_task(name=name)(run)
 
     return decorate
 
 
-def _begin(delivery_id: int) -> bool:
-    """Count the attempt; False when the delivery is settled or given up already.
+def _begin(delivery_id: int) -> dict[str, Any] | None:
+    """Count the attempt; return the task's arguments, or None when it is settled or given up.
 
     Counted before the work, in a transaction of its own, so that a task that kills its worker
-    comes to an end as well.
+    comes to an end as well. The arguments are those of the row: a message may be older.
     """
-    waiting = Delivery.objects.filter(id=delivery_id, failed_at__isnull=True)
-    if waiting.filter(attempts__gte=settings.OUTBOX_MAX_ATTEMPTS).update(failed_at=Now()):
-        return False
-    return bool(waiting.update(attempts=F("attempts") + 1))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Delivery._meta.db_table} SET attempts = attempts + 1,"
+            " failed_at = CASE WHEN attempts >= %s THEN now() END"
+            " WHERE id = %s AND failed_at IS NULL RETURNING failed_at IS NULL, payload",
+            [settings.OUTBOX_MAX_ATTEMPTS, delivery_id],
+        )
+        row = cursor.fetchone()
+    if row is None or not row[0]:
+        return None
+    facts: dict[str, Any] = json.loads(row[1])
+    return facts
 
 
-def _deliver(function: Work, *, delivery_id: int, facts: Mapping[str, Any], atomic: bool) -> None:
+def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> None:
     try:
         if atomic:
             with transaction.atomic():
