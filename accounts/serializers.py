@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.validators import validate_not_reserved, validate_username_pattern
+from twitter.lib.fields import TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
 
@@ -21,15 +22,6 @@ USER_EXAMPLE = {
 MAX_NAME, MAX_BIO, MAX_EMAIL = 50, 160, 254
 # Longer ones only cost time to hash.
 MAX_PASSWORD = 128
-
-
-class TextField(serializers.CharField):
-    """A string; a number is none, other than for DRF."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
 
 
 class EmailField(TextField, serializers.EmailField):

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from accounts.serializers import USER_EXAMPLE, UserSerializer
 from tweets import text
 from tweets.models import Tweet
+from twitter.lib.fields import TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
 
@@ -129,7 +130,7 @@ TweetEnvelope = shape(
 class PostTweetSerializer(serializers.Serializer[Any]):
     """The body of a new tweet."""
 
-    text = serializers.CharField(
+    text = TextField(
         trim_whitespace=False,
         help_text=f"1 to {text.MAX_WEIGHTED_LENGTH} weighted characters.",
     )

@@ -34,7 +34,7 @@ def test_schemathesis_finds_nothing(
         *("--config-file", str(HERE / "schemathesis.toml")),
         *("run", f"{anybody.base_url}/api/schema/", "--report-dir", str(tmp_path)),
     ]
-    environment = os.environ | {"E2E_TOKEN": user.token or ""}
+    environment = os.environ | {"E2E_TOKEN": user.token or "", "E2E_USER_ID": str(user.id)}
     run = subprocess.run(
         command,
         cwd=HERE.parents[1],
