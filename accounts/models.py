@@ -1,4 +1,8 @@
-"""Accounts, whom they follow, their counters and log-ins."""
+"""Accounts, whom they follow, their counters and log-ins.
+
+Foreign keys do nothing on delete: rows go in bounded steps (`purging`), and the constraint in the
+database refuses to let an account go while anything still points at it.
+"""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -90,6 +94,11 @@ class Account(AbstractBaseUser, PermissionsMixin):
                 name="accounts_suspended",
                 condition=Q(suspended_at__isnull=False),
             ),
+            models.Index(
+                fields=("deleted_at",),
+                name="accounts_deleted",
+                condition=Q(deleted_at__isnull=False),
+            ),
             models.Index(fields=("id",), name="accounts_staff", condition=Q(is_staff=True)),
         )
 
@@ -127,10 +136,10 @@ class Follow(models.Model):
 
     id = IdField()
     follower = models.ForeignKey(
-        Account, on_delete=models.CASCADE, related_name="+", db_index=False
+        Account, on_delete=models.DO_NOTHING, related_name="+", db_index=False
     )
     followed = models.ForeignKey(
-        Account, on_delete=models.CASCADE, related_name="+", db_index=False
+        Account, on_delete=models.DO_NOTHING, related_name="+", db_index=False
     )
 
     class Meta:
@@ -163,7 +172,7 @@ class ImportedAccount(models.Model):
     """Which account stands for whom of an imported graph."""
 
     external_id = models.BigIntegerField(primary_key=True, help_text="The id in the graph.")
-    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="+")
+    account = models.OneToOneField(Account, on_delete=models.DO_NOTHING, related_name="+")
 
     def __str__(self) -> str:
         return f"{self.external_id} in the graph"
@@ -215,7 +224,7 @@ class Session(models.Model):
     """
 
     id = IdField()
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.DO_NOTHING, related_name="+")
     family_hash = models.CharField(max_length=64)
     token_hash = models.CharField(max_length=64)
     expires_at = models.DateTimeField(db_index=True, help_text="When the row may be deleted.")

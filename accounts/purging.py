@@ -4,7 +4,7 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts import cache
 from accounts.events import AccountDeleted
-from accounts.models import Account, AccountCounterDelta, AccountCounters, Session
+from accounts.models import Account, AccountCounterDelta, AccountCounters, ImportedAccount, Session
 from twitter.outbox.events import publish
 
 STEP = 1_000
@@ -51,6 +51,7 @@ def _delete_row(account_id: int) -> None:
     Session.objects.filter(account_id=account_id).delete()
     AccountCounterDelta.objects.filter(account_id=account_id).delete()
     AccountCounters.objects.filter(account_id=account_id).delete()
+    ImportedAccount.objects.filter(account_id=account_id).delete()
     Account.objects.filter(id=account_id).delete()
     connection.check_constraints()  # now, not at the commit
 

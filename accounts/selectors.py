@@ -170,6 +170,12 @@ def gone_followees(*, account_id: int, since: datetime) -> list[int]:
     return list(followed.values_list("followed_id", flat=True))
 
 
+def gone_since(since: datetime, *, limit: int) -> list[int]:
+    """Return up to `limit` accounts that were suspended or deleted at `since` or later."""
+    gone = Account.objects.filter(Q(suspended_at__gte=since) | Q(deleted_at__gte=since))
+    return list(gone.values_list("id", flat=True)[:limit])
+
+
 def follower_page(*, account_id: int, after: int, limit: int) -> list[int]:
     """Return up to `limit` follower ids > `after`, in order, suspended ones among them.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.conf import settings
 
@@ -9,12 +10,12 @@ from accounts import facade as accounts
 from timelines import store
 from timelines.store import Entry
 from tweets import facade as tweets
-from tweets.facade import Hydration, RenderedTweet
+from tweets.facade import Hydration, RenderedTweet, TweetRef
 from twitter.lib.ids import MAX_ID, time_of
 
-# A retweet is left out when its original shows among the so many entries right below it.
-REPEAT_WINDOW = 80
-# Ids that `update` reports as gone, at most.
+# Among the newest so many entries of a home, an original shows once.
+TOP = 80
+# Ids of each kind that `update` reports as gone, at most.
 MAX_DELETED = 1_000
 
 
@@ -48,10 +49,9 @@ def home_page(*, account_id: int, limit: int, max_id: int | None) -> Page:
     """Return the home timeline's newest `limit` tweets before `max_id`, newest first."""
     before = max_id or MAX_ID
     home = store.read(account_id) or build_home(account_id)
-    older = [entry for entry in home.entries if entry.id < before] if home else []
-    if home and (home.reaches_end or len(older) >= limit + REPEAT_WINDOW):
-        end = len(older) if home.reaches_end else len(older) - REPEAT_WINDOW
-        page = _shown(older, end=end, reader_id=account_id, limit=limit)
+    if home:
+        entries = [entry for entry in home.entries if entry.id < before]
+        page = _shown(entries, top=home.entries[:TOP], reader_id=account_id, limit=limit)
         if page.more or home.reaches_end:
             return page
     return _home_page_from_postgres(account_id=account_id, limit=limit, before=before)
@@ -59,78 +59,76 @@ def home_page(*, account_id: int, limit: int, max_id: int | None) -> Page:
 
 def _home_page_from_postgres(*, account_id: int, limit: int, before: int) -> Page:
     author_ids = authors_of(account_id)
-    wanted = 2 * limit + REPEAT_WINDOW
+    top = newest_entries(author_ids=author_ids, limit=TOP)
+    wanted = limit + 1
     while True:
         entries = newest_entries(author_ids=author_ids, limit=wanted, before=before)
-        reaches_end = len(entries) < wanted
-        end = len(entries) if reaches_end else len(entries) - REPEAT_WINDOW
-        page = _shown(entries, end=end, reader_id=account_id, limit=limit)
-        if page.more or reaches_end:
+        page = _shown(entries, top=top, reader_id=account_id, limit=limit)
+        if page.more or len(entries) < wanted:
             return page
-        wanted *= 2  # Most of what was found may not be shown: look further.
+        wanted *= 2  # Some of what was found may not be shown: look further.
 
 
-def _shown(entries: Sequence[Entry], *, end: int, reader_id: int, limit: int) -> Page:
+def _shown(entries: Sequence[Entry], *, top: Sequence[Entry], reader_id: int, limit: int) -> Page:
     """Fill a page from entries, newest first, leaving out what may not be seen and repeats.
 
-    The entries from `end` on are not shown, only looked at. `more` says that the page is full
-    before `end`.
+    `top` are the newest TOP entries of the home. `more` says that the page is full before the
+    entries are through.
     """
     page = Page()
     position = 0
-    while position < end:
+    while position < len(entries):
         if len(page.ids) == limit:
             page.more = True
             break
-        upto = min(end, position + limit - len(page.ids))
-        below = {index: _alike_below(entries, index) for index in range(position, upto)}
-        suspects = {entry.id for alike in below.values() for entry in alike}
-        page.add([*(entry.id for entry in entries[position:upto]), *suspects])
-        for index, alike in below.items():
-            tweet = page.tweets.get(entries[index].id)
-            if tweet and (
-                tweet.author_id == reader_id or not _repeats(tweet, alike, entries, index, page)
-            ):
-                page.ids.append(entries[index].id)
-        position = upto
+        candidates = entries[position : position + limit - len(page.ids)]
+        below = {entry.id: _alike_below(entry, top) for entry in candidates}
+        suspects = {other.id for alike in below.values() for other in alike}
+        page.add([*below, *suspects])
+        page.ids += [
+            entry.id
+            for entry in candidates
+            if entry.id in page.tweets
+            and not _is_repeat(page, entry, below=below[entry.id], top=top, reader_id=reader_id)
+        ]
+        position += len(candidates)
     return page
 
 
-def _window(entries: Sequence[Entry], index: int) -> Sequence[Entry]:
-    return entries[index + 1 : index + 1 + REPEAT_WINDOW]
-
-
-def _alike_below(entries: Sequence[Entry], index: int) -> list[Entry]:
-    """Return the retweets right below that may have the same original."""
-    fingerprint = entries[index].fingerprint
-    if not fingerprint:
+def _alike_below(entry: Entry, top: Sequence[Entry]) -> list[Entry]:
+    """Return the retweets in the top, older than this one, that may have the same original."""
+    if not entry.fingerprint or not top or entry.id < top[-1].id:
         return []
-    return [entry for entry in _window(entries, index) if entry.fingerprint == fingerprint]
+    return [
+        other for other in top if other.id < entry.id and other.fingerprint == entry.fingerprint
+    ]
 
 
-def _repeats(
-    tweet: RenderedTweet,
-    alike: Sequence[Entry],
-    entries: Sequence[Entry],
-    index: int,
-    page: Page,
+def _is_repeat(
+    page: Page, entry: Entry, *, below: Sequence[Entry], top: Sequence[Entry], reader_id: int
 ) -> bool:
-    """Tell whether the retweet's original shows right below, by itself or by another retweet.
+    """Tell whether a retweet's original shows further down in the top, by itself or retweeted.
 
-    Only what is older decides, so a page never changes because newer tweets arrive.
+    The oldest stands: only what is older decides, so that a tweet which was shown is never left
+    out because newer ones arrive. What the reader retweeted always shows.
     """
-    if not tweet.original_id:
+    tweet = page.tweets[entry.id]
+    if not tweet.original_id or tweet.author_id == reader_id or entry.id < top[-1].id:
         return False
-    if any(entry.id == tweet.original_id for entry in _window(entries, index)):
+    if any(other.id == tweet.original_id for other in top):
         return True
-    below = (page.tweets.get(entry.id) for entry in alike)
-    return any(other and other.original_id == tweet.original_id for other in below)
+    others = (page.tweets.get(other.id) for other in below)
+    return any(other and other.original_id == tweet.original_id for other in others)
 
 
 def newest_entries(*, author_ids: Sequence[int], limit: int, before: int = MAX_ID) -> list[Entry]:
     """Return what Postgres says that a home holds: the newest entries before an id."""
     found = tweets.newest(author_ids=author_ids, limit=limit, before=before)
-    return [Entry.of(tweet_id=tweet.id, original_id=tweet.original_id) for tweet in found]
+    return [_entry(tweet) for tweet in found]
+
+
+def _entry(tweet: TweetRef) -> Entry:
+    return Entry.of(tweet_id=tweet.id, original_id=tweet.original_id)
 
 
 def build_home(account_id: int) -> store.Home | None:
@@ -199,18 +197,30 @@ def news(*, account_id: int, limit: int, since_id: int) -> News:
         since_id=since_id,
         settled_id=settled,
     )
-    since = time_of(since_id)
-    deleted = tweets.removed_since(author_ids=author_ids, since=since, limit=MAX_DELETED)
-    gone = accounts.gone_followees(account_id=account_id, since=since)
-    if gone:
-        deleted += [
-            tweet.id for tweet in tweets.newest(author_ids=gone, limit=MAX_DELETED - len(deleted))
-        ]
     return News(
         page=page,
         next_since_id=page.ids[0] if page.more else max(since_id, settled - 1),
-        deleted=deleted,
+        deleted=_gone(account_id=account_id, author_ids=author_ids, since=time_of(since_id)),
     )
+
+
+def _gone(*, account_id: int, author_ids: Sequence[int], since: datetime) -> list[int]:
+    """Return tweets that were in the home at `since`, and are not any more.
+
+    Removed ones, those of followees who were suspended or deleted, and retweets of anybody who
+    was; at most MAX_DELETED of each kind.
+    """
+    followees = accounts.gone_followees(account_id=account_id, since=since)
+    gone = tweets.removed_since(
+        author_ids=[*author_ids, *followees], since=since, limit=MAX_DELETED
+    )
+    if followees:
+        gone += [tweet.id for tweet in tweets.newest(author_ids=followees, limit=MAX_DELETED)]
+    if anybody := accounts.gone_since(since, limit=MAX_DELETED):
+        gone += tweets.retweets_of_authors(
+            author_ids=author_ids, original_author_ids=anybody, limit=TOP
+        )
+    return gone
 
 
 def _news_page(
@@ -225,15 +235,9 @@ def _news_page(
             before=settled_id,
             oldest_first=True,
         )
-        new = [
-            Entry.of(tweet_id=tweet.id, original_id=tweet.original_id) for tweet in reversed(found)
-        ]
-        seen = (
-            newest_entries(author_ids=author_ids, limit=REPEAT_WINDOW, before=since_id + 1)
-            if any(entry.fingerprint for entry in new)
-            else []
-        )
-        page = _shown([*new, *seen], end=len(new), reader_id=reader_id, limit=len(new))
+        new = [_entry(tweet) for tweet in reversed(found)]
+        top = newest_entries(author_ids=author_ids, limit=TOP) if new else []
+        page = _shown(new, top=top, reader_id=reader_id, limit=len(new))
         page.more = len(page.ids) > limit
         if page.more or len(found) < wanted:
             page.ids = page.ids[-limit:]

@@ -8,6 +8,7 @@ from tweets.selectors import (
     is_visible,
     newest,
     removed_since,
+    retweets_of_authors,
     settled_id,
     viewer_state,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "is_visible",
     "newest",
     "removed_since",
+    "retweets_of_authors",
     "settled_id",
     "viewer",
     "viewer_state",

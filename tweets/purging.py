@@ -6,7 +6,15 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from tweets.events import AuthorPurged, MetricsChanged
-from tweets.models import FirstAnswer, Like, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
+from tweets.models import (
+    NOBODY,
+    FirstAnswer,
+    Like,
+    Tombstone,
+    Tweet,
+    TweetMetrics,
+    TweetMetricsDelta,
+)
 from tweets.services import delete_locked, remove_retweet
 from twitter.outbox.events import publish
 
@@ -49,7 +57,7 @@ def purge_author(author_id: int) -> bool:
 
     The last step publishes AuthorPurged.
     """
-    for purge in (_purge_tweets_by, _purge_likes_by):
+    for purge in (_purge_tweets_by, _purge_likes_by, _disown_tombstones_of):
         if purge(author_id):
             return False
     with transaction.atomic():
@@ -90,6 +98,12 @@ def _purge_likes_by(account_id: int) -> int:
         for tweet_id in liked:
             publish(MetricsChanged(tweet_id=tweet_id))
     return len(liked)
+
+
+def _disown_tombstones_of(author_id: int) -> int:
+    """Let tombstones tell what is gone, but not whose it was."""
+    some = Tombstone.objects.filter(author_id=author_id).values("tweet_id")[:STEP]
+    return Tombstone.objects.filter(tweet_id__in=some).update(author_id=NOBODY)
 
 
 def forget_old_answers() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import IntegerField, OuterRef, Subquery, Sum
@@ -11,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from accounts import facade as accounts
 from tweets import cache
-from tweets.models import Tweet, TweetMetricsDelta
+from tweets.models import NOBODY, Tweet, TweetMetricsDelta
 from tweets.rendering import Hydration, RenderedTweet, render
 from twitter.lib.ids import MAX_ID, id_at
 
@@ -175,7 +176,8 @@ def viewer_state(*, viewer_id: int, ids: Sequence[int]) -> ViewerState:
 def removed_since(*, author_ids: Sequence[int], since: datetime, limit: int) -> list[int]:
     """Return ids of tweets by these authors, and of retweets, that went away since then.
 
-    The newest removals first, at most `limit`; a retweet goes away with its original.
+    The newest removals first, at most `limit`; a retweet goes away with its original. Tweets of
+    accounts that are all purged are among them, whoever followed these: nobody knows any more.
     """
     statement = """
         SELECT id FROM (
@@ -188,5 +190,30 @@ def removed_since(*, author_ids: Sequence[int], since: datetime, limit: int) -> 
                 AND tombstone.removed_at >= %(since)s) AS gone
         ORDER BY removed_at DESC LIMIT %(limit)s"""
     with connection.cursor() as cursor:
-        cursor.execute(statement, {"authors": list(author_ids), "since": since, "limit": limit})
+        cursor.execute(
+            statement, {"authors": [*author_ids, NOBODY], "since": since, "limit": limit}
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def retweets_of_authors(
+    *, author_ids: Sequence[int], original_author_ids: Sequence[int], limit: int
+) -> list[int]:
+    """Return recent retweets by the former, of tweets by the latter; `limit` for each author."""
+    statement = f"""
+        SELECT retweet.id
+        FROM unnest(%(authors)s::bigint[]) AS author (id)
+        CROSS JOIN LATERAL (
+            SELECT id, original_id FROM {Tweet._meta.db_table}
+            WHERE author_id = author.id AND state = {Tweet.State.VISIBLE}
+            ORDER BY id DESC LIMIT %(limit)s) AS retweet
+        JOIN {Tweet._meta.db_table} AS original ON original.id = retweet.original_id
+        WHERE original.author_id = ANY(%(original_authors)s)"""
+    parameters: dict[str, Any] = {
+        "authors": list(author_ids),
+        "original_authors": list(original_author_ids),
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
         return [row[0] for row in cursor.fetchall()]

@@ -1,8 +1,9 @@
 """Writing tweets: one transaction each, with the event that tells of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from accounts import facade as accounts
@@ -89,7 +90,7 @@ def unlike(*, account_id: int, tweet_id: int) -> None:
 
 def _change_like(statement: str, *, account_id: int, tweet_id: int) -> None:
     original_id = _original_of(tweet_id)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with _unless_purged(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [account_id, original_id])
         if cursor.rowcount:
             publish(MetricsChanged(tweet_id=original_id))
@@ -101,7 +102,7 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
     Returns the id of the retweet, and whether it is new.
     """
     original_id = _original_of(tweet_id)
-    with transaction.atomic():
+    with _unless_purged(), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO tweets_tweet (author_id, original_id, text, state)"
@@ -147,6 +148,15 @@ def _original_of(tweet_id: int) -> int:
     if visible is None:
         raise NotFound("There is no such tweet.")
     return visible.original_id or tweet_id
+
+
+@contextmanager
+def _unless_purged() -> Iterator[None]:
+    """Raise NotFound when the tweet's row went away between the look and the commit."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise NotFound("There is no such tweet.") from error
 
 
 def delete(*, account_id: int, tweet_id: int) -> None:

@@ -18,7 +18,7 @@ from deploy.local import requirements, run, servers
 from deploy.local.errors import StackError
 from deploy.local.supervisor import Stopped
 
-PYTEST = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
+PYTEST = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadfile"]
 CHECKS = [sys.executable, "-m", "deploy.local.checks"]
 USAGE = f"usage: python -m deploy.local COMMAND\n\n{__doc__}"
 OPENAPI = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file"]

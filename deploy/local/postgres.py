@@ -128,7 +128,7 @@ def _wait_for_predecessor(supervisor: Supervisor, data: Path) -> None:
     pid_file = data / "postmaster.pid"
     if not pid_file.exists() or not Path("/proc/self/cmdline").exists():
         return
-    pid = pid_file.read_text().split()[0]
+    pid = next(iter(pid_file.read_text().split()), "unknown")
 
     def has_ended() -> bool:
         try:

@@ -72,17 +72,18 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
         supervisor.run("demo", [*MANAGE, "demo"], environment=environment | logins)
         with state.demo_data.open("a", encoding="utf-8") as file:
             file.write(f"{database}\n")
-    url = f"http://127.0.0.1:{port}"
+    host = web_host().replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+    url = f"http://{host}:{port}"
     for name, command in PROCESSES.items():
         supervisor.start(name, command, environment=environment)
     state.announce(url=url, servers=urls)
     ready = threading.Event()
     # In a thread, as an answer may take long. No process is forked from now on.
-    threading.Thread(target=_await_health, args=(port, ready), daemon=True).start()
+    threading.Thread(target=_await_health, args=(host, port, ready), daemon=True).start()
     try:
         supervisor.wait(ready.is_set, seconds=READY_SECONDS)
     except TimeoutError:
-        raise StackError(f"{url} did not become ready: {_health(port)}") from None
+        raise StackError(f"{url} did not become ready: {_health(host, port)}") from None
     supervisor.say(
         f"\nAPI         {url}/"
         f"\nSwagger UI  {url}/api/docs/"
@@ -104,18 +105,18 @@ def _database() -> str:
     return hashlib.sha256(url.encode()).hexdigest() if url else "embedded"
 
 
-def _await_health(port: int, ready: threading.Event) -> None:
-    while not _health(port).startswith("200 "):
+def _await_health(host: str, port: int, ready: threading.Event) -> None:
+    while not _health(host, port).startswith("200 "):
         time.sleep(0.1)
     ready.set()
 
 
-def _health(port: int) -> str:
+def _health(host: str, port: int) -> str:
     """Return status and body of the readiness check, or why there is none.
 
     http.client, because it doesn't know of proxies.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection(host, port, timeout=20)
     try:
         connection.request("GET", "/auth/healthz?ready=1")
         response = connection.getresponse()

@@ -27,13 +27,13 @@ def environment(state: StateFolder, servers: Mapping[str, str]) -> dict[str, str
     if servers["REDIS_URL"] != os.environ.get("REDIS_URL"):
         inherited.pop("CELERY_BROKER_URL", None)  # it belongs to a Redis that is not used
     return {
-        "DJANGO_SETTINGS_MODULE": "twitter.settings",
         "TWITTER_ENV": "development",
         "SECRET_KEY": secrets["SECRET_KEY"],
         "JWT_SIGNING_KEYS": secrets["JWT_SIGNING_KEYS"],
         "PYTHONUNBUFFERED": "1",
         **inherited,
         **servers,
+        "DJANGO_SETTINGS_MODULE": "twitter.settings",
         "STATE_DIR": str(state.path),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }

@@ -4,6 +4,7 @@ import signal
 import socket
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -11,10 +12,7 @@ import psycopg
 import pytest
 
 from deploy.local.ports import free_port
-from tests.deploy.stack import Stack, environment, refusal, running
-
-# One after the other on one test process: each of them is busy with both cores.
-pytestmark = pytest.mark.xdist_group("stack")
+from tests.deploy.stack import READY_SECONDS, Stack, environment, refusal, running
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +27,16 @@ def get(url: str) -> int:
 
 
 def assert_gone(family: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(family, timeout=5)
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert not alive
+
+
+def wait_for(stack: Stack, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not condition():
+        assert stack.process.poll() is None, stack.output.read_text()
+        assert time.monotonic() < deadline, stack.output.read_text()
+        time.sleep(0.05)
 
 
 def accounts(stack: Stack) -> int:
@@ -40,9 +46,8 @@ def accounts(stack: Stack) -> int:
         return row[0]
 
 
-def test_first_start_then_term_then_second_start(state: Path, tmp_path: Path) -> None:
-    port = str(free_port())
-    with running(state, tmp_path / "first", PORT=port) as stack:
+def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path: Path) -> None:
+    with running(state, tmp_path / "first", PORT=str(free_port())) as stack:
         stack.wait_until_ready()
         assert get(f"{stack.url}/auth/healthz?ready=1") == 200
         output = stack.output.read_text()
@@ -60,20 +65,6 @@ def test_first_start_then_term_then_second_start(state: Path, tmp_path: Path) ->
         assert sentence.count("\n") == 1
 
         family = stack.family()
-        stack.process.terminate()
-        assert stack.process.wait(timeout=60) == 128 + signal.SIGTERM
-        assert_gone(family)
-    assert "database system is shut down" in (state / "postgres.log").read_text()
-
-    with running(state, tmp_path / "second", PORT=port) as stack:
-        stack.wait_until_ready()
-        assert accounts(stack) == made
-        assert "people" not in stack.output.read_text(), "demo data are made once"
-        logins = [line for line in output.splitlines() if "password " in line]
-        assert len(logins) == 2
-        assert all(login in stack.output.read_text() for login in logins)
-
-        family = stack.family()
         stack.processes()["relay"].kill()
         assert stack.process.wait(timeout=60) == 128 + signal.SIGKILL
         assert "relay was killed by signal 9; everything else was stopped." in (
@@ -81,20 +72,27 @@ def test_first_start_then_term_then_second_start(state: Path, tmp_path: Path) ->
         )
         assert_gone(family)
 
+    with running(state, tmp_path / "second", PORT=str(free_port())) as stack:
+        wait_for(stack, (state / "running.json").exists)
+        assert accounts(stack) == made
+        assert "demo" not in stack.output.read_text(), "demo data are made once"
+
+        family = stack.family()
+        stack.process.terminate()
+        assert stack.process.wait(timeout=60) == 128 + signal.SIGTERM
+        assert_gone(family)
+        assert "database system is shut down" in (state / "postgres.log").read_text()
+
 
 def test_a_copy_that_was_killed_is_recovered(state: Path, tmp_path: Path) -> None:
     """Its processes end without it (Linux tells them), and the next start waits for that."""
     with running(state, tmp_path / "first", PORT=str(free_port())) as stack:
-        while "bin/postgres" not in stack.processes() or not (state / "valkey.conf").exists():
-            assert stack.process.poll() is None
-            time.sleep(0.05)
+        wait_for(stack, lambda: {"bin/postgres", "valkey-server"} <= stack.processes().keys())
         family = stack.family()
         stack.process.kill()
         stack.process.wait()
     with running(state, tmp_path / "second", PORT=str(free_port())) as stack:
-        while "No migrations to apply" not in stack.output.read_text():
-            assert stack.process.poll() is None, stack.output.read_text()
-            time.sleep(0.05)
+        wait_for(stack, lambda: "migrate" in stack.output.read_text())
         assert_gone(family)
         stack.process.send_signal(signal.SIGINT)
         assert stack.process.wait(timeout=60) == 128 + signal.SIGINT

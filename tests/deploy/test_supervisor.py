@@ -79,7 +79,7 @@ def test_a_process_that_ends_ends_the_rest(supervise, command, code, sentence) -
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (code, sentence)
     assert output == "two      | heard\n"
-    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not psutil.wait_procs(family, timeout=30)[1]
 
 
 def test_a_server_that_ends_says_why(supervise, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_signal_ends_all(supervise, number: signal.Signals) -> None:
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not psutil.wait_procs(family, timeout=30)[1]
 
 
 def test_a_signal_ends_a_step(supervise) -> None:
@@ -112,7 +112,7 @@ def test_a_signal_ends_a_step(supervise) -> None:
     process.terminate()
     process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
-    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not psutil.wait_procs(family, timeout=30)[1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children")
@@ -122,7 +122,7 @@ def test_children_end_with_a_supervisor_that_is_killed(supervise) -> None:
     )
     family = family_of(process, size=2)
     process.kill()
-    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not psutil.wait_procs(family, timeout=30)[1]
 
 
 def test_output_nobody_reads_is_one_sentence(supervise) -> None:

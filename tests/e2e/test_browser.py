@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.client import User, eventually
 from tests.e2e.conftest import Stack
@@ -64,11 +64,11 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def shoot(page: Page, tmp_path: Path) -> Callable[[str], None]:
-    """Return a function that takes a screenshot of the whole page."""
+    """Return a function that takes a screenshot of what a person sees."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
 
     def shoot(name: str) -> None:
-        page.screenshot(path=folder / f"{name}.png", full_page=True)
+        page.screenshot(path=folder / f"{name}.png")
 
     return shoot
 
@@ -95,6 +95,7 @@ def test_swagger_ui_posts_a_tweet_with_a_pasted_token(
     create.get_by_role("button", name="Execute").click()
     answer = create.locator(".live-responses-table")
     expect(answer.locator("tbody .response-col_status").first).to_contain_text("201")
+    create.get_by_role("heading", name="Request URL").scroll_into_view_if_needed()
     shoot("swagger-posted")
 
     tweet = ada.get(f"/timeline/user/{ada.id}").data[0]
@@ -247,7 +248,6 @@ def test_every_list_and_form_of_the_admin_opens(
 def test_a_wrong_password_and_an_ordinary_user_stay_outside(
     stack: Stack, page: Page, shoot: Callable[[str], None], ada: User
 ) -> None:
-    page.on("dialog", Dialog.dismiss)
     for username, password in (("admin", "a wrong guess"), (ada.username, ada.password)):
         page.goto(f"{stack.url}/admin/")
         page.get_by_label("Username").fill(username)

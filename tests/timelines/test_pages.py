@@ -5,6 +5,7 @@ from django.db import connection
 
 from accounts import services as accounts
 from accounts.models import Account
+from tweets.models import Tombstone
 from twitter.lib.ids import id_at, time_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,3 +144,42 @@ def test_a_query_that_breaks_a_rule_names_the_field(people, api, path, query, fi
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert field in answer.json()["errors"]
+
+
+def test_news_leave_out_what_shows_already(ids, follow, post, retweet, read):
+    follow("bob", "ann")
+    follow("bob", "cat")
+    original = post("ann")
+    since = read("bob", "update", since_id=original - 1)["meta"]["next_since_id"]
+    retweet("cat", original)
+    later = post("cat")
+    assert ids(read("bob", "update", since_id=since)) == [later]
+
+
+def test_news_name_the_tweets_of_a_followee_who_deleted_the_account(
+    people, ids, follow, post, read, api, run_outbox
+):
+    account = Account.objects.create_user("eve", password="correct horse battery").pk
+    people["eve"] = account
+    follow("bob", "eve")
+    start = post("bob")
+    tweet = post("eve")
+    run_outbox()
+    since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
+    answer = api(account).delete(f"/auth/delete/{account}", {"password": "correct horse battery"})
+    assert answer.status_code == 200
+    assert str(tweet) in read("bob", "update", since_id=since)["deleted"]
+    run_outbox()
+    assert not Account.objects.filter(id=account).exists()
+    assert str(tweet) in read("bob", "update", since_id=since)["deleted"]
+    assert not Tombstone.objects.filter(author_id=account).exists()
+
+
+def test_news_name_retweets_of_somebody_who_was_suspended(ids, people, follow, post, retweet, read):
+    follow("bob", "cat")
+    start = post("bob")
+    again = retweet("cat", post("ann"))
+    since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
+    moderator = Account.objects.create_superuser("mod", password="x").pk
+    accounts.suspend(account_id=people["ann"], by_id=moderator, reason="spam")
+    assert read("bob", "update", since_id=since)["deleted"] == [str(again)]

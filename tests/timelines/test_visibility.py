@@ -1,5 +1,6 @@
 """What may not be seen, and what was seen already, is left out, and pages are filled up."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -105,3 +106,40 @@ def test_a_home_full_of_tweets_that_may_not_be_seen_is_filled_from_further_down(
     page = read("bob", limit=100)
     assert ids(page) == sorted(old)[149:49:-1]
     assert all(newer > older for newer, older in pairwise(ids(page)))
+
+
+def test_however_often_a_thing_is_retweeted_it_shows_once_at_the_top(
+    people, ids, follow, post, retweet, read, run_outbox, settings
+):
+    for followed in ("ann", "cat", "dan"):
+        follow("bob", followed)
+    now = time_of(post("bob"))
+    original = import_batch([OldTweet(people["bob"], "old", now - timedelta(days=1))])[0]
+    retweets = []
+    for name in ("ann", "cat", "dan"):
+        retweets.append(retweet(name, original))
+        import_batch([OldTweet(people["ann"], "between", time_of(retweets[-1])) for _ in range(60)])
+    run_outbox()
+    for _ in range(2):
+        seen = ids(read("bob", limit=100))[:80]
+        assert len(set(seen) & set(retweets)) == 1
+    assert retweets[-1] in seen
+
+
+def test_paging_never_leaves_a_retweet_out_because_newer_ones_arrive(
+    people, ids, follow, post, retweet, read, run_outbox
+):
+    for followed in ("ann", "cat"):
+        follow("bob", followed)
+    original = post("dan")
+    first = retweet("ann", original)
+    tweets_between = [post("ann") for _ in range(5)]
+    run_outbox()
+    page = read("bob", limit=3)
+    retweet("cat", original)
+    run_outbox()
+    seen = ids(page)
+    while "next_cursor" in page["meta"]:
+        page = read("bob", limit=3, max_id=page["meta"]["next_cursor"])
+        seen += ids(page)
+    assert seen == [*tweets_between[::-1], first]

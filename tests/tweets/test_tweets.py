@@ -371,3 +371,14 @@ def test_a_deleted_account_leaves_no_tweet_no_like_and_no_count(api, bob, run_ou
     assert not Tweet.objects.filter(author_id=ann).exists()
     assert not Like.objects.filter(account_id=ann).exists()
     assert Tweet.objects.count() == 2
+
+
+@pytest.mark.parametrize("act", ["like", "retweet"])
+def test_acting_on_a_tweet_that_was_just_purged_is_404(api, ann, bob, run_outbox, act, valkey):
+    tweet = post(api(ann))["data"]["id"]
+    api(bob).get(f"/tweet/id/{tweet}")
+    stale = {key: valkey.get(key) for key in valkey.keys("tweet:*")}
+    api(ann).delete(f"/tweet/delete/{tweet}")
+    run_outbox()
+    valkey.mset(stale)  # as if the reader had stalled for longer than a tombstone lasts
+    assert api(bob).post(f"/tweet/{act}", {"tweet_id": tweet}).status_code == 404
