@@ -33,7 +33,7 @@ from accounts.sessions import TokenPair
 from twitter.lib.errors import NotFound
 from twitter.lib.pagination import CursorQuery, link_header
 from twitter.lib.renderers import array, envelope, to_json
-from twitter.lib.requests import actor_id, body_or_query
+from twitter.lib.requests import actor_id, body_or_query, query
 from twitter.lib.schema import delete_parameter, problems
 
 Serializer = TypeVar("Serializer", bound=serializers.Serializer[Any])
@@ -209,12 +209,12 @@ class UnfollowView(APIView):
 def _page(
     request: Request, *, user_id: int, neighbours: Callable[..., Sequence[Neighbour]]
 ) -> HttpResponse:
-    query = _valid(CursorQuery, request.query_params)
+    which = query(CursorQuery, request)
     if not selectors.visible({user_id}):
         raise NotFound("There is no such user.")
-    limit = query["limit"]
+    limit = which["limit"]
     # One more than asked for tells whether there is another page.
-    found = neighbours(account_id=user_id, before=query["cursor"], limit=limit + 1)
+    found = neighbours(account_id=user_id, before=which["cursor"], limit=limit + 1)
     page, more = found[:limit], len(found) > limit
     cards = selectors.cards([neighbour.account_id for neighbour in page])
     shown = [cards[number] for number in (n.account_id for n in page) if number in cards]

@@ -20,16 +20,10 @@ from timelines.serializers import (
 )
 from tweets import facade as tweets
 from twitter.lib.errors import NotFound
-from twitter.lib.pagination import LimitQuery, link_header
-from twitter.lib.requests import actor_id
+from twitter.lib.pagination import link_header
+from twitter.lib.requests import actor_id, query
 
 NEWS_PATH = "/timeline/update"
-
-
-def _query(kind: type[LimitQuery], request: Request) -> dict[str, Any]:
-    serializer = kind(data=request.query_params)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
 
 
 def _respond(
@@ -65,8 +59,7 @@ class HomeView(APIView):
     @extend_schema(parameters=[HomeQuery], responses={200: TimelinePage})
     def get(self, request: Request) -> HttpResponse:
         """Read the home timeline, newest first."""
-        query = _query(HomeQuery, request)
-        page = selectors.home_page(account_id=actor_id(request), **query)
+        page = selectors.home_page(account_id=actor_id(request), **query(HomeQuery, request))
         newer = {"since_id": page.ids[0]} if page.ids else None
         links = [
             link_header(request, next=_older(page)),
@@ -83,7 +76,7 @@ class NewsView(APIView):
     @extend_schema(parameters=[NewsQuery], responses={200: NewsPage})
     def get(self, request: Request) -> HttpResponse:
         """Read what is new in the home timeline, and what is gone from it."""
-        news = selectors.news(account_id=actor_id(request), **_query(NewsQuery, request))
+        news = selectors.news(account_id=actor_id(request), **query(NewsQuery, request))
         return _respond(
             request,
             news.page,
@@ -99,11 +92,11 @@ class AuthorView(APIView):
     @extend_schema(parameters=[AuthorQuery], responses={200: TimelinePage})
     def get(self, request: Request, author_id: int) -> HttpResponse:
         """Read an author's tweets and retweets, newest first."""
-        query = _query(AuthorQuery, request)
+        which = query(AuthorQuery, request)
         if not accounts.visible({author_id}):
             raise NotFound("There is no such account.")
-        page = selectors.author_page(author_id=author_id, **query)
-        if query["since_id"] is None:
+        page = selectors.author_page(author_id=author_id, **which)
+        if which["since_id"] is None:
             older = _older(page)
         else:
             older = {"max_id": page.ids[-1]} if page.ids else None

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "timelines",
 ]
 MIDDLEWARE = [
+    "twitter.lib.requests.require_length",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -207,6 +208,7 @@ LOGGING = {
     # 4xx answers are the client's business, not a warning.
     "loggers": {
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # Two lines for each of a thousand tasks a second say nothing.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.errors import StackError
 from deploy.local.ports import free_port
 from deploy.local.supervisor import Supervisor
 from tests.e2e.client import Client, User, sign_up
@@ -76,10 +77,13 @@ def _running(state: Path, log: Path) -> Iterator[None]:
         ending.push(supervisor)
         command = [sys.executable, "-m", "deploy.local", "run"]
         supervisor.start("stack", command, environment=environment, log=log)
-        supervisor.wait(
-            lambda: re.search("^ready", log.read_text(), re.MULTILINE) is not None,
-            seconds=START_SECONDS,
-        )
+        try:
+            supervisor.wait(
+                lambda: re.search("^ready", log.read_text(), re.MULTILINE) is not None,
+                seconds=START_SECONDS,
+            )
+        except (StackError, TimeoutError):
+            pytest.fail(f"The service did not start:\n{log.read_text()[-4_000:]}")
         yield
 
 

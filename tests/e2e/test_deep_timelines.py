@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.client import User
+from tests.e2e.client import Client, User
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
@@ -82,3 +82,8 @@ def test_news_since_an_id_come_without_gaps_from_far_back(crowd: Crowd) -> None:
         seen = page.ids + seen
         page = crowd.reader.get(page.links["prev"])
     assert seen == crowd.ids[:-1]
+
+
+def test_a_long_queue_does_not_look_like_an_outage(anybody: Client, crowd: Crowd) -> None:
+    """The worker is busy delivering all those tweets; readers can be served nevertheless."""
+    assert anybody.get("/timeline/healthz", ready=1).json["status"] == "ok"

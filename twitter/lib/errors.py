@@ -161,7 +161,8 @@ def _by_field(detail: Any) -> dict[str, list[str]]:
     return flat
 
 
-def _plain(status: int, detail: str) -> HttpResponse:
+def plain_problem(status: int, detail: str) -> HttpResponse:
+    """Return a problem from outside of DRF."""
     return JsonResponse(
         problem(status=status, detail=detail), status=status, content_type=CONTENT_TYPE
     )
@@ -169,19 +170,19 @@ def _plain(status: int, detail: str) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 outside of DRF, as for an unknown Host header."""
-    return _plain(400, "The request is not valid.")
+    return plain_problem(400, "The request is not valid.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 for a path that no view serves."""
-    return _plain(404, "There is nothing here.")
+    return plain_problem(404, "There is nothing here.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403 outside of DRF."""
-    return _plain(403, "You may not do this.")
+    return plain_problem(403, "You may not do this.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500: a bug, logged by Django with its traceback."""
-    return _plain(500, "Something went wrong on our side.")
+    return plain_problem(500, "Something went wrong on our side.")

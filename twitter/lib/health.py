@@ -1,16 +1,18 @@
 """Health: is this process alive, and are the parts that it needs?"""
 
 from collections.abc import Callable
+from typing import Any
 
 import redis as redis_library
 from django.db import DatabaseError, connection
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from twitter.lib import redis
+from twitter.lib.requests import query
 from twitter.lib.shapes import shape
 
 HEARTBEAT_KEY = "outbox:heartbeat"
@@ -29,6 +31,14 @@ Health = shape(
 )
 
 
+class HealthQuery(serializers.Serializer[Any]):
+    """How far to look."""
+
+    ready = serializers.BooleanField(
+        default=False, help_text="Also look at Postgres, Redis and the worker."
+    )
+
+
 class HealthView(APIView):
     """200 while the process answers; with `?ready=1` 503 when a part that it needs is out."""
 
@@ -36,14 +46,12 @@ class HealthView(APIView):
     permission_classes = ()
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter("ready", bool, description="Also look at Postgres, Redis, worker.")
-        ],
+        parameters=[HealthQuery],
         responses={200: Health, 503: Health},
     )
     def get(self, request: Request) -> Response:
         """Say how this service is."""
-        if request.query_params.get("ready", "").lower() not in {"1", "true"}:
+        if not query(HealthQuery, request)["ready"]:
             return Response({"status": "ok"})
         parts = {
             "postgres": _state(_postgres_answers),

@@ -21,7 +21,7 @@ class BoundedJSONParser(JSONParser):
     """DRF's JSON parser, refusing bodies that are too large or nested too deep.
 
     The length is checked before a byte is read: DATA_UPLOAD_MAX_MEMORY_SIZE does not bound a body
-    that is read as a stream. A body without Content-Length reads as empty (WSGI).
+    that is read as a stream.
     """
 
     def parse(

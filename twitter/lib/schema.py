@@ -63,7 +63,7 @@ class ApiSchema(AutoSchema):
         if self.get_auth():
             errors.append("401")
         if self.method not in _SAFE:
-            errors += ["413", "415"]
+            errors += ["411", "413", "415"]
         return errors
 
 
