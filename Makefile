@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 
-.PHONY: help run run/migration test check openapi requirements
+.PHONY: help run run/migration manage test check openapi requirements
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -13,7 +13,10 @@ run: ## Serve on PORT (8080) with embedded PostgreSQL and Valkey, state in STATE
 	$(BOOTSTRAP) deploy.local run
 
 run/migration: ## Apply migrations to the database of `make run`, or to DATABASE_URL
-	$(BOOTSTRAP) deploy.local migrate
+	$(BOOTSTRAP) deploy.local manage migrate --noinput
+
+manage: ## Run a manage.py command there: make manage ARGS="verify_timelines --all"
+	$(BOOTSTRAP) deploy.local manage $(ARGS)
 
 test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goes to pytest
 	$(BOOTSTRAP) deploy.local test $(ARGS)

@@ -1,7 +1,7 @@
 """The commands behind the Makefile.
 
 run                  serve until Ctrl-C
-migrate              apply migrations to the database of `run`
+manage COMMAND       run a manage.py command on the servers of `run`
 test PYTEST_OPTIONS  run the tests with temporary servers
 with -- COMMAND      run any command with temporary servers
 check                run everything that is not a test
@@ -26,24 +26,25 @@ OPENAPI = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    code = 0
     match arguments:
         case ["run"]:
             run.run()
-        case ["migrate"]:
-            run.migrate()
+        case ["manage", *options]:
+            code = run.manage(options)
         case ["requirements", *options]:
-            return requirements.write(options)
+            code = requirements.write(options)
         case ["openapi"]:
-            return servers.run_with([*OPENAPI, "docs/openapi.yaml"])
+            code = servers.run_with([*OPENAPI, "docs/openapi.yaml"])
         case ["check"]:
-            return servers.run_with(CHECKS)
+            code = servers.run_with(CHECKS)
         case ["test", *options]:
-            return servers.run_with([*PYTEST, *options])
+            code = servers.run_with([*PYTEST, *options])
         case ["with", "--", program, *options]:
-            return servers.run_with([program, *options])
+            code = servers.run_with([program, *options])
         case _:
             raise StackError(USAGE, code=2)
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.local import servers
@@ -36,19 +37,26 @@ def run() -> None:
         raise error.reason from None
 
 
-def migrate() -> None:
-    """Apply the migrations: to DATABASE_URL, to the copy that runs, or to the one that rests."""
+def manage(arguments: Sequence[str]) -> int:
+    """Run a manage.py command and return its exit code.
+
+    It works on DATABASE_URL and REDIS_URL if set, else on the copy that runs, or on the servers of
+    the one that rests, which are started for it.
+    """
+    command = [*MANAGE, *arguments]
     with Supervisor() as supervisor:
         try:
             with hold(state_path()) as state:
                 urls = servers.start(supervisor, state)
-                _migrate(supervisor, servers.environment(state, urls))
+                environment = servers.environment(state, urls)
+                return supervisor.run_in_foreground(command, environment=environment)
         except InUseError as error:
-            if not error.servers:  # it is still starting, and will migrate by itself
+            if not error.servers:  # it is still starting
                 raise error.reason from None
             state = StateFolder(state_path())
             urls = {name: os.environ.get(name) or url for name, url in error.servers.items()}
-            _migrate(supervisor, servers.environment(state, urls))
+            environment = servers.environment(state, urls)
+            return supervisor.run_in_foreground(command, environment=environment)
 
 
 def state_path() -> Path:

@@ -39,6 +39,19 @@ def refusal(state: Path, *, prefix: tuple[str, ...] = (), **extra: str) -> tuple
     return done.returncode, done.stderr
 
 
+def manage(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a manage.py command as `make manage` does."""
+    return subprocess.run(
+        [*COMMAND[:-1], "manage", *arguments],
+        cwd=ROOT,
+        env=environment(state),
+        capture_output=True,
+        text=True,
+        timeout=READY_SECONDS,
+        check=False,
+    )
+
+
 class Stack:
     """A copy that runs."""
 

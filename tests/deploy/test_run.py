@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from deploy.local.ports import free_port
-from tests.deploy.stack import READY_SECONDS, Stack, environment, refusal, running
+from tests.deploy.stack import READY_SECONDS, Stack, environment, manage, refusal, running
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,11 @@ def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path:
         assert code == 1
         assert f"in use by another running copy (process {stack.process.pid}" in sentence
         assert sentence.count("\n") == 1
+
+        verified = manage(state, "verify_timelines", "--all")
+        assert verified.returncode == 0, verified.stderr
+        assert verified.stdout.endswith(" homes compared, 0 differ.\n")
+        assert manage(state, "verify_timelines", "--user", "nobody").returncode == 1
 
         family = stack.family()
         stack.processes()["relay"].kill()
