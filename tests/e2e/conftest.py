@@ -83,7 +83,7 @@ def _running(state: Path, log: Path) -> Iterator[None]:
                 seconds=START_SECONDS,
             )
         except (StackError, TimeoutError):
-            pytest.fail(f"The service did not start:\n{log.read_text()[-4_000:]}")
+            pytest.fail(f"The service did not start:\n{log.read_text()[-4_000:]}", pytrace=False)
         yield
 
 
