@@ -12,12 +12,28 @@ import redis
 from celery import current_app
 from django.db import connection
 from rest_framework.test import APIClient
+from xdist.scheduler import LoadFileScheduling
 
 from accounts.tokens import issue_access_token
 from twitter.lib import redis as project_redis
 from twitter.outbox.models import Delivery
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+class OneProcessForTheStack(LoadFileScheduling):
+    """`--dist loadfile`, but tests/e2e/, whose files share one running service, is one file.
+
+    Not `loadgroup`: with pytest 9.2 it does not group (pytest-xdist issue 1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return OneProcessForTheStack(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -61,7 +61,7 @@ class TweetAdmin(ReadOnlyAdmin):
     @admin.display(description="text")
     def shown_text(self, tweet: Tweet) -> str:
         """The beginning of the text."""
-        return tweet.text[:100]
+        return tweet.text[:60]
 
     def has_moderate_permission(self, request: HttpRequest) -> bool:
         """Tell whether tweets may be hidden and restored."""

@@ -128,7 +128,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 # Deliveries to homes wait for nothing else, and nothing else waits for them.
-CELERY_TASK_ROUTES = {"timelines.tasks.*": {"queue": "fan_out"}}
+CELERY_TASK_ROUTES = {
+    "timelines.tasks.*": {"queue": "fan_out"},
+    # Queues take turns, so a long one does not make the worker look dead.
+    "twitter.outbox.tasks.heartbeat": {"queue": "heartbeat"},
+}
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4

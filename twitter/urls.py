@@ -9,6 +9,8 @@ handler403 = "twitter.lib.errors.permission_denied"
 handler404 = "twitter.lib.errors.not_found"
 handler500 = "twitter.lib.errors.server_error"
 
+admin.site.enable_nav_sidebar = False  # its room is needed by the lists
+
 urlpatterns = [
     path("auth/", include("accounts.urls")),
     path("tweet/", include("tweets.urls")),

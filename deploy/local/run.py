@@ -19,7 +19,8 @@ MANAGE = [sys.executable, "manage.py"]
 PROCESSES = {
     "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],
     "worker": [
-        *(sys.executable, "-m", "celery", "-A", "twitter", "worker", "-Q", "default,fan_out"),
+        *(sys.executable, "-m", "celery", "-A", "twitter", "worker"),
+        *("-Q", "default,fan_out,heartbeat"),
         *("--concurrency", "2", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")),
         *("--without-gossip", "--without-mingle"),  # for talking with other workers: there is none
     ],

@@ -36,6 +36,7 @@ class BigTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count the whole table for each filter
     list_per_page = 50
     ordering = ("-pk",)
 
@@ -94,7 +95,7 @@ def reason_action(*, name: str, description: str, permissions: Sequence[str], ac
             return None
         context = {
             **page.admin_site.each_context(request),
-            "title": description,
+            "title": description.rstrip("…"),
             "opts": page.opts,
             "objects": selected,
             "form": form,
