@@ -1,12 +1,15 @@
 """Pages of news and of authors, links between pages, and queries that break a rule."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 
 from accounts import services as accounts
 from accounts.models import Account
+from tweets.importing import OldTweet, import_batch
 from tweets.models import Tombstone
-from twitter.lib.ids import id_at, time_of
+from twitter.lib.ids import time_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,13 +52,13 @@ def test_news_wait_for_a_smaller_id_that_commits_later(ids, people, follow, post
     assert ids(second) == [late, early]
 
 
-def test_news_since_a_time(ids, follow, post, read):
+def test_news_since_a_time(people, ids, follow, post, read):
     follow("bob", "ann")
-    old, new = post("ann"), post("ann")
-    moment = time_of(new)
-    if id_at(moment) <= old:
-        pytest.skip("both in the same millisecond")
-    assert ids(read("bob", "update", since=moment.isoformat())) == [new]
+    now = time_of(post("cat"))
+    times = [now - timedelta(seconds=seconds) for seconds in (3, 2, 1)]
+    _, second, third = import_batch([OldTweet(people["ann"], "old", when) for when in times])
+    since = times[1].isoformat()
+    assert set(ids(read("bob", "update", since=since))) == {second, third}
 
 
 def test_news_tell_what_is_gone(people, follow, post, retweet, read, api, run_outbox):
