@@ -13,7 +13,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from accounts import selectors, services
 from accounts.models import Account, Follow
 from accounts.validators import USERNAME_PATTERN
-from twitter.lib.admin import MAX_REASON, BigTableAdmin, ReadOnlyAdmin, reason_action
+from twitter.lib.admin import (
+    MAX_REASON,
+    BigTableAdmin,
+    ReadOnlyAdmin,
+    moderator_id,
+    reason_action,
+)
 from twitter.lib.errors import DomainError, Forbidden
 
 PRIVILEGES = ("is_staff", "is_superuser", "groups")
@@ -57,20 +63,15 @@ class SuspendedFilter(admin.SimpleListFilter):
 def _suspend(request: HttpRequest, account: Account, reason: str) -> None:
     if account.is_staff and not request.user.is_superuser:
         raise Forbidden("Only a superuser suspends somebody of the staff.")
-    services.suspend(account_id=account.pk, by_id=_moderator_id(request), reason=reason)
+    services.suspend(account_id=account.pk, by_id=moderator_id(request), reason=reason)
 
 
 def _lift(request: HttpRequest, account: Account, reason: str) -> None:
-    services.lift(account_id=account.pk, by_id=_moderator_id(request), reason=reason)
+    services.lift(account_id=account.pk, by_id=moderator_id(request), reason=reason)
 
 
 def _remove_follow(request: HttpRequest, follow: Follow, reason: str) -> None:
-    services.remove_follow(follow_id=follow.pk, by_id=_moderator_id(request), reason=reason)
-
-
-def _moderator_id(request: HttpRequest) -> int:
-    account_id: int = request.user.pk  # type: ignore[assignment]  # the admin lets nobody else in
-    return account_id
+    services.remove_follow(follow_id=follow.pk, by_id=moderator_id(request), reason=reason)
 
 
 @admin.register(Account)

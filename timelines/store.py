@@ -24,6 +24,8 @@ from twitter.lib import redis
 
 # 53 bits of id and 10 of fingerprint fit a signed 64-bit integer, which a list packs into 11 bytes.
 FINGERPRINT_BITS = 10
+# A floor from here on, above every entry, names a build.
+BUILDING = 2**62
 # A home is cut back to HOME_SIZE when it has grown by so much, which spreads the cost of cutting.
 SLACK = 64
 # A build that is not complete by then has died; the next read starts another.
@@ -165,12 +167,19 @@ def push(entry: Entry, account_ids: Sequence[int]) -> None:
 
 
 def remove(entry: Entry, account_ids: Collection[int]) -> None:
-    """Take an entry out of the accounts' homes. Raises redis.RedisError."""
+    """Take an entry out of the accounts' homes. Raises redis.RedisError.
+
+    A home that is being built is dropped, for its snapshot may be older than the removal. The floor
+    is last in the list; it is looked at before the entry is taken out, so that a build which is
+    completed in between has either been noticed or leaves the entry to be found.
+    """
     for batch in _batches(list(account_ids)):
         pipeline = redis.client().pipeline(transaction=False)
         for account_id in batch:
+            pipeline.lindex(_key(account_id), -1)
             pipeline.lrem(_key(account_id), 0, str(entry.pack()))
-        pipeline.execute()
+        floors = zip(batch, pipeline.execute()[::2], strict=True)
+        drop([account_id for account_id, floor in floors if floor and int(floor) <= -BUILDING])
 
 
 def drop(account_ids: Collection[int]) -> None:
@@ -196,7 +205,7 @@ def begin_build(account_id: int) -> str | None:
     in it, one committed after is fanned out to a home that exists. Nothing falls between. Returns
     None when there is a home already.
     """
-    build = str(-(2**62 + random.getrandbits(61)))
+    build = str(-(BUILDING + random.getrandbits(61)))
     created = redis.client().register_script(_BEGIN)([_key(account_id)], [build, BUILD_SECONDS])
     return build if created else None
 

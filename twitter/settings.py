@@ -4,7 +4,6 @@ Production is the default, and starts only with its secrets. `TWITTER_ENV=develo
 run` and the tests set it, lets plain http on this machine in; it brings no secret of its own.
 """
 
-from pathlib import Path
 from typing import Any
 
 import environ
@@ -12,7 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 PRODUCTION = env.str("TWITTER_ENV", "production") != "development"
 
 

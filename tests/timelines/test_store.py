@@ -138,3 +138,14 @@ def test_a_full_home_takes_less_than_10_kilobytes(valkey, settings):
     home = store.snapshot([Entry(id=newest - n * 4096, fingerprint=n % 3) for n in range(800)])
     store.complete_build(account_id=7, build=name, home=home)
     assert valkey.memory_usage("home:7", samples=0) <= 10 * 1024
+
+
+def test_a_removal_during_a_build_is_not_undone_by_its_older_snapshot(valkey):
+    name = store.begin_build(7)
+    snapshot = store.snapshot([entry(2), entry(1)])
+    store.remove(entry(2), [7])
+    store.complete_build(account_id=7, build=name, home=snapshot)
+    assert valkey.dbsize() == 0
+    build(7, [1, 3])
+    store.remove(entry(3), [7])
+    assert ids(store.read(7)) == [1]
