@@ -1,11 +1,15 @@
 """gunicorn's settings, driven by the environment."""
 
 import os
+import select
 
 # Every address by default: in a container, nothing else reaches it. `make run` says 127.0.0.1.
 bind = f"{os.environ.get('WEB_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104
 
-worker_class = "gthread"
+# docs/adr/0011-own-web-worker.md; it needs epoll, which only Linux has.
+worker_class = os.environ.get("WEB_WORKER_CLASS") or (
+    "twitter.webworker.WebWorker" if hasattr(select, "epoll") else "gthread"
+)
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 
