@@ -3,19 +3,28 @@
 The table is `settings.OUTBOX_EVENTS`, a module above all apps, because the outbox knows none.
 """
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils.module_loading import import_string
 
 from twitter.lib import redis
 from twitter.outbox.models import Delivery
 
 NUDGE_CHANNEL = "outbox:nudge"
+# The relay leaves what runs at once alone for so long: time to run it and to settle its row.
+AT_ONCE_SECONDS = 5
+
+# A lost settlement only means that a task runs again, so nobody waits for the disk.
+_SETTLE = f"""
+    WITH unsynced AS (SELECT set_config('synchronous_commit', 'off', true))
+    DELETE FROM {Delivery._meta.db_table} USING unsynced WHERE id = ANY(%s)"""
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +40,15 @@ class Event(Protocol):
 class Hearer:
     """A task that hears an event.
 
-    `at_once`: it is also called in the writer's process, right after commit and before the answer
-    goes out, so that the actor's next read shows what the actor did. That call is best effort; the
-    delivery through the outbox is what counts.
+    `in_transaction`: it is called in the writer's transaction and has no delivery: what it does is
+    committed with the event or not at all. For small changes of Postgres and nothing else.
+    `at_once`: it is called in the writer's process, right after commit and before the answer goes
+    out, so that the actor's next read shows what the actor did. If that went well, its delivery is
+    settled; if not, the relay sends it AT_ONCE_SECONDS after it was published.
     """
 
     task: str
+    in_transaction: bool = False
     at_once: bool = False
 
 
@@ -52,33 +64,81 @@ def periodic_tasks() -> Mapping[str, float]:
     return table
 
 
-def publish(event: Event) -> None:
-    """Record, within the running transaction, what must happen because of `event`.
+@dataclass(frozen=True)
+class _Due:
+    hearer: Hearer
+    event: Event
+    facts: Mapping[str, Any]
+
+
+def publish(*events: Event) -> None:
+    """Record, within the running transaction, what must happen because of `events`.
 
     Raises TransactionManagementError outside of a transaction: an event without its fact, or a
     fact without its event, must not be stored.
     """
-    connection = transaction.get_connection()
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
             "publish() belongs inside transaction.atomic()"
         )
-    heard_by = hearers().get(event.name, ())
-    facts = asdict(event)
-    Delivery.objects.bulk_create(
-        Delivery(event=event.name, task=hearer.task, payload=facts) for hearer in heard_by
-    )
-    at_once = [hearer.task for hearer in heard_by if hearer.at_once]
-    transaction.on_commit(lambda: _after_commit(at_once, facts))
+    table = hearers()
+    due = [
+        _Due(hearer=hearer, event=event, facts=facts)
+        for event, facts in ((event, asdict(event)) for event in events)
+        for hearer in table.get(event.name, ())
+    ]
+    for one in due:
+        if one.hearer.in_transaction:
+            import_string(one.hearer.task).run(**one.facts)
+    if due := [one for one in due if not one.hearer.in_transaction]:
+        transaction.on_commit(partial(_after_commit, dict(zip(_record(due), due, strict=True))))
 
 
-def _after_commit(tasks: Sequence[str], facts: Mapping[str, Any]) -> None:
-    for name in tasks:
-        try:
-            import_string(name)(**facts)
-        except Exception:
-            logger.exception("%s will be delivered by the relay", name)
-    nudge()
+def _record(due: Sequence[_Due]) -> list[int]:
+    """Insert a delivery for each; returns their ids, in order."""
+    row = "(%s, %s, %s, now() + make_interval(secs => %s), 0, 0, '')"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Delivery._meta.db_table}"
+            " (event, task, payload, due_at, sends, attempts, last_error)"
+            f" VALUES {', '.join([row] * len(due))} RETURNING id",
+            [
+                value
+                for one in due
+                for value in (
+                    one.event.name,
+                    one.hearer.task,
+                    json.dumps(one.facts),
+                    AT_ONCE_SECONDS if one.hearer.at_once else 0,
+                )
+            ],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _after_commit(deliveries: Mapping[int, _Due]) -> None:
+    at_once = {number: due for number, due in deliveries.items() if due.hearer.at_once}
+    done = [number for number, due in at_once.items() if _ran(due)]
+    if len(at_once) < len(deliveries):
+        nudge()
+    if done:
+        _settle(done)
+
+
+def _ran(due: _Due) -> bool:
+    try:
+        return import_string(due.hearer.task).run(**due.facts) is None
+    except Exception:
+        logger.exception("%s will be delivered by the relay", due.hearer.task)
+        return False
+
+
+def _settle(ids: list[int]) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_SETTLE, [ids])
+    except DatabaseError as error:
+        logger.warning("done at once, and will be done again by the relay: %s", error)
 
 
 @redis.without_redis(lambda: None)

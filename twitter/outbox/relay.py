@@ -1,6 +1,7 @@
 """Sending what is due to Celery."""
 
-import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from celery import current_app
 from django.db import connection
@@ -10,6 +11,9 @@ from twitter.outbox.models import Delivery
 # A delivery that is not settled by then is sent again, in case the broker lost it; the wait doubles
 # with every send (up to 64 times), so that a long queue is not flooded with repeats.
 RESEND_SECONDS = 60
+# Deliveries of one task that a message carries at most. Few enough to be done well within
+# CELERY_TASK_SOFT_TIME_LIMIT, and to be shared among workers.
+MESSAGE_SIZE = 20
 
 _CLAIM = f"""
     UPDATE {Delivery._meta.db_table} SET
@@ -19,7 +23,7 @@ _CLAIM = f"""
         SELECT id FROM {Delivery._meta.db_table}
         WHERE due_at <= now() AND failed_at IS NULL
         ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-    RETURNING id, task, payload"""
+    RETURNING task, id"""
 
 
 def send_due(*, limit: int = 500) -> int:
@@ -31,17 +35,25 @@ def send_due(*, limit: int = 500) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [limit])
-        claimed = sorted((row[0], row[1], json.loads(row[2])) for row in cursor.fetchall())
-    for position, (delivery_id, name, payload) in enumerate(claimed):
+        claimed = sorted(cursor.fetchall())
+    unsent = {delivery_id for _, delivery_id in claimed}
+    for name, ids in _messages(claimed):
         try:
-            current_app.tasks[name].apply_async(
-                kwargs={**payload, "delivery_id": delivery_id}, retry=False
-            )
+            current_app.tasks[name].apply_async(kwargs={"delivery_ids": ids}, retry=False)
         except Exception:
-            unsent = [row[0] for row in claimed[position:]]
-            _due_again(unsent)
+            _due_again(list(unsent))
             raise
+        unsent -= set(ids)
     return len(claimed)
+
+
+def _messages(claimed: Iterable[tuple[str, int]]) -> Iterator[tuple[str, list[int]]]:
+    ids_of = defaultdict(list)
+    for name, delivery_id in claimed:
+        ids_of[name].append(delivery_id)
+    for name, ids in ids_of.items():
+        for start in range(0, len(ids), MESSAGE_SIZE):
+            yield name, ids[start : start + MESSAGE_SIZE]
 
 
 def _due_again(ids: list[int]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
 from typing import Any
@@ -40,11 +40,13 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
         name = f"{function.__module__}.{function.__name__}"
 
         @wraps(function)
-        def run(*, delivery_id: int | None = None, **facts: Any) -> None:
-            if delivery_id is None:
-                function(**facts)
-            elif (current := _begin(delivery_id)) is not None:
-                _deliver(function, delivery_id=delivery_id, facts=current, atomic=atomic)
+        def run(*, delivery_ids: Sequence[int] = (), **facts: Any) -> Mapping[str, Any] | None:
+            if not delivery_ids:  # by the writer, who settles it if nothing is left to do
+                return function(**facts)
+            for delivery_id in delivery_ids:
+                if (current := _begin(delivery_id)) is not None:
+                    _deliver(function, delivery_id=delivery_id, facts=current, atomic=atomic)
+            return None
 
         return shared_task(name=name)(run)
 
@@ -94,8 +96,9 @@ def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic:
 
 
 def _settle(delivery_id: int) -> bool:
-    deleted, _ = Delivery.objects.filter(id=delivery_id).delete()
-    return bool(deleted)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {Delivery._meta.db_table} WHERE id = %s", [delivery_id])
+        return bool(cursor.rowcount)
 
 
 def _note_failure(delivery_id: int, error: Exception) -> None:

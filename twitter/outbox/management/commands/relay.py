@@ -13,11 +13,14 @@ from kombu.exceptions import OperationalError
 from redis.client import PubSub
 
 from twitter.lib.redis import client
+from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
 from twitter.outbox.relay import send_due
 
 BATCH = 500
 IDLE_SECONDS = 1.0
+# The least time between two looks. What falls due meanwhile is claimed and sent together.
+PACE_SECONDS = 0.02
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class Command(BaseCommand):
         self.running = True
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        accept_late_commits()
         current_app.loader.import_default_modules()  # so that every task is known by its name
         nudges = Nudges()
         clock = Clock()
@@ -44,6 +48,7 @@ class Command(BaseCommand):
                 logger.warning("the relay tries again: %s", error)
                 connection.close()
                 time.sleep(IDLE_SECONDS)
+            time.sleep(PACE_SECONDS)
             nudges.wait(IDLE_SECONDS)
 
     def _stop(self, *args: Any) -> None:
@@ -57,11 +62,13 @@ class Nudges:
         self._subscription = _subscription()
 
     def wait(self, seconds: float) -> None:
-        """Return at the next nudge, or after `seconds`."""
+        """Return at once if there were nudges since the last time, else at the next or later."""
         try:
             if not self._subscription.subscribed:
                 self._subscription.subscribe(NUDGE_CHANNEL)
-            self._subscription.get_message(timeout=seconds)
+            if self._subscription.get_message(timeout=seconds):
+                while self._subscription.get_message():
+                    pass
         except redis.RedisError:
             self._subscription.close()
             self._subscription = _subscription()

@@ -1,0 +1,213 @@
+"""What runs at once: settled by the writer, and delivered by the relay when that did not happen."""
+
+import multiprocessing
+import os
+import signal
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from celery import current_app
+from django.db import connection, connections, transaction
+
+from twitter.lib import redis as project_redis
+from twitter.outbox import events, relay
+from twitter.outbox.events import Hearer, publish
+from twitter.outbox.models import Delivery
+from twitter.outbox.tasks import task
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEY = "tests:heard"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened:
+    name: ClassVar[str] = "tests.at_once"
+    number: int
+
+
+@task()
+def hear(*, number: int) -> None:
+    project_redis.client().sadd(KEY, number)
+
+
+@task()
+def hear_in_steps(*, number: int) -> dict | None:
+    project_redis.client().sadd(KEY, number)
+    return {"number": number - 1} if number else None
+
+
+@task()
+def kill(*, number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task()
+def store(*, number: int) -> None:
+    Delivery.objects.create(event="tests.effect", task="none", payload={"number": number})
+
+
+@pytest.fixture
+def hearers(monkeypatch):
+    def use(*heard_by: tuple[str, str]):
+        table = {
+            "tests.at_once": [
+                Hearer(task=f"{__name__}.{name}", **{when: True} if when else {})
+                for name, when in heard_by
+            ]
+        }
+        monkeypatch.setattr(events, "hearers", lambda: table)
+
+    return use
+
+
+@pytest.fixture
+def nudges(monkeypatch):
+    """Return a list that grows with each nudge."""
+    sent: list[None] = []
+    monkeypatch.setattr(events, "nudge", lambda: sent.append(None))
+    return sent
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """Return a function that sends what is due, as the relay does, and runs it."""
+
+    def run():
+        for name in ("hear", "hear_in_steps", "kill"):
+            registered = current_app.tasks[f"{__name__}.{name}"]
+            monkeypatch.setattr(
+                registered, "apply_async", lambda kwargs, retry, run=registered.run: run(**kwargs)
+            )
+        return relay.send_due()
+
+    return run
+
+
+def _make_due():
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE outbox_delivery SET due_at = due_at - interval '5 seconds'")
+
+
+def _heard(valkey):
+    return {int(number) for number in valkey.smembers(KEY)}
+
+
+def test_several_events_are_settled_by_one_statement_and_nobody_is_nudged(
+    hearers, nudges, valkey, sql_statements
+):
+    hearers(("hear", "at_once"))
+    with transaction.atomic():
+        publish(Happened(number=1), Happened(number=2))
+    assert _heard(valkey) == {1, 2}
+    assert not Delivery.objects.exists()
+    assert len([sql for sql in sql_statements if "DELETE" in sql]) == 1
+    assert nudges == []
+
+
+def test_what_the_relay_must_send_is_nudged_for(hearers, nudges, valkey):
+    hearers(("hear", "at_once"), ("hear_in_steps", ""))
+    with transaction.atomic():
+        publish(Happened(number=1))
+    assert list(Delivery.objects.values_list("task", flat=True)) == [f"{__name__}.hear_in_steps"]
+    assert len(nudges) == 1
+
+
+def test_what_has_more_steps_is_not_settled_after_the_first(hearers):
+    hearers(("hear_in_steps", "at_once"))
+    with transaction.atomic():
+        publish(Happened(number=1))
+    assert Delivery.objects.count() == 1
+
+
+def test_without_redis_the_delivery_stays_and_the_relay_sends_it_later(
+    hearers, valkey, worker, monkeypatch
+):
+    hearers(("hear", "at_once"))
+    with monkeypatch.context() as without:
+        nowhere = project_redis.redis.Redis(port=1)
+        without.setattr(project_redis, "client", lambda: nowhere)
+        with transaction.atomic():
+            publish(Happened(number=1))
+    assert _heard(valkey) == set()
+    assert worker() == 0, "the relay must leave the writer time"
+    _make_due()
+    assert worker() == 1
+    assert _heard(valkey) == {1}
+    assert not Delivery.objects.exists()
+
+
+def test_a_writer_that_is_killed_after_its_commit_leaves_the_delivery(hearers, valkey, worker):
+    hearers(("kill", "at_once"), ("hear", "at_once"))
+    connections.close_all()
+
+    def write():
+        with transaction.atomic():
+            publish(Happened(number=1))
+
+    writer = multiprocessing.get_context("fork").Process(target=write)
+    writer.start()
+    writer.join(30)
+    assert writer.exitcode == -signal.SIGKILL
+    assert _heard(valkey) == set()
+    assert Delivery.objects.count() == 2
+    Delivery.objects.filter(task=f"{__name__}.kill").delete()
+    _make_due()
+    assert worker() == 1
+    assert _heard(valkey) == {1}
+
+
+def test_the_settlement_alone_does_not_wait_for_the_disk(hearers):
+    hearers(("hear", "at_once"))
+    during = []
+
+    def ask(execute, sql, params, many, context):
+        if "DELETE" not in sql:
+            return execute(sql, params, many, context)
+        sql += " RETURNING current_setting('synchronous_commit')"
+        result = execute(sql, params, many, context)
+        during.extend(context["cursor"].fetchall())
+        return result
+
+    with connection.cursor() as cursor, connection.execute_wrapper(ask):
+        cursor.execute("SET synchronous_commit = on")
+        with transaction.atomic():
+            publish(Happened(number=1))
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone() == ("on",)
+    assert during == [("off",)]
+
+
+def test_a_hearer_in_the_transaction_shares_its_fate_and_has_no_delivery(hearers, nudges):
+    hearers(("store", "in_transaction"))
+    with transaction.atomic():
+        publish(Happened(number=1))
+        assert Delivery.objects.get().event == "tests.effect"
+        transaction.set_rollback(True)
+    assert not Delivery.objects.exists()
+    with transaction.atomic():
+        publish(Happened(number=2))
+    assert Delivery.objects.get().payload == {"number": 2}
+    assert nudges == []
+
+
+def test_a_message_carries_several_deliveries_and_one_that_fails_does_not_stop_the_others(
+    hearers, valkey, worker, monkeypatch
+):
+    hearers(("hear", ""))
+    with transaction.atomic():
+        publish(*(Happened(number=number) for number in range(45)))
+    sizes = []
+    run = current_app.tasks[f"{__name__}.hear"].run
+    Delivery.objects.filter(payload__number=3).update(payload={"number": None})  # sadd refuses it
+
+    def note(kwargs, retry):
+        sizes.append(len(kwargs["delivery_ids"]))
+        run(**kwargs)
+
+    monkeypatch.setattr(current_app.tasks[f"{__name__}.hear"], "apply_async", note)
+    assert relay.send_due() == 45
+    assert sizes == [20, 20, 5]
+    assert _heard(valkey) == set(range(45)) - {3}
+    assert Delivery.objects.get().last_error.startswith("DataError")
