@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 
-.PHONY: help run run/migration manage test check openapi requirements
+.PHONY: help run run/migration manage test bench check openapi requirements
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -20,6 +20,9 @@ manage: ## Run a manage.py command there: make manage ARGS="verify_timelines --a
 
 test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goes to pytest
 	$(BOOTSTRAP) deploy.local test $(ARGS)
+
+bench: ## Measure and write docs/benchmarks.*; ARGS="--graph FILE", "--quick", "--only reads"
+	$(BOOTSTRAP) deploy.local bench $(ARGS)
 
 check: ## Lint, types, import contracts, migrations, API snapshot, lock files
 	$(BOOTSTRAP) deploy.local check

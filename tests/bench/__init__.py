@@ -1,0 +1,12 @@
+"""`make bench`: what the service reaches, each time against something measured in turns with it.
+
+__main__.py   what is measured, in which order
+scale.py      how much of everything    figures.py  ratios, targets, rounds
+data.py       the network             followers.py  many followers, and their homes
+stack.py      the processes           load.py       the load generator
+baselines/    what else one could do
+reads.py      warm homes                counts.py   statements and round trips
+latency.py    growth and cold reads     costs.py    where the time goes
+fan_out.py    from tweet to homes       writes.py   posting and liking
+report.py     docs/benchmarks.*         plots.py    docs/benchmarks/*.png
+"""

@@ -1,0 +1,225 @@
+"""The network that is measured: always the same accounts, follows, tweets and likes.
+
+Built in bulk, by SQL; what the services would have counted is counted here. Ids are made for fixed
+moments in the past, so a run's data does not depend on when or where it runs.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connection
+
+from accounts.tokens import issue_access_token
+from tests.bench.scale import Scale
+from twitter.lib import redis
+from twitter.lib.ids import SEQUENCE_BITS, id_at
+
+SEED = 20_260_101
+FIRST_ACCOUNT = id_at(datetime(2024, 6, 1, tzinfo=UTC))
+FIRST_TWEET = id_at(datetime(2025, 1, 1, tzinfo=UTC))
+TWEET_STEP = 100 << SEQUENCE_BITS  # ten tweets a second
+ACCOUNT_STEP = 1_000 << SEQUENCE_BITS
+TEXTS = 2_000
+
+# Of ten tweets one is a retweet, and of five one has likes. Authors differ in how much they write:
+# the place of an author is the square of an even random number.
+_TWEETS = """
+    INSERT INTO tweets_tweet (id, author_id, text, original_id, state)
+    SELECT %(first)s + i * %(step)s,
+        (%(authors)s::bigint[])[1 + floor(%(count)s * power(dice, 2))::int],
+        CASE WHEN is_retweet THEN '' ELSE (%(texts)s::text[])[1 + i %% %(text_count)s] END,
+        CASE WHEN is_retweet THEN %(first)s + (i - 1 - 10 * (i %% 7)) * %(step)s END, 0
+    FROM generate_series(%(begin)s::bigint, %(end)s::bigint - 1) AS i
+    CROSS JOIN LATERAL (SELECT
+        (hashint8extended(i, 1) & 1048575) / 1048576.0 AS dice,
+        i %% 10 = 3 AND i >= %(begin)s + 100 AS is_retweet) AS made
+    ON CONFLICT DO NOTHING"""
+
+_LIKES = """
+    INSERT INTO tweets_like (account_id, tweet_id)
+    SELECT (%(authors)s::bigint[])[1 + (hashint8extended(i, liker) & 1048575) %% %(count)s],
+        %(first)s + i * %(step)s
+    FROM generate_series(%(begin)s::bigint, %(end)s::bigint - 1, 5) AS i
+    CROSS JOIN generate_series(2, 4) AS liker
+    ON CONFLICT DO NOTHING"""
+
+_METRICS = """
+    INSERT INTO tweets_tweetmetrics (tweet_id, like_count, retweet_count)
+    SELECT tweet_id, sum(liked), sum(retweeted) FROM (
+        SELECT tweet_id, 1, 0 FROM tweets_like WHERE tweet_id >= %(since)s AND tweet_id < %(until)s
+        UNION ALL
+        SELECT original_id, 0, 1 FROM tweets_tweet
+        WHERE id >= %(since)s AND id < %(until)s AND original_id IS NOT NULL
+    ) AS one (tweet_id, liked, retweeted)
+    GROUP BY tweet_id"""
+
+_COUNTERS = """
+    INSERT INTO accounts_accountcounters
+        (account_id, followers_count, following_count, tweet_count)
+    SELECT account_id, sum(followers), sum(following), sum(tweets) FROM (
+        SELECT followed_id, 1, 0, 0 FROM accounts_follow
+        UNION ALL SELECT follower_id, 0, 1, 0 FROM accounts_follow
+        UNION ALL SELECT author_id, 0, 0, 1 FROM tweets_tweet
+    ) AS one (account_id, followers, following, tweets)
+    GROUP BY account_id
+    ON CONFLICT (account_id) DO UPDATE SET followers_count = excluded.followers_count,
+        following_count = excluded.following_count, tweet_count = excluded.tweet_count"""
+
+_ACCOUNTS = """
+    INSERT INTO accounts_account
+        (id, username, name, bio, password, is_staff, is_superuser, token_generation)
+    SELECT %(first)s + i * %(step)s, %(letter)s || i, 'Person ' || i, %(bio)s, '!', false, false, 0
+    FROM generate_series(0::bigint, %(count)s - 1) AS i
+    RETURNING id"""
+
+
+class Network:
+    """Who is there. `population`: authors, the busiest first; `tiers`: readers by followees."""
+
+    def __init__(self, *, scale: Scale, graph: Path | None) -> None:
+        self.scale = scale
+        self.tweets = 0
+        self._dice = random.Random(SEED)
+        if graph:
+            self.population = self._import(graph)
+            self.readers = self._readers_of_the_graph()
+        else:
+            self.population = make_accounts("b", count=scale.accounts)
+            self.readers = self.population[:: scale.accounts // scale.readers][: scale.readers]
+            follow(
+                (reader, followed)
+                for reader in self.readers
+                for followed in self._dice.sample(self.population, scale.followees)
+                if followed != reader
+            )
+        special = make_accounts("tier", count=len(scale.tiers), first=10_000_000)
+        self.tiers = dict(zip(scale.tiers, special, strict=True))
+        follow(
+            (reader, followed)
+            for count, reader in self.tiers.items()
+            for followed in self.population[:count]
+        )
+
+    def grow(self, tweets: int) -> None:
+        """Have so many tweets in all. Empties the cache: nothing of it tells of the new ones."""
+        parameters: dict[str, Any] = {
+            "first": FIRST_TWEET,
+            "step": TWEET_STEP,
+            "authors": self.population,
+            "count": len(self.population),
+            "texts": texts(),
+            "text_count": TEXTS,
+            "begin": self.tweets,
+            "since": FIRST_TWEET + self.tweets * TWEET_STEP,
+            "until": FIRST_TWEET + tweets * TWEET_STEP,
+            "end": tweets,
+        }
+        with connection.cursor() as cursor:
+            # Every id is right by construction, and the search index is faster made at once.
+            cursor.execute("SET session_replication_role = replica")
+            cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'tweet_text_search'")
+            row = cursor.fetchone()
+            cursor.execute("DROP INDEX IF EXISTS tweet_text_search")
+            for statement in (_TWEETS, _LIKES, _METRICS, _COUNTERS):
+                cursor.execute(statement, parameters)
+            if row:
+                cursor.execute("SET maintenance_work_mem = '512MB'")
+                cursor.execute(row[0])
+            cursor.execute("RESET session_replication_role")
+            settle()
+        self.tweets = tweets
+        forget_cache()
+
+    def _import(self, graph: Path) -> list[int]:
+        call_command("import_graph", str(graph), verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute(  # whom many follow writes much
+                """SELECT account_id FROM accounts_importedaccount
+                LEFT JOIN accounts_accountcounters USING (account_id)
+                ORDER BY followers_count DESC NULLS LAST, external_id"""
+            )
+            return [row[0] for row in cursor.fetchall()]
+
+    def _readers_of_the_graph(self) -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT follower_id FROM accounts_follow GROUP BY follower_id"
+                " HAVING count(*) >= %s ORDER BY follower_id",
+                [self.scale.followees],
+            )
+            ids = [row[0] for row in cursor.fetchall()]
+        return self._dice.sample(ids, min(len(ids), self.scale.readers))
+
+
+def make_accounts(letter: str, *, count: int, first: int = 0) -> list[int]:
+    """Store accounts without passwords, named by letter and number; return their ids, in order.
+
+    `first` says where their ids begin, counted in accounts.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ACCOUNTS,
+            {
+                "first": FIRST_ACCOUNT + first * ACCOUNT_STEP,
+                "step": ACCOUNT_STEP,
+                "letter": letter,
+                "bio": "Writes and reads, day in, day out, so that it can be measured.",
+                "count": count,
+            },
+        )
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+def follow(pairs: Iterable[tuple[int, int]]) -> None:
+    """Store follows: pairs of follower and followed."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY accounts_follow (follower_id, followed_id) FROM STDIN") as copy,
+    ):
+        for pair in pairs:
+            copy.write_row(pair)
+
+
+def settle() -> None:
+    """Leave the database as autovacuum would in time: statistics made, pages known as visible."""
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+
+
+def forget_cache() -> None:
+    """Empty the cache and the homes; queues are in another database."""
+    redis.client().flushdb()
+
+
+def tokens(account_ids: Sequence[int]) -> list[str]:
+    """Return an access token, good for 15 minutes, for each account."""
+    return [
+        issue_access_token(account_id=account_id, session_id=1, generation=0)
+        for account_id in account_ids
+    ]
+
+
+def texts() -> list[str]:
+    """Return the texts that tweets have: 40 to 240 characters, some with tags and mentions."""
+    dice = random.Random(SEED)
+    words = (
+        "a an and as at be but by can day do for from get go have he her if in it just know like"
+        " love me my new no not of on one or out people see she so that the they this time to"
+        " today up was we what when who will with work world you your déjà 東京 naïve 🎉 ☕"
+    )
+    vocabulary = words.split()
+    made = []
+    for number in range(TEXTS):
+        text = " ".join(dice.choice(vocabulary) for _ in range(dice.randint(10, 50)))[:200]
+        if number % 4 == 0:
+            text += f" #{dice.choice(('news', 'music', 'django', 'postgres', 'coffee'))}"
+        if number % 5 == 0:
+            text += f" @b{dice.randrange(600)}"
+        if number % 16 == 0:
+            text += f" https://example.com/{number}"
+        made.append(text)
+    return made

@@ -1,0 +1,212 @@
+"""How long a read takes: as followees and tweets grow, and when nothing lies ready.
+
+One request after the other on one connection. What is compared takes turns request by request, so
+that noise meets all alike.
+"""
+
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+
+from tests.bench.bench import Bench
+from tests.bench.data import tokens
+from tests.bench.figures import Figure, number, ratios, say
+from tests.bench.load import Client, get
+from tests.bench.reads import HOME, home_requests
+from tests.bench.stack import Server
+from timelines import store
+from twitter.lib import redis
+
+DEEP_PAGE = 50
+WARM_UPS = 20
+
+Medians = dict[str, list[float]]  # of each round, in milliseconds
+
+
+def in_turns(
+    timed: Mapping[str, Callable[[], float]], *, rounds: int, requests: int, what: str
+) -> Medians:
+    """Call all of them in turns; return the median of each round's seconds, in milliseconds."""
+    medians: Medians = {name: [] for name in timed}
+    for turn in range(rounds):
+        say(f"{what}: round {turn + 1} of {rounds}")
+        seconds: dict[str, list[float]] = {name: [] for name in timed}
+        for _ in range(requests):
+            for name, call in timed.items():
+                seconds[name].append(call())
+        for name, values in seconds.items():
+            medians[name].append(statistics.median(values) * 1e3)
+    return medians
+
+
+class Growth:
+    """Warm reads by readers of few and many followees, as tweets become more."""
+
+    def __init__(self, bench: Bench, ours: Server, bare: Server) -> None:
+        self._bench, self._ours, self._bare = bench, ours, bare
+        self._steps: dict[int, Medians] = {}
+
+    def step(self) -> None:
+        """Measure with the tweets that there are now."""
+        bench = self._bench
+        tiers = bench.network.tiers
+        client, bare_client = Client(self._ours.port), Client(self._bare.port)
+        asked = [get(HOME, token=token) for token in tokens(list(tiers.values()))]
+        for request in asked * WARM_UPS:
+            client.body(request)
+        timed = {
+            str(tier): _timed(client, request) for tier, request in zip(tiers, asked, strict=True)
+        }
+        timed["bare"] = _timed(bare_client, get("/constant"))
+        self._steps[bench.network.tweets] = in_turns(
+            timed,
+            rounds=bench.scale.rounds,
+            requests=bench.scale.sequential,
+            what=f"readers among {bench.network.tweets:,} tweets",
+        )
+
+    def figures(self) -> list[Figure]:
+        """Return how much a read's time varies over each growth."""
+        return [self._by_followees(), self._by_tweets()]
+
+    def _by_followees(self) -> Figure:
+        tweets, medians = max(self._steps.items())
+        readers = {name: values for name, values in medians.items() if name != "bare"}
+        told = ", ".join(f"{name}: {_ms(values)}" for name, values in readers.items())
+        return Figure(
+            name="latency_as_followees_grow",
+            title=f"warm read, slowest against fastest of readers with {_list(readers)} followees",
+            unit="times",
+            rounds=_spread(readers),
+            target=1.3,
+            most=True,
+            detail=f"p50 in ms among {tweets:,} tweets: {told}",
+            facts={"steps": {str(key): value for key, value in self._steps.items()}},
+        )
+
+    def _by_tweets(self) -> Figure:
+        steps: Medians = {}
+        for tweets, medians in self._steps.items():
+            readers = [values for name, values in medians.items() if name != "bare"]
+            means = [statistics.fmean(values) for values in zip(*readers, strict=True)]
+            steps[f"{tweets:,}"] = ratios(means, medians["bare"])
+        # Rounds of different steps are minutes apart: only their medians are compared.
+        middles = [statistics.median(values) for values in steps.values()]
+        told = ", ".join(f"{name}: {_ms(values)}" for name, values in steps.items())
+        return Figure(
+            name="latency_as_tweets_grow",
+            title=f"warm read, slowest against fastest among {_list(steps)} tweets",
+            unit="times",
+            rounds=[max(middles) / min(middles)],
+            target=1.3,
+            most=True,
+            detail=f"p50 in bare views measured in turns with it: {told}",
+            facts={"steps": steps},
+        )
+
+
+def measure_cold(bench: Bench, ours: Server) -> list[Figure]:
+    """Return what a read costs when something does not lie ready, in warm reads."""
+    tiers = list(bench.network.tiers.values())
+    readers = bench.network.readers
+    client = Client(ours.port)
+    homes = dict(zip(readers, home_requests(bench), strict=True))
+    for request in homes.values():
+        client.body(request)
+    many = get(HOME, token=tokens(tiers[-1:])[0])
+    token = tokens(tiers[-2:-1])[0]
+    deep = get(f"{HOME}?max_id={_deep(client, token)}", token=token)
+    author = get(f"/timeline/user/{bench.network.population[0]}", token=token)
+    for request in (many, deep, author) * WARM_UPS:
+        client.body(request)
+    kinds = _kinds_of_tweet_keys()
+    warm_turn, cold_turn, miss_turn = cycle(readers), cycle(readers), cycle(readers)
+
+    def cold() -> float:
+        reader = next(cold_turn)
+        store.drop([reader])
+        return client.seconds(homes[reader])
+
+    def miss() -> float:
+        request = homes[next(miss_turn)]
+        _forget_tweets(client.body(request), kinds)
+        return client.seconds(request)
+
+    def many_cold() -> float:
+        store.drop(tiers[-1:])
+        return client.seconds(many)
+
+    medians = in_turns(
+        {
+            "warm": lambda: client.seconds(homes[next(warm_turn)]),
+            "cold": cold,
+            "miss": miss,
+            "deep": _timed(client, deep),
+            "many": many_cold,
+            "author": _timed(client, author),
+        },
+        rounds=bench.scale.rounds,
+        requests=max(bench.scale.sequential // 10, 2),
+        what="cold reads",
+    )
+    most = max(bench.network.tiers)
+    titles = {
+        "cold": f"cold home (key gone) of a reader with {bench.scale.followees} followees",
+        "miss": f"home whose {20} tweets are not cached",
+        "deep": f"page {DEEP_PAGE} of a home, below its 800th entry",
+        "many": f"cold home of a reader with {most:,} followees",
+        "author": "an author's page",
+    }
+    return [
+        Figure(
+            name=f"{name}_against_warm",
+            title=title,
+            unit="warm reads",
+            rounds=ratios(medians[name], medians["warm"]),
+            target=6 if name == "cold" else None,
+            most=True,
+            detail=f"p50 {_ms(medians[name])} against {_ms(medians['warm'])} ms",
+            facts={"milliseconds": medians[name], "warm": medians["warm"]},
+        )
+        for name, title in titles.items()
+    ]
+
+
+def _timed(client: Client, request: bytes) -> Callable[[], float]:
+    return lambda: client.seconds(request)
+
+
+def _deep(client: Client, token: str) -> str:
+    """Return the cursor of page DEEP_PAGE."""
+    cursor = ""
+    for _ in range(DEEP_PAGE - 1):
+        path = HOME + (f"?max_id={cursor}" if cursor else "")
+        cursor = json.loads(client.body(get(path, token=token)))["meta"]["next_cursor"]
+    return cursor
+
+
+def _forget_tweets(page: bytes, kinds: set[bytes]) -> None:
+    """Delete whatever is cached under the ids of the tweets on a page."""
+    ids = [tweet["id"].encode() for tweet in json.loads(page)["data"]]
+    redis.client().unlink(*(b"%s:%s" % (kind, tweet_id) for kind in kinds for tweet_id in ids))
+
+
+def _kinds_of_tweet_keys() -> set[bytes]:
+    """Return what stands before the id in the keys under which tweets are cached."""
+    kinds = {key.rpartition(b":")[0] for key in redis.client().scan_iter("tweet:*", count=1_000)}
+    if not kinds:
+        raise AssertionError("no tweets are cached under tweet:*")
+    return kinds
+
+
+def _spread(medians: Medians) -> list[float]:
+    return [max(values) / min(values) for values in zip(*medians.values(), strict=True)]
+
+
+def _ms(values: Sequence[float]) -> str:
+    return number(statistics.median(values))
+
+
+def _list(names: Mapping[str, object]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,116 @@
+"""The plots of the report: few, and each about one thing."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("agg")
+from matplotlib import pyplot as plt
+
+from tests.bench.figures import Figure, number
+
+OURS, OTHER = "#1d6fb8", "#b9bec6"
+
+
+def draw(figures: Sequence[Figure], folder: Path, *, suffix: str) -> dict[str, str]:
+    """Write what can be drawn of these figures; return the files' names and titles."""
+    found = {figure.name: figure for figure in figures}
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    for name, (title, plot) in PLOTS.items():
+        try:
+            made = plot(found)
+        except KeyError:  # it was not measured this time
+            continue
+        made.suptitle(title)
+        made.tight_layout()
+        file = f"{name}{suffix}.png"
+        made.savefig(folder / file, dpi=120, metadata={"Software": None})
+        plt.close(made)
+        drawn[file] = title
+    return drawn
+
+
+def _throughput(found: dict[str, Figure]) -> Any:
+    default = found["home_against_default"]
+    bars = {
+        "bare view, service's server": found["home_against_same"].facts["baseline"],
+        "bare view, gunicorn's default": default.facts["baseline"],
+        "this service": default.facts["ours"],
+        "best single SQL, orjson": found["home_against_best_sql"].facts["baseline"],
+        "plain Django, DRF": found["home_against_plain"].facts["baseline"],
+    }
+    return _bars(bars, "requests a second")
+
+
+def _bars(bars: dict[str, Sequence[float]], label: str) -> Any:
+    figure, axes = plt.subplots(figsize=(8, 0.6 + 0.5 * len(bars)))
+    middles = {name: statistics.median(values) for name, values in bars.items()}
+    errors = [
+        [middles[name] - min(values) for name, values in bars.items()],
+        [max(values) - middles[name] for name, values in bars.items()],
+    ]
+    colours = [OURS if "service" in name.split(",")[0] else OTHER for name in bars]
+    axes.barh(list(bars), list(middles.values()), xerr=errors, color=colours, height=0.7)
+    for place, (name, values) in enumerate(bars.items()):
+        end = (max(values), place)
+        axes.annotate(
+            number(middles[name]), end, xytext=(6, 0), textcoords="offset points", va="center"
+        )
+    axes.margins(x=0.12)
+    axes.set_xlim(left=0)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{label} (median; lines from the slowest to the fastest round)")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _growth(found: dict[str, Figure]) -> Any:
+    steps = found["latency_as_followees_grow"].facts["steps"]
+    figure, axes = plt.subplots(figsize=(8, 3.4))
+    for tweets, medians in steps.items():
+        readers = [name for name in medians if name != "bare"]
+        middles = [statistics.median(medians[name]) for name in readers]
+        axes.plot(
+            [int(name) for name in readers], middles, marker="o", label=f"{int(tweets):,} tweets"
+        )
+    axes.set_xscale("log")
+    axes.set_xticks([int(name) for name in readers], labels=readers)
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("followees of the reader")
+    axes.set_ylabel("p50 of a warm read, ms")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _fan_out(found: dict[str, Figure]) -> Any:
+    facts = found["fan_out_against_zadd"].facts
+    return _bars(
+        {
+            "this service, outbox to home": facts["service"],
+            "this service, called directly": facts["bare"],
+            "pipelined ZADD": facts["sets"],
+        },
+        "deliveries a second",
+    )
+
+
+def _costs(found: dict[str, Figure]) -> Any:
+    names = ("web", "Valkey", "PostgreSQL", "load generator")
+    spent = {name: found[f"cpu_{name.lower().replace(' ', '_')}"].rounds for name in names} | {
+        "(a bare view, web)": found["cpu_of_a_bare_view"].rounds
+    }
+    return _bars(spent, "µs of CPU a request")
+
+
+PLOTS = {
+    "throughput": ("Warm home timeline, 20 tweets, 16 connections", _throughput),
+    "growth": ("A warm read, by followees of the reader and tweets there are", _growth),
+    "fan_out": ("Fan-out with one worker process", _fan_out),
+    "costs": ("What a warm read takes", _costs),
+}

@@ -1,0 +1,64 @@
+"""How much of everything: the bench as it counts, and a small one that only shows that it runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Sizes and durations. `tweets` and `followees` are the steps of the two growths."""
+
+    name: str
+    accounts: int
+    readers: int
+    followees: int
+    tweets: tuple[int, ...]
+    tiers: tuple[int, ...]
+    rounds: int
+    seconds: float
+    sequential: int  # requests, one after the other, of a round
+    followers: int
+    sources: int  # at most, of what the followers' homes hold
+    sets: int  # at most so many sorted sets; at least a tenth, or as memory allows
+    fresh_followers: int
+    posts: int  # whose way to the last follower is timed
+    writes: int  # requests of a round
+    calls: int  # requests under the profiler
+
+
+FULL = Scale(
+    name="full",
+    accounts=6_000,
+    readers=500,
+    followees=100,
+    tweets=(10_000, 100_000, 1_000_000),
+    tiers=(10, 100, 1_000, 5_000),
+    rounds=5,
+    seconds=2.5,
+    sequential=400,
+    followers=100_000,
+    sources=128,
+    sets=100_000,
+    fresh_followers=10_000,
+    posts=60,
+    writes=1_024,
+    calls=2_000,
+)
+
+QUICK = Scale(
+    name="quick",
+    accounts=600,
+    readers=20,
+    followees=50,
+    tweets=(10_000, 12_000, 15_000),
+    tiers=(10, 50, 300, 500),
+    rounds=2,
+    seconds=0.2,
+    sequential=8,
+    followers=500,
+    sources=4,
+    sets=100,
+    fresh_followers=200,
+    posts=5,
+    writes=64,
+    calls=100,
+)

@@ -1,0 +1,169 @@
+"""The bench itself: its smallest form ends, with every figure; its parts do what they say."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.supervisor import Supervisor
+from tests.bench.figures import Figure, alternate, number, ratios
+from tests.bench.load import Client, Job, LoadError, LoadGenerator, get
+
+ROOT = Path(__file__).resolve().parents[2]
+# Each figure of the bench, and whether it has a target.
+FIGURES = {
+    "home_against_default": True,
+    "home_against_same": False,
+    "home_against_plain": True,
+    "home_against_best_sql": True,
+    "load_generator": False,
+    "sql_of_a_warm_read": True,
+    "round_trips_of_a_warm_read": True,
+    "latency_as_followees_grow": True,
+    "latency_as_tweets_grow": True,
+    "cold_against_warm": True,
+    "miss_against_warm": False,
+    "deep_against_warm": False,
+    "many_against_warm": False,
+    "author_against_warm": False,
+    "cpu_web": False,
+    "cpu_worker": False,
+    "cpu_relay": False,
+    "cpu_postgresql": False,
+    "cpu_valkey": False,
+    "cpu_load_generator": False,
+    "cpu_of_a_bare_view": False,
+    "warm_reads": False,
+    "fan_out_against_zadd": True,
+    "bare_fan_out_against_zadd": False,
+    "valkey_share_of_fan_out": False,
+    "bytes_of_a_home": True,
+    "seconds_to_the_last_follower": True,
+    "last_follower_against_bare": False,
+    "post_against_insert": True,
+    "posts_done_a_second": False,
+    "one_liked_against_many": True,
+    "wrong_like_counts": True,
+}
+
+
+def test_the_smallest_bench_has_every_figure_and_leaves_homes_right(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.local", "bench", "--quick", "--output", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "WEB_WORKERS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    written = json.loads((tmp_path / "benchmarks.json").read_text())
+    figures = {figure["name"]: figure for figure in written["figures"]}
+    assert {name: figure["target"] is not None for name, figure in figures.items()} == FIGURES
+    for figure in figures.values():
+        assert figure["min"] <= figure["value"] <= figure["max"]
+    assert figures["wrong_like_counts"]["value"] == 0
+    verified = [text for title, text in written["texts"].items() if "verify_timelines" in title]
+    assert len(verified) == 2
+    for text in verified:
+        assert " homes compared, 0 differ." in text
+        assert not text.startswith("0 ")
+    document = (tmp_path / "benchmarks.md").read_text()
+    assert "| warm home against the plain Django way | ≥ 12 | **" in document
+    assert len(list((tmp_path / "benchmarks").glob("*.png"))) == 4
+
+
+def test_a_figure_is_the_median_and_knows_its_target() -> None:
+    figure = Figure(name="n", title="t", unit="u", rounds=[1, 5, 3], target=3)
+    assert (figure.value, figure.met, figure.wanted) == (3, True, "≥ 3")
+    most = Figure(name="n", title="t", unit="u", rounds=[3.5], target=3, most=True)
+    assert (most.met, most.verdict, most.wanted) == (False, "missed", "≤ 3")
+    assert Figure(name="n", title="t", unit="u", rounds=[1]).met is None
+    assert [number(value) for value in (0, 0.12345, 12.345, 1234.5)] == [
+        "0",
+        "0.123",
+        "12.3",
+        "1,234",
+    ]
+
+
+def test_contestants_take_turns_in_going_first() -> None:
+    calls: list[str] = []
+
+    def contestant(name: str, value: float) -> float:
+        calls.append(name)
+        return value
+
+    results = alternate(
+        {"a": lambda: contestant("a", 1), "b": lambda: contestant("b", 2)}, rounds=2, what="test"
+    )
+    assert calls == ["a", "b", "b", "a"]
+    assert ratios(results["a"], results["b"]) == [0.5, 0.5]
+
+
+APP = """
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    status = "500 Internal Server Error" if path == "/broken" else "200 OK"
+    body = path.encode() * 10_000
+    start_response(status, [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@pytest.fixture(params=["gthread", "sync"])
+def port(request: pytest.FixtureRequest, tmp_path: Path, unused_port: int) -> Iterator[int]:
+    """Return where gunicorn serves APP; the sync worker closes after each answer."""
+    (tmp_path / "answering.py").write_text(APP)
+    supervisor = Supervisor()
+    command = [sys.executable, "-m", "gunicorn", "--chdir", str(tmp_path), "-k", request.param]
+    command += ["--bind", f"127.0.0.1:{unused_port}", "--no-control-socket", "answering"]
+    supervisor.start("web", command, log=tmp_path / "log")
+    try:
+        supervisor.wait(lambda: _listens(unused_port), seconds=30)
+        yield unused_port
+    finally:
+        supervisor.__exit__(None, None, None)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    from deploy.local.ports import free_port
+
+    return free_port()
+
+
+def _listens(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_load_generator_sends_each_request_once_and_counts_errors(port: int) -> None:
+    with LoadGenerator() as load:
+        done = load.run(Job(port=port, requests=[get("/hello")] * 300, connections=4))
+        assert done.requests == 300
+        assert done.bytes > 300 * 60_000
+        assert 0 < done.p50 <= done.p99
+        with pytest.raises(LoadError, match="answered 500"):
+            load.run(Job(port=port, requests=[get("/hello")] * 99 + [get("/broken")]))
+        timed = load.run(Job(port=port, requests=[get("/hello")], seconds=0.3))
+        assert timed.requests >= 50
+        load.begin(Job(port=port, requests=[get("/hello")], seconds=600))
+        load.stop()
+        assert load.result().seconds < 60
+
+
+def test_the_client_returns_bodies_and_refuses_errors(port: int) -> None:
+    client = Client(port)
+    assert client.body(get("/hello")) == b"/hello" * 10_000
+    assert client.seconds(get("/hello")) > 0
+    with pytest.raises(LoadError, match="answered 500"):
+        client.body(get("/broken"))
+    client.close()
