@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts import selectors
-from accounts.tokens import InvalidToken, verify_access_token
-
-SCHEME = "Bearer"
+from accounts.tokens import InvalidToken, bearer_in, verify_access_token
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,18 @@ class BearerToken(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         """Return the caller; None without a bearer token; raises AuthenticationFailed (401)."""
-        scheme, _, token = get_authorization_header(request).partition(b" ")
-        if scheme.lower() != SCHEME.lower().encode():
+        token = bearer_in(request.META.get("HTTP_AUTHORIZATION", ""))
+        if token is None:
             return None
         try:
-            claims = verify_access_token(token.strip().decode("ascii"))
-        except (InvalidToken, UnicodeDecodeError) as error:
+            claims = verify_access_token(token)
+        except InvalidToken as error:
             raise AuthenticationFailed("The access token is not valid, or has expired.") from error
         state = selectors.account_state(claims.account_id)
-        if not state.accepts(session_id=claims.session_id, generation=claims.generation):
+        if not state.accepts(claims):
             raise AuthenticationFailed("The access token is no longer valid.")
         return Caller(id=claims.account_id, session_id=claims.session_id), None
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge that makes a refusal a 401."""
-        return f'{SCHEME} realm="api"'
+        return 'Bearer realm="api"'

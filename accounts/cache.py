@@ -1,29 +1,19 @@
 """Rendered users, and what a token is checked against, in Redis; Postgres has all of it.
 
-Who changes an account forgets its entries, at once and again through the outbox. Forgetting leaves
-a tombstone for a moment, because a reader that saw Postgres before the change may still be about
-to write what it saw; filling never overwrites, neither an entry nor a tombstone.
+Who changes an account forgets its entries, at once or, if that failed, through the outbox.
+Forgetting leaves a tombstone for a moment, because a reader that saw Postgres before the change may
+still be about to write what it saw; filling never overwrites, neither an entry nor a tombstone.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from accounts.rendering import SHAPE_VERSION
-from twitter.lib import redis
+from accounts.tokens import Claims
+from twitter.lib import redis, resp, stamped
 
+CARD_PREFIX = f"account:card:{SHAPE_VERSION}:"
 TTL_SECONDS = 86_400
-# Longer than a reader needs from its query to its write.
-TOMBSTONE_MS = 3_000
-
-# Overwrites an entry that is older, and was not just forgotten.
-# KEYS: the entry; ARGV: when Postgres was read, the value, seconds to live.
-_REPLACE = """
-local held = redis.call('GET', KEYS[1])
-if not held or (held ~= '' and tonumber(held:match('^%d+')) < tonumber(ARGV[1])) then
-    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-end"""
 
 
 @dataclass(frozen=True)
@@ -45,13 +35,17 @@ class AccountState:
     generation: int
     revoked: frozenset[int]
 
-    def accepts(self, *, session_id: int, generation: int) -> bool:
-        """Tell whether a token of that session and generation is still good."""
-        return self.active and generation == self.generation and session_id not in self.revoked
+    def accepts(self, claims: Claims) -> bool:
+        """Tell whether a token that says so is still good."""
+        return (
+            self.active
+            and claims.generation == self.generation
+            and claims.session_id not in self.revoked
+        )
 
 
 def _card_key(account_id: int) -> str:
-    return f"account:card:{SHAPE_VERSION}:{account_id}"
+    return f"{CARD_PREFIX}{account_id}"
 
 
 def _state_key(account_id: int) -> str:
@@ -63,23 +57,20 @@ def fetch_cards(ids: Collection[int]) -> dict[int, bytes]:
     """Return those of the cards that are cached."""
     if not ids:
         return {}
-    values: list[Any] = redis.client().mget([_card_key(account_id) for account_id in ids])
+    values = resp.exchange(resp.pack("MGET", *map(_card_key, ids)))[0]
     return {
-        account_id: value.partition(b"\n")[2]
-        for account_id, value in zip(ids, values, strict=True)
-        if value
+        account_id: card_in(value) for account_id, value in zip(ids, values, strict=True) if value
     }
 
 
-@redis.without_redis(lambda: None)
+def card_in(value: bytes) -> bytes:
+    """Return the rendered user in a cached value."""
+    return value[stamped.STAMP.size :]
+
+
 def store_cards(cards: Mapping[int, Card]) -> None:
     """Fill entries that are absent."""
-    if not cards:
-        return
-    pipeline = redis.client().pipeline(transaction=False)
-    for account_id, card in cards.items():
-        pipeline.set(_card_key(account_id), _pack(card), ex=TTL_SECONDS, nx=True)
-    pipeline.execute()
+    stamped.fill(_packed(cards), seconds=TTL_SECONDS)
 
 
 def replace_cards(cards: Mapping[int, Card]) -> None:
@@ -88,45 +79,43 @@ def replace_cards(cards: Mapping[int, Card]) -> None:
     Counts change often, and a tombstone would send every reader of a popular user to Postgres. Who
     writes after its own change was committed has read later than all who missed that change.
     """
-    pipeline = redis.client().pipeline(transaction=False)
-    for account_id, card in cards.items():
-        pipeline.eval(_REPLACE, 1, _card_key(account_id), card.read_at, _pack(card), TTL_SECONDS)
-    pipeline.execute()
+    stamped.replace(_packed(cards), seconds=TTL_SECONDS)
 
 
-def _pack(card: Card) -> bytes:
-    return b"%d\n%s" % (card.read_at, card.body)
+def _packed(cards: Mapping[int, Card]) -> dict[str, bytes]:
+    return {
+        _card_key(account_id): stamped.STAMP.pack(card.read_at) + card.body
+        for account_id, card in cards.items()
+    }
 
 
 @redis.without_redis(lambda: None)
 def fetch_state(account_id: int) -> AccountState | None:
     """Return the cached state, in one GET; None when there is none."""
-    value = redis.client().get(_state_key(account_id))
+    return state_in(resp.exchange(reading_state(account_id))[0])
+
+
+def reading_state(account_id: int) -> bytes:
+    """Return the packed command that fetches an account's state."""
+    return resp.pack("GET", _state_key(account_id))
+
+
+def state_in(value: bytes | None) -> AccountState | None:
+    """Return the state in a cached value; None when there is none."""
     if not value:
         return None
-    fields = json.loads(value)
-    return AccountState(
-        active=fields["active"],
-        generation=fields["generation"],
-        revoked=frozenset(fields["revoked"]),
-    )
+    active, generation, *revoked = map(int, value.split())
+    return AccountState(active=bool(active), generation=generation, revoked=frozenset(revoked))
 
 
 @redis.without_redis(lambda: None)
 def store_state(account_id: int, state: AccountState) -> None:
     """Fill the entry if it is absent."""
-    fields = {
-        "active": state.active,
-        "generation": state.generation,
-        "revoked": sorted(state.revoked),
-    }
-    redis.client().set(_state_key(account_id), json.dumps(fields), ex=TTL_SECONDS, nx=True)
+    numbers = (int(state.active), state.generation, *sorted(state.revoked))
+    value = " ".join(map(str, numbers))
+    resp.exchange(resp.pack("SET", _state_key(account_id), value, "EX", TTL_SECONDS, "NX"))
 
 
 def forget(ids: Iterable[int]) -> None:
     """Leave tombstones for all that is cached of these accounts. Raises redis.RedisError."""
-    pipeline = redis.client().pipeline(transaction=False)
-    for account_id in ids:
-        pipeline.set(_card_key(account_id), b"", px=TOMBSTONE_MS)
-        pipeline.set(_state_key(account_id), b"", px=TOMBSTONE_MS)
-    pipeline.execute()
+    stamped.forget(key(number) for number in ids for key in (_card_key, _state_key))

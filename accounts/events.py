@@ -37,10 +37,10 @@ class AccountDeleted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TweetsCounted:
-    """The number of these accounts' tweets changed."""
+class CountersFolded:
+    """Changes of these accounts' numbers were added up."""
 
-    name: ClassVar[str] = "accounts.tweets_counted"
+    name: ClassVar[str] = "accounts.counters_folded"
     account_ids: list[int]
 
 
@@ -75,3 +75,11 @@ class GraphImported:
     """Follows were added in bulk, without an event for each."""
 
     name: ClassVar[str] = "accounts.graph_imported"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BecamePopular:
+    """The account has more than FANOUT_MAX_FOLLOWERS followers, for the first time."""
+
+    name: ClassVar[str] = "accounts.became_popular"
+    account_id: int

@@ -3,32 +3,46 @@
 What writes is for commands that fill an empty database; apps publish events instead.
 """
 
+from accounts.cache import CARD_PREFIX, card_in, reading_state, state_in
 from accounts.selectors import (
+    Reach,
     all_ids,
     cards,
-    followee_ids,
+    followees,
     follower_page,
-    followers_among,
+    followers_between,
     gone_followees,
     gone_since,
     imported_ids,
+    popular_ids,
+    reach_of,
     resolve_username,
     visible,
 )
 from accounts.services import create_admin, follow, sign_up
+from accounts.tokens import Claims, claims_in
 
 __all__ = [
+    "CARD_PREFIX",
+    "Claims",
+    "Reach",
     "all_ids",
+    "card_in",
     "cards",
+    "claims_in",
     "create_admin",
     "follow",
-    "followee_ids",
+    "followees",
     "follower_page",
-    "followers_among",
+    "followers_between",
     "gone_followees",
     "gone_since",
     "imported_ids",
+    "popular_ids",
+    "reach_of",
+    "reading_state",
     "resolve_username",
     "sign_up",
+    "state_in",
     "visible",
 ]

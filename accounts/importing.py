@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
-from accounts import cache
+from accounts import cache, popularity
 from accounts.events import GraphImported
 from twitter.outbox.events import publish
 
@@ -89,6 +89,7 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
         accounts = cursor.rowcount
         cursor.execute(_MAKE_FOLLOWS)
         made, known, changed = cursor.fetchone()
+        popularity.note(changed)
         # Before the commit, so that it cannot be missed: the tombstones outlast it.
         for start in range(0, len(changed), _CACHE_STEP):
             cache.forget(changed[start : start + _CACHE_STEP])

@@ -168,6 +168,22 @@ class Follow(models.Model):
         return time_of(self.pk)
 
 
+class PopularAuthor(models.Model):
+    """An author with so many followers that these merge the tweets in when they read.
+
+    Once popular, always popular. As long as not all followers know, their tweets are fanned out as
+    well; a reader who gets them in both ways sees them once.
+    """
+
+    account = models.OneToOneField(
+        Account, on_delete=models.DO_NOTHING, primary_key=True, related_name="+"
+    )
+    followers_know = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"popular author {self.account_id}"
+
+
 class ImportedAccount(models.Model):
     """Which account stands for whom of an imported graph."""
 

@@ -4,7 +4,14 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts import cache
 from accounts.events import AccountDeleted
-from accounts.models import Account, AccountCounterDelta, AccountCounters, ImportedAccount, Session
+from accounts.models import (
+    Account,
+    AccountCounterDelta,
+    AccountCounters,
+    ImportedAccount,
+    PopularAuthor,
+    Session,
+)
 from twitter.outbox.events import publish
 
 STEP = 1_000
@@ -52,6 +59,7 @@ def _delete_row(account_id: int) -> None:
     AccountCounterDelta.objects.filter(account_id=account_id).delete()
     AccountCounters.objects.filter(account_id=account_id).delete()
     ImportedAccount.objects.filter(account_id=account_id).delete()
+    PopularAuthor.objects.filter(account_id=account_id).delete()
     Account.objects.filter(id=account_id).delete()
     connection.check_constraints()  # now, not at the commit
 

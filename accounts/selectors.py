@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 
 import psycopg
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.db.models.functions import Lower, Now
 
 from accounts import cache
 from accounts.cache import AccountState, Card
-from accounts.models import Account, Follow, ImportedAccount, Session
+from accounts.models import Account, Follow, ImportedAccount, PopularAuthor, Session
 from accounts.rendering import render_card
 from accounts.validators import USERNAME_PATTERN
 from twitter.lib.ids import MAX_ID
@@ -123,7 +124,13 @@ def _stored_state(account_id: int) -> AccountState:
 
 def visible(ids: Collection[int]) -> set[int]:
     """Return which of the accounts exist and are neither suspended nor deleted."""
-    return set(Account.objects.filter(VISIBLE, id__in=ids).values_list("id", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM accounts_account"
+            " WHERE id = ANY(%s) AND suspended_at IS NULL AND deleted_at IS NULL",
+            [list(ids)],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def by_login(login: str) -> Account | None:
@@ -157,10 +164,53 @@ def imported_ids(*, after: int, limit: int) -> list[int]:
     return list(imported.values_list("account_id", flat=True)[:limit])
 
 
-def followee_ids(account_id: int) -> list[int]:
-    """Return whom the account follows, the visible ones, at most FOLLOWING_MAX, latest first."""
-    followed = _follows_of_visible("followed").filter(follower_id=account_id).order_by("-id")
-    return list(followed.values_list("followed_id", flat=True)[: settings.FOLLOWING_MAX])
+@dataclass(frozen=True)
+class Followees:
+    """Whom an account follows, of those who are visible: their `ids`, and who is `popular`."""
+
+    ids: list[int]
+    popular: list[int]
+
+
+def followees(account_id: int) -> Followees:
+    """Return whom the account follows, at most FOLLOWING_MAX, latest first; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLLOWEES, {"follower": account_id, "limit": settings.FOLLOWING_MAX})
+        [(ids, popular)] = cursor.fetchall()
+    return Followees(ids=ids, popular=popular)
+
+
+_FOLLOWEES = """
+    SELECT
+        array(SELECT followed_id FROM accounts_follow
+            JOIN accounts_account AS account ON account.id = followed_id
+            WHERE follower_id = %(follower)s AND suspended_at IS NULL AND deleted_at IS NULL
+            ORDER BY accounts_follow.id DESC LIMIT %(limit)s),
+        array(SELECT account_id FROM accounts_popularauthor
+            JOIN accounts_follow ON followed_id = account_id
+            JOIN accounts_account AS account ON account.id = account_id
+            WHERE follower_id = %(follower)s AND suspended_at IS NULL AND deleted_at IS NULL)"""
+
+
+class Reach(Enum):
+    """How an author's tweets get to the followers."""
+
+    FAN_OUT = "they are put into the followers' homes"
+    BOTH = "followers learn to merge them when they read, and they are put into the homes as well"
+    MERGE = "all followers merge them when they read"
+
+
+def reach_of(account_id: int) -> Reach:
+    """Return how the author's tweets get to the followers."""
+    popular = PopularAuthor.objects.filter(account_id=account_id).first()
+    if popular is None:
+        return Reach.FAN_OUT
+    return Reach.MERGE if popular.followers_know else Reach.BOTH
+
+
+def popular_ids() -> list[int]:
+    """Return who is popular, visible or not."""
+    return list(PopularAuthor.objects.values_list("account_id", flat=True))
 
 
 def gone_followees(*, account_id: int, since: datetime) -> list[int]:
@@ -177,29 +227,31 @@ def gone_since(since: datetime, *, limit: int) -> list[int]:
 
 
 def follower_page(*, account_id: int, after: int, limit: int) -> list[int]:
-    """Return up to `limit` follower ids > `after`, in order, suspended ones among them.
+    """Return up to `limit` follower ids > `after`, in order, suspended ones among them."""
+    return _id_array(
+        """SELECT follower_id FROM accounts_follow WHERE followed_id = %s AND follower_id > %s
+            ORDER BY follower_id LIMIT %s""",
+        [account_id, after, limit],
+    )
 
-    One array in the binary format: half the time that as many rows take.
-    """
+
+def followers_between(*, account_id: int, first: int, last: int) -> list[int]:
+    """Return the follower ids from `first` to `last`, suspended ones among them."""
+    return _id_array(
+        """SELECT follower_id FROM accounts_follow
+            WHERE followed_id = %s AND follower_id BETWEEN %s AND %s""",
+        [account_id, first, last],
+    )
+
+
+def _id_array(query: str, parameters: list[int]) -> list[int]:
+    """Return the ids that a query selects: one array, binary, takes half the time of many rows."""
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(
-            """SELECT array(
-                SELECT follower_id FROM accounts_follow
-                WHERE followed_id = %s AND follower_id > %s
-                ORDER BY follower_id LIMIT %s)""",
-            [account_id, after, limit],
-            binary=True,
-        )
+        cursor.execute(f"SELECT array({query})", parameters, binary=True)
         row = cursor.fetchone()
     ids: list[int] = row[0] if row else []
     return ids
-
-
-def followers_among(*, account_id: int, ids: list[int]) -> set[int]:
-    """Return which of `ids` follow the account now."""
-    follows = Follow.objects.filter(followed_id=account_id, follower_id__in=ids)
-    return set(follows.values_list("follower_id", flat=True))
 
 
 def followers(*, account_id: int, before: int | None, limit: int) -> list[Neighbour]:

@@ -8,17 +8,17 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from accounts import cache, selectors
+from accounts import cache, popularity, selectors
 from accounts.events import (
     AccountChanged,
     AccountDeleted,
     AccountRestored,
     AccountSuspended,
+    CountersFolded,
     Followed,
-    TweetsCounted,
     Unfollowed,
 )
 from accounts.models import (
@@ -210,21 +210,26 @@ def _count_follow(*, follower_id: int, followed_id: int, change: int) -> None:
 def count_tweets(changes: Mapping[int, int]) -> None:
     """Count tweets. `changes`: author id to how many more."""
     # A deletion takes the account's counters away while its last tweets are still being counted.
-    found = Account.objects.filter(id__in=changes).order_by("id").values_list("id", flat=True)
-    authors = list(found)
-    with transaction.atomic():
-        AccountCounterDelta.objects.bulk_create(
-            AccountCounterDelta(account_id=author_id, tweet_count=changes[author_id])
-            for author_id in authors
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO accounts_accountcounterdelta
+                (account_id, followers_count, following_count, tweet_count)
+            SELECT account.id, 0, 0, change.number
+            FROM unnest(%s::bigint[], %s::integer[]) AS change (author_id, number)
+            JOIN accounts_account AS account ON account.id = change.author_id""",
+            [list(changes), list(changes.values())],
         )
-        publish(TweetsCounted(account_ids=authors))
 
 
-def fold_counters() -> int:
-    """Add pending changes to the totals; returns how many."""
-    return fold(
-        totals=AccountCounters, deltas=AccountCounterDelta, key="account_id", fields=COUNTERS
-    )
+def fold_counters() -> None:
+    """Add pending changes to the totals; what is cached of the accounts is then replaced."""
+    with transaction.atomic():
+        folded = fold(
+            totals=AccountCounters, deltas=AccountCounterDelta, key="account_id", fields=COUNTERS
+        )
+        if folded:
+            publish(CountersFolded(account_ids=folded))
+            popularity.note(folded)
 
 
 def refresh_cards(ids: Collection[int]) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 
 from celery import shared_task
 
-from accounts import cache, purging, services, sessions
+from accounts import cache, popularity, purging, services, sessions
 from twitter.outbox.tasks import task
 
 
@@ -26,13 +26,13 @@ def forget_follow(*, follower_id: int, followed_id: int) -> None:
     services.refresh_cards([follower_id, followed_id])
 
 
-@task(atomic=True)
+@task()
 def count_posted(*, tweet_id: int, author_id: int, original_id: int) -> None:
     """Count one tweet more."""
     services.count_tweets({author_id: 1})
 
 
-@task(atomic=True)
+@task()
 def count_removed(*, tweet_id: int, author_id: int, original_id: int) -> None:
     """Count one tweet less."""
     services.count_tweets({author_id: -1})
@@ -42,6 +42,12 @@ def count_removed(*, tweet_id: int, author_id: int, original_id: int) -> None:
 def count_imported(*, author_ids: list[int]) -> None:
     """Count one tweet more for each time that an author is named."""
     services.count_tweets(Counter(author_ids))
+
+
+@task(atomic=True)
+def end_fan_out(*, account_id: int) -> None:
+    """Leave a popular author's tweets to those who read them."""
+    popularity.end_fan_out(account_id)
 
 
 @task()

@@ -17,6 +17,8 @@ ISSUER = "twitter"
 # RFC 9068: tells an access token from any other JWT that the same keys may sign one day.
 TYPE = "at+jwt"
 ALGORITHM = "HS256"
+# RFC 6750; the scheme's case does not matter.
+SCHEME = "bearer"
 MAX_LENGTH = 1_000
 # Bytes of randomness, and the characters that they take in unpadded base64.
 FAMILY_BYTES, FAMILY_LENGTH = 16, 22
@@ -37,6 +39,15 @@ class Claims:
     expires_at: int
 
 
+def claims_in(header: str) -> Claims | None:
+    """Return what the token in an `Authorization` header says, or None if there is no valid one."""
+    token = bearer_in(header)
+    try:
+        return None if token is None else verify_access_token(token)
+    except InvalidToken:
+        return None
+
+
 def issue_access_token(*, account_id: int, session_id: int, generation: int) -> str:
     """Return a JWT that is valid for ACCESS_TOKEN_SECONDS."""
     kid, secret = next(iter(settings.JWT_SIGNING_KEYS.items()))
@@ -50,6 +61,12 @@ def issue_access_token(*, account_id: int, session_id: int, generation: int) -> 
         "exp": now + settings.ACCESS_TOKEN_SECONDS,
     }
     return jwt.encode(claims, secret, algorithm=ALGORITHM, headers={"kid": kid, "typ": TYPE})
+
+
+def bearer_in(header: str) -> str | None:
+    """Return the token of an `Authorization: Bearer <token>` header; None for anything else."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == SCHEME else None
 
 
 def verify_access_token(token: str) -> Claims:

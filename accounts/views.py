@@ -226,7 +226,9 @@ def _page(
         envelope({"data": array(shown), "meta": to_json(meta)}), content_type="application/json"
     )
     if following_page is not None:
-        response["Link"] = link_header(request, next=following_page)
+        response["Link"] = link_header(
+            path=request.path, query=request.query_params.dict(), next=following_page
+        )
     return response
 
 

@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from celery import current_app
+from django.conf import settings
 from django.db import connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rest_framework.test import APIClient
 from xdist.scheduler import LoadFileScheduling
 
+from accounts.tasks import fold_counters
 from accounts.tokens import issue_access_token
+from tweets.tasks import fold_metrics
 from twitter.lib import redis as project_redis
 from twitter.outbox.models import Delivery
 
@@ -39,8 +44,6 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session", autouse=True)
 def _own_redis_database() -> None:
     """Point the cache at a Redis database of this worker's own, before it is first used."""
-    from django.conf import settings
-
     base = settings.REDIS_URL.rpartition("/")[0]
     settings.CACHES["default"]["LOCATION"] = f"{base}/{2 + WORKER}"
 
@@ -55,8 +58,21 @@ def valkey(_own_redis_database: None) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
+def redis_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return a function after which nobody reaches Redis any more."""
+
+    def go() -> None:
+        nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
+        monkeypatch.setattr(project_redis, "client", lambda: nowhere)
+        caches = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+        monkeypatch.setattr(settings, "CACHES", caches)
+
+    return go
+
+
+@pytest.fixture
 def run_outbox() -> Callable[[], int]:
-    """Return a function that runs all that waits in the outbox, until it is quiet.
+    """Return a function that runs all that waits in the outbox, until it is quiet, and folds.
 
     It does what relay and worker do, in this process. Returns how many deliveries ran.
     """
@@ -67,11 +83,13 @@ def run_outbox() -> Callable[[], int]:
         ran = 0
         while batch := list(Delivery.objects.filter(failed_at=None).order_by("id")[:100]):
             for delivery in batch:
-                current_app.tasks[delivery.task](delivery_id=delivery.pk, **delivery.payload)
+                current_app.tasks[delivery.task](delivery_ids=[delivery.pk])
                 ran += 1
             assert ran < 10_000, f"the outbox does not come to rest: {batch[0]}"
             failed = Delivery.objects.exclude(last_error="").first()
             assert failed is None, f"{failed}: {failed.last_error}"
+        fold_counters()
+        fold_metrics()
         return ran
 
     return run

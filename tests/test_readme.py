@@ -12,9 +12,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
 
 CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
-# How a variable is read: in settings.py by django-environ or `required`, elsewhere from os.environ.
+# How a variable is read: in settings.py by django-environ or `required`, elsewhere from os.environ;
+# WSGI has an `environ` as well, which is another matter.
 READ = re.compile(
-    r'(?:\brequired|\benv\.\w+|\benviron\.get|\bgetenv)\(\s*"([A-Z_]+)"|\benviron\["([A-Z_]+)"\]'
+    r'(?:\brequired|\benv\.\w+|\bos\.environ\.get|\bgetenv)\(\s*"([A-Z_]+)"'
+    r'|\bos\.environ\["([A-Z_]+)"\]'
 )
 NOT_OURS = {"PATH"}
 

@@ -1,119 +1,160 @@
 """Home timelines in Redis.
 
-A home is a list of 64-bit integers, in the order in which they arrived:
+A home is a list of 64-bit integers:
 
 - an entry is a tweet's id times 1,024, plus a fingerprint of its original when it is a retweet, so
   that a reader finds repeated originals without looking at each tweet;
-- one floor, written as a number that is not positive: the home holds every entry above it, and
-  says nothing about what is below. 0 means that nothing is below.
+- a floor is an id times 1,024 plus 1,023: the home holds every entry above it, and says nothing
+  about what is below. The floor of id 0 says that nothing is below;
+- the mark, the largest of all numbers: what stands after it is sorted, newest first.
 
-The reader sorts and removes doubles, hence deliveries may come twice and in any order. While a home
-is being built its floor is above all entries, so that everything is still below it; that floor also
-names the build, and only the build that it names may complete it.
+New entries are pushed in front of the mark, in any order and perhaps twice; the reader sorts them
+in. Now and then the whole list is sorted and cut (`_TIDY`), by which the mark comes to the front.
+While a home is being built there is no mark, but a number that names the build, and only the build
+that it names may complete the home.
+
+The home of somebody who follows popular authors has another mark, which tells the reader to merge
+what these wrote (`popular.py`).
 """
 
 import random
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from django.conf import settings
-from redis.client import Pipeline
 
-from twitter.lib import redis
+from timelines import popular
+from twitter.lib import redis, resp
 
-# 53 bits of id and 10 of fingerprint fit a signed 64-bit integer, which a list packs into 11 bytes.
-FINGERPRINT_BITS = 10
-# A floor from here on, above every entry, names a build.
+# 53 bits of id and 10 of tag fit a signed 64-bit integer, which a list packs into 10 bytes.
+TAG_BITS = 10
+TAGS: int = 2**TAG_BITS - 1
+FLOOR_TAG = TAGS
+MARK = b"%d" % (2**63 - 1)
+MARK_TO_MERGE = b"%d" % (2**63 - 2)
+# Numbers from here on name builds. No id is so large before the year 2058.
 BUILDING = 2**62
-# A home is cut back to HOME_SIZE when it has grown by so much, which spreads the cost of cutting.
-SLACK = 64
+# The floor under which nothing is.
+END = FLOOR_TAG
+# A home is sorted, and cut to HOME_SIZE, when its length is a multiple of this: so a window of
+# TIDY_EVERY + n values holds the n newest entries, and sorting costs little for each delivery.
+TIDY_EVERY = 128
 # A build that is not complete by then has died; the next read starts another.
 BUILD_SECONDS = 30
-# Commands a pipeline sends at once.
+# Commands that are written at once.
 BATCH = 1_000
 
-# Begins a build unless there is a home.
-_BEGIN = """
+_BEGIN = resp.Script("""
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1
-"""
+""")
 
 # Completes the build named ARGV[1], unless the home was dropped meanwhile: what arrived since the
-# build began stays, the snapshot (ARGV[3..], floor among it) is added.
-_COMPLETE = """
-if not redis.call('LPOS', KEYS[1], ARGV[1]) then return 0 end
-redis.call('LREM', KEYS[1], 0, ARGV[1])
-for i = 3, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+# build began stays in front. After ARGV[3], which says how many there are, follow the home's values
+# (mark, snapshot, floor), and then the popular authors that its owner follows.
+_COMPLETE = resp.Script("""
+if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then return 0 end
+redis.call('DEL', KEYS[2])
+for i = 4, #ARGV do redis.call('RPUSH', KEYS[i < 4 + ARGV[3] and 1 or 2], ARGV[i]) end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
 return 1
-"""
+""")
 
-# Cuts homes back to their newest ARGV[1] entries; the floor rises to the newest one dropped. SORT
-# compares doubles, which is exact enough: entries of two ids differ by 1,024 or more. Numbers are
-# kept and compared as strings (length first), because Lua's doubles would round them. A home that
-# is being built (floor above 2^62) is left alone.
-_CUT = """
+# Sorts homes that are not being built, and keeps the newest ARGV[1] entries of long ones; the next
+# one is made the floor, by setting its tag. Often what has arrived is in order already, and only
+# the mark has to move. SORT compares doubles, which tell entries of two ids apart: these differ by
+# 1,024 or more. To set the tag, Lua's doubles are not exact enough, but for the last 10 digits they
+# are, and 10^10 is a multiple of 2^10.
+_TIDY = resp.Script("""
+local size = tonumber(ARGV[1])
 local function above(a, b) return #a > #b or (#a == #b and a > b) end
-for _, key in ipairs(KEYS) do
-    local values = redis.call('SORT', key, 'DESC')
-    local floor = string.gsub(values[#values], '-', '')
-    if not above(floor, '4611686018427387903') then
-        local size, kept, last = tonumber(ARGV[1]), {}, nil
-        for i = 1, #values - 1 do
-            if not above(values[i], floor) then break end
-            if #kept == size and values[i] ~= last then floor = values[i] break end
-            if values[i] ~= last then kept[#kept + 1] = values[i] end
-            last = values[i]
-        end
-        kept[#kept + 1] = floor == '0' and '0' or '-' .. floor
-        local ttl = redis.call('PTTL', key)
-        redis.call('DEL', key)
-        redis.call('RPUSH', key, unpack(kept))
-        if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
-    end
+local function cut(key)
+    redis.call('LTRIM', key, 0, size + 1)
+    local last = redis.call('LINDEX', key, -1)
+    local high, low = tonumber(last:sub(1, -11)) or 0, tonumber(last:sub(-10))
+    low = low + 1023 - low % 1024
+    if low >= 1e10 then high, low = high + 1, low - 1e10 end
+    redis.call('LSET', key, -1, string.format('%d%010d', high, low))
 end
-"""
+local function is_sorted(values)
+    for i = 1, #values - 1 do
+        if not above(values[i], values[i + 1]) then return false end
+    end
+    return true
+end
+for _, key in ipairs(KEYS) do
+    local mark = ARGV[2]
+    local position = redis.call('LPOS', key, mark)
+    if not position then
+        mark = ARGV[3]
+        position = redis.call('LPOS', key, mark)
+    end
+    if position and position > 0 then
+        local first = redis.call('LRANGE', key, 0, math.min(position + 1, 300))
+        table.remove(first, position + 1)
+        if #first == position + 1 and is_sorted(first) then
+            redis.call('LREM', key, 1, mark)
+            redis.call('LPUSH', key, mark)
+        else
+            local ttl = redis.call('PTTL', key)
+            redis.call('SORT', key, 'DESC', 'STORE', key)
+            if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
+        end
+    end
+    if position and redis.call('LLEN', key) > size + 2 then cut(key) end
+end
+""")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A tweet in a home. `fingerprint` is 0 unless it is a retweet; equal originals, equal ones."""
-
-    id: int
-    fingerprint: int
-
-    @classmethod
-    def of(cls, *, tweet_id: int, original_id: int) -> "Entry":
-        """Return the entry of a tweet; `original_id` is 0 unless it is a retweet."""
-        return cls(id=tweet_id, fingerprint=fingerprint_of(original_id))
-
-    def pack(self) -> int:
-        """Return the number that stands for it in Redis."""
-        return self.id << FINGERPRINT_BITS | self.fingerprint
+def pack(*, tweet_id: int, original_id: int) -> int:
+    """Return the entry of a tweet; `original_id` is 0 unless it is a retweet."""
+    return tweet_id << TAG_BITS | fingerprint_of(original_id)
 
 
 def fingerprint_of(original_id: int) -> int:
-    """Return a number from 1 to 1,023 for an original's id, and 0 for 0."""
-    return original_id and 1 + original_id % (2**FINGERPRINT_BITS - 1)
+    """Return a number from 1 to 1,022 for an original's id, and 0 for 0."""
+    return original_id and 1 + original_id % (FLOOR_TAG - 1)
+
+
+def fingerprints_of(ids: Iterable[int]) -> set[int]:
+    """Return the fingerprints that retweets of these tweets have."""
+    return {1 + number % (FLOOR_TAG - 1) for number in ids}
+
+
+def id_of(entry: int) -> int:
+    """Return the id of an entry's tweet, or of a floor."""
+    return entry >> TAG_BITS
 
 
 @dataclass(frozen=True)
 class Home:
     """A home as read: its entries, newest first, each once, and where its knowledge ends.
 
-    It holds every entry whose packed number is above `floor`.
+    It holds every entry above `floor`, but for those of the authors in `unknown`, which are to be
+    fetched from Postgres first. `is_short`: built anew, it would reach much further down.
+    `is_tidy`: a window of it is enough to read its newest entries.
     """
 
-    entries: Sequence[Entry]
+    entries: list[int]
     floor: int
+    is_short: bool
+    is_tidy: bool = True
+    unknown: Sequence[int] = ()
+
+    @classmethod
+    def of(cls, entries: list[int], floor: int, *, is_tidy: bool = True) -> "Home":
+        """Return a home that needs no merging."""
+        is_short = floor != END and len(entries) < settings.HOME_SIZE // 2
+        return cls(entries=entries, floor=floor, is_short=is_short, is_tidy=is_tidy)
 
     @property
     def reaches_end(self) -> bool:
         """Whether nothing is older than the last entry."""
-        return self.floor == 0
+        return self.floor == END
 
 
 def _key(account_id: int) -> str:
@@ -123,78 +164,154 @@ def _key(account_id: int) -> str:
 @redis.without_redis(lambda: None)
 def read(account_id: int) -> Home | None:
     """Return the account's home and let it live on; None when there is none (or no Redis)."""
-    pipeline = redis.client().pipeline(transaction=False)
-    pipeline.lrange(_key(account_id), 0, -1)
-    pipeline.ttl(_key(account_id))
-    values, seconds_left = pipeline.execute()
-    # Seldom, so that a read stays a read; and never while a build may still turn out dead.
-    if BUILD_SECONDS < seconds_left < settings.HOME_TTL_SECONDS * 0.9:
-        redis.client().expire(_key(account_id), settings.HOME_TTL_SECONDS)
-    return _parse(values)
+    values, followed, seconds_left = resp.exchange(*reading(account_id))
+    if is_to_live_on(seconds_left):
+        resp.exchange(*living_on(account_id))
+    home = parse(values, followed)
+    if home and not home.is_tidy:  # Whoever pushed was stopped before tidying.
+        tidy([account_id])
+    return home
+
+
+def reading(account_id: int, *, newest: int | None = None) -> tuple[bytes, bytes, bytes]:
+    """Return the packed commands that fetch a home's values, what `popular` adds, and its TTL.
+
+    With `newest`, as many values as hold the so many newest entries if the home is tidy.
+    """
+    last = -1 if newest is None else TIDY_EVERY + newest
+    return (
+        resp.pack("LRANGE", _key(account_id), 0, last),
+        popular.reading(account_id),
+        resp.pack("TTL", _key(account_id)),
+    )
+
+
+def is_to_live_on(seconds_left: int) -> bool:
+    """Tell whether a read is to prolong a home's life.
+
+    Seldom, so that a read stays a read; and never while a build may still turn out dead.
+    """
+    return BUILD_SECONDS < seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9
+
+
+def living_on(account_id: int) -> list[bytes]:
+    """Return the packed commands that let a home live on."""
+    keys = (_key(account_id), popular.key_of_followed(account_id))
+    return [resp.pack("EXPIRE", key, settings.HOME_TTL_SECONDS) for key in keys]
 
 
 def peek(account_id: int) -> Home | None:
     """Return the account's home without letting it live longer. Raises redis.RedisError."""
-    return _parse(cast("list[bytes]", redis.client().lrange(_key(account_id), 0, -1)))
+    values, followed, _ = resp.exchange(*reading(account_id))
+    return parse(values, followed)
 
 
-def _parse(values: Iterable[bytes]) -> Home | None:
-    numbers = sorted(set(map(int, values)), reverse=True)
-    if not numbers or numbers[-1] > 0:
+def parse(
+    values: list[bytes], followed: Sequence[bytes | None], *, newest: int | None = None
+) -> Home | None:
+    """Return the home that replies to `reading` make; None when they do not reach the mark.
+
+    With `newest`, a home of so many entries or some more: what a window is sure to hold.
+    """
+    to_merge = MARK_TO_MERGE in values
+    if not to_merge and MARK not in values:
         return None
-    floor = -numbers[-1]
-    mask = 2**FINGERPRINT_BITS - 1
-    entries = [
-        Entry(id=number >> FINGERPRINT_BITS, fingerprint=number & mask)
-        for number in numbers
-        if number > floor
+    arrived = values.index(MARK_TO_MERGE if to_merge else MARK)
+    behind = list(map(int, values[arrived + 1 :][:newest]))
+    if not behind:
+        return None
+    if to_merge and not followed:  # Redis evicted whom to merge: a home that knows nothing.
+        return Home.of([], BUILDING)
+    floors = [number for number in behind if number & TAGS == FLOOR_TAG]
+    # If it is further down, so much of the list is complete down to its end.
+    floor = floors[0] if floors else floor_below(behind[-1])
+    entries = [number for number in behind if number > floor]
+    if arrived:
+        entries += [number for number in map(int, values[:arrived]) if number > floor]
+    own = Home.of(sorted(set(entries), reverse=True), floor, is_tidy=arrived <= TIDY_EVERY)
+    return _merged(own, popular.parse(followed)) if to_merge else own
+
+
+def _merged(own: Home, followed: popular.Followed) -> Home:
+    entries, floor = popular.merged(own.entries, own.floor, followed.newest)
+    return replace(own, entries=entries, floor=floor, unknown=followed.unknown)
+
+
+def floor_below(entry: int) -> int:
+    """Return the highest floor that leaves the entry above it."""
+    return (id_of(entry) - 1) << TAG_BITS | FLOOR_TAG
+
+
+def push(entry: int, pages: Iterable[Sequence[int]]) -> list[int]:
+    """Add an entry to those of the accounts' homes that exist; return the accounts.
+
+    Redis works on a page of account ids while the next one is being fetched. Raises
+    redis.RedisError.
+    """
+    account_ids: list[int] = []
+    lengths = resp.stream(_pushes(entry, pages, account_ids))
+    untidy = [
+        account_id
+        for account_id, length in zip(account_ids, lengths, strict=True)
+        if length and not length % TIDY_EVERY
     ]
-    return Home(entries=entries, floor=floor)
+    for start in range(0, len(untidy), 100):
+        tidy(untidy[start : start + 100])
+    return account_ids
 
 
-def push(entry: Entry, account_ids: Sequence[int]) -> None:
-    """Add an entry to those of the accounts' homes that exist. Raises redis.RedisError."""
-    full = []
-    for batch in _batches(account_ids):
-        pipeline = redis.client().pipeline(transaction=False)
-        for account_id in batch:
-            pipeline.lpushx(_key(account_id), entry.pack())
-        limit = settings.HOME_SIZE + SLACK
-        lengths = zip(batch, pipeline.execute(), strict=True)
-        full += [_key(account_id) for account_id, length in lengths if length > limit]
-    for start in range(0, len(full), 100):
-        redis.client().register_script(_CUT)(full[start : start + 100], [settings.HOME_SIZE])
+def _pushes(
+    entry: int, pages: Iterable[Sequence[int]], account_ids: list[int]
+) -> Iterator[tuple[bytes, int]]:
+    """Yield commands, and how many; note in `account_ids` for whom they are."""
+    value = b"%d" % entry
+    tail = b"\r\n$%d\r\n%b\r\n" % (len(value), value)
+    for page in pages:
+        account_ids += page
+        for batch in _batches(page):
+            keys = [b"home:%d" % account_id for account_id in batch]
+            pushes = [b"*3\r\n$6\r\nLPUSHX\r\n$%d\r\n%b%b" % (len(key), key, tail) for key in keys]
+            yield b"".join(pushes), len(batch)
 
 
-def remove(entry: Entry, account_ids: Collection[int]) -> None:
+def tidy(account_ids: Iterable[int]) -> None:
+    """Sort homes, and cut them to HOME_SIZE. Raises redis.RedisError."""
+    _TIDY.run(
+        keys=[_key(number) for number in account_ids],
+        arguments=[settings.HOME_SIZE, MARK, MARK_TO_MERGE],
+    )
+
+
+def remove(entry: int, account_ids: Collection[int]) -> None:
     """Take an entry out of the accounts' homes. Raises redis.RedisError.
 
-    A home that is being built is dropped, for its snapshot may be older than the removal. The floor
-    is last in the list; it is looked at before the entry is taken out, so that a build which is
-    completed in between has either been noticed or leaves the entry to be found.
+    A home that is being built is dropped, for its snapshot may be older than the removal. Its
+    build's name is last in the list; it is looked at before the entry is taken out, so that a
+    build which is completed in between has either been noticed or leaves the entry to be found.
     """
     for batch in _batches(list(account_ids)):
-        pipeline = redis.client().pipeline(transaction=False)
-        for account_id in batch:
-            pipeline.lindex(_key(account_id), -1)
-            pipeline.lrem(_key(account_id), 0, str(entry.pack()))
-        floors = zip(batch, pipeline.execute()[::2], strict=True)
-        drop([account_id for account_id, floor in floors if floor and int(floor) <= -BUILDING])
+        commands = []
+        for key in map(_key, batch):
+            commands += [resp.pack("LINDEX", key, -1), resp.pack("LREM", key, 0, entry)]
+        last = resp.exchange(*commands)[::2]
+        drop([one for one, value in zip(batch, last, strict=True) if value and _is_build(value)])
+
+
+def _is_build(value: bytes) -> bool:
+    return int(value) >= BUILDING and value not in (MARK, MARK_TO_MERGE)
 
 
 def drop(account_ids: Collection[int]) -> None:
     """Delete the accounts' homes; the next read builds each anew. Raises redis.RedisError."""
     for batch in _batches(list(account_ids)):
-        redis.client().unlink(*map(_key, batch))
+        keys = [(_key(number), popular.key_of_followed(number)) for number in batch]
+        resp.exchange(resp.pack("UNLINK", *chain.from_iterable(keys)))
 
 
 def existing(account_ids: Sequence[int]) -> list[int]:
     """Return those of the accounts that have a home. Raises redis.RedisError."""
-    pipeline: Pipeline = redis.client().pipeline(transaction=False)
-    for account_id in account_ids:
-        pipeline.exists(_key(account_id))
-    found = zip(account_ids, pipeline.execute(), strict=True)
-    return [account_id for account_id, exists in found if exists]
+    found = resp.exchange(*(resp.pack("EXISTS", _key(number)) for number in account_ids))
+    return [number for number, exists in zip(account_ids, found, strict=True) if exists]
 
 
 @redis.without_redis(lambda: None)
@@ -205,30 +322,30 @@ def begin_build(account_id: int) -> str | None:
     in it, one committed after is fanned out to a home that exists. Nothing falls between. Returns
     None when there is a home already.
     """
-    build = str(-(BUILDING + random.getrandbits(61)))
-    created = redis.client().register_script(_BEGIN)([_key(account_id)], [build, BUILD_SECONDS])
+    build = str(BUILDING + random.getrandbits(61))
+    created = _BEGIN.run(keys=[_key(account_id)], arguments=[build, BUILD_SECONDS])
     return build if created else None
 
 
 @redis.without_redis(lambda: None)
-def complete_build(*, account_id: int, build: str, home: Home) -> None:
-    """Add a snapshot to the account's home, unless that was dropped since `begin_build`."""
-    redis.client().register_script(_COMPLETE)(
-        [_key(account_id)],
-        [
-            build,
-            settings.HOME_TTL_SECONDS,
-            *(entry.pack() for entry in home.entries),
-            -home.floor,
-        ],
+def complete_build(
+    *,
+    account_id: int,
+    build: str,
+    entries: Sequence[int],
+    floor: int,
+    to_merge: Sequence[int] = (),
+) -> None:
+    """Add a snapshot to the account's home, unless that was dropped since `begin_build`.
+
+    `entries` come newest first; `to_merge` are the popular authors that are not among them.
+    """
+    mark = MARK_TO_MERGE if to_merge else MARK
+    values: list[resp.Argument] = [mark, *entries, floor]
+    _COMPLETE.run(
+        keys=[_key(account_id), popular.key_of_followed(account_id)],
+        arguments=[build, settings.HOME_TTL_SECONDS, len(values), *values, *to_merge],
     )
-
-
-def snapshot(entries: Sequence[Entry]) -> Home:
-    """Return the home that holds these entries, the newest HOME_SIZE there are, newest first."""
-    if len(entries) < settings.HOME_SIZE:
-        return Home(entries=entries, floor=0)
-    return Home(entries=entries, floor=(entries[-1].id << FINGERPRINT_BITS) - 1)
 
 
 def _batches(items: Sequence[int]) -> Iterable[Sequence[int]]:

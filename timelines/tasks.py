@@ -42,6 +42,13 @@ def drop_homes_of_followers(*, account_id: int, after: int = 0) -> dict[str, Any
 
 
 @task()
+def announce_popular(*, account_id: int, after: int = 0) -> dict[str, Any] | None:
+    """Have an author's followers merge the author's tweets when they read."""
+    rest = services.announce_popular(account_id=account_id, after=after)
+    return _next({"account_id": account_id}, rest)
+
+
+@task()
 def drop_all_homes(*, after: int = 0) -> dict[str, Any] | None:
     """Have all homes built anew, after an import changed whom people follow."""
     return _next({}, services.drop_all_homes(after=after))

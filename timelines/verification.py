@@ -27,12 +27,12 @@ def difference(account_id: int) -> Difference | None:
     expected = selectors.newest_entries(
         author_ids=selectors.authors_of(account_id), limit=len(home.entries) + 1
     )
-    held = {entry.pack() for entry in home.entries}
-    right = {entry.pack() for entry in expected if entry.pack() > home.floor}
+    held = set(home.entries)
+    right = {entry for entry in expected if entry > home.floor}
     if held == right:
         return None
     return Difference(
         account_id=account_id,
-        missing=sorted(number >> store.FINGERPRINT_BITS for number in right - held),
-        surplus=sorted(number >> store.FINGERPRINT_BITS for number in held - right),
+        missing=sorted(map(store.id_of, right - held)),
+        surplus=sorted(map(store.id_of, held - right)),
     )

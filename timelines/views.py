@@ -1,5 +1,6 @@
 """The timeline service: validate, one call, respond."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
@@ -8,8 +9,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import facade as accounts
-from timelines import selectors
-from timelines.rendering import page_bytes
+from timelines import rendering, selectors
 from timelines.selectors import Page
 from timelines.serializers import (
     AuthorQuery,
@@ -23,51 +23,49 @@ from twitter.lib.errors import NotFound
 from twitter.lib.pagination import link_header
 from twitter.lib.requests import actor_id, query
 
-NEWS_PATH = "/timeline/update"
 
-
-def _respond(
-    request: Request, page: Page, *, links: str, meta: dict[str, Any], **extra: Any
-) -> HttpResponse:
-    edges = {"newest_id": str(page.ids[0]), "oldest_id": str(page.ids[-1])} if page.ids else {}
-    hydration = page.hydration
-    body = page_bytes(
-        ids=page.ids,
-        hydration=hydration,
-        seen=tweets.viewer_state(viewer_id=actor_id(request), ids=hydration.mentioned(page.ids)),
-        meta={"result_count": len(page.ids), **edges, **meta},
-        extra=extra,
-    )
+def _respond(body: bytes, *, links: str) -> HttpResponse:
     response = HttpResponse(body, content_type="application/json")
     if links:
         response["Link"] = links
     return response
 
 
-def _older(page: Page) -> dict[str, int] | None:
-    return {"max_id": page.ids[-1]} if page.ids and page.more else None
+def _seen(request: Request, mentioned: Sequence[int]) -> tweets.ViewerState:
+    return tweets.viewer_state(viewer_id=actor_id(request), ids=mentioned)
 
 
-def _next_cursor(page: Page) -> dict[str, str]:
-    older = _older(page)
-    return {"next_cursor": str(older["max_id"])} if older else {}
+def _page_bytes(request: Request, page: Page, *, meta: dict[str, Any], **extra: Any) -> bytes:
+    mentioned = page.hydration.mentioned(page.ids)
+    return rendering.page_bytes(
+        ids=page.ids,
+        mentioned=mentioned,
+        hydration=page.hydration,
+        seen=_seen(request, mentioned),
+        meta={**rendering.edges(page.ids), **meta},
+        extra=extra,
+    )
 
 
 class HomeView(APIView):
-    """`GET /timeline/timeline`."""
+    """`GET /timeline/timeline`, when `warm` leaves it to this view."""
 
     @extend_schema(parameters=[HomeQuery], responses={200: TimelinePage})
     def get(self, request: Request) -> HttpResponse:
         """Read the home timeline, newest first."""
         page = selectors.home_page(account_id=actor_id(request), **query(HomeQuery, request))
-        newer = {"since_id": page.ids[0]} if page.ids else None
-        links = [
-            link_header(request, next=_older(page)),
-            link_header(request, path=NEWS_PATH, prev=newer),
-        ]
-        return _respond(
-            request, page, links=", ".join(filter(None, links)), meta=_next_cursor(page)
+        mentioned = page.hydration.mentioned(page.ids)
+        body = rendering.home_page(
+            ids=page.ids,
+            more=page.more,
+            mentioned=mentioned,
+            hydration=page.hydration,
+            seen=_seen(request, mentioned),
         )
+        links = rendering.home_links(
+            ids=page.ids, more=page.more, query=request.query_params.dict()
+        )
+        return _respond(body, links=links)
 
 
 class NewsView(APIView):
@@ -77,13 +75,15 @@ class NewsView(APIView):
     def get(self, request: Request) -> HttpResponse:
         """Read what is new in the home timeline, and what is gone from it."""
         news = selectors.news(account_id=actor_id(request), **query(NewsQuery, request))
-        return _respond(
+        body = _page_bytes(
             request,
             news.page,
-            links=link_header(request, prev={"since_id": news.next_since_id}),
             meta={"next_since_id": str(news.next_since_id)},
             deleted=[str(number) for number in news.deleted],
         )
+        newer = {"since_id": news.next_since_id}
+        query_now = request.query_params.dict()
+        return _respond(body, links=link_header(path=request.path, query=query_now, prev=newer))
 
 
 class AuthorView(APIView):
@@ -96,14 +96,13 @@ class AuthorView(APIView):
         if not accounts.visible({author_id}):
             raise NotFound("There is no such account.")
         page = selectors.author_page(author_id=author_id, **which)
-        if which["since_id"] is None:
-            older = _older(page)
-        else:
-            older = {"max_id": page.ids[-1]} if page.ids else None
-        newer = {"since_id": page.ids[0]} if page.ids else None
-        return _respond(
-            request,
-            page,
-            links=link_header(request, next=older, prev=newer),
-            meta={"next_cursor": str(older["max_id"])} if older else {},
+        # Upwards, there is always something older: what the reader came from.
+        more = page.more if which["since_id"] is None else bool(page.ids)
+        body = _page_bytes(request, page, meta=rendering.next_cursor(page.ids if more else []))
+        links = link_header(
+            path=request.path,
+            query=request.query_params.dict(),
+            next={"max_id": page.ids[-1]} if page.ids and more else None,
+            prev={"since_id": page.ids[0]} if page.ids else None,
         )
+        return _respond(body, links=links)

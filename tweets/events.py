@@ -33,11 +33,19 @@ class TweetDeleted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricsChanged:
-    """Somebody liked or retweeted a tweet, or took it back."""
+class MetricsFolded:
+    """Likes and retweets of these tweets, or what was taken back of them, were added up."""
 
-    name: ClassVar[str] = "tweets.metrics_changed"
-    tweet_id: int
+    name: ClassVar[str] = "tweets.metrics_folded"
+    tweet_ids: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewerChanged:
+    """An account liked, unliked, retweeted, or took that back."""
+
+    name: ClassVar[str] = "tweets.viewer_changed"
+    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)

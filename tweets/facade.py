@@ -1,9 +1,12 @@
 """What other apps may ask of tweets. Takes and returns ids, dataclasses and bytes."""
 
+from tweets.cache import reading_viewer, viewer_in
 from tweets.rendering import Hydration, RenderedTweet, viewer
 from tweets.selectors import (
     TweetRef,
     ViewerState,
+    author_of,
+    clock,
     hydrate,
     is_visible,
     newest,
@@ -11,6 +14,7 @@ from tweets.selectors import (
     retweets_of_authors,
     settled_id,
     viewer_state,
+    viewer_state_in,
 )
 
 __all__ = [
@@ -18,12 +22,17 @@ __all__ = [
     "RenderedTweet",
     "TweetRef",
     "ViewerState",
+    "author_of",
+    "clock",
     "hydrate",
     "is_visible",
     "newest",
+    "reading_viewer",
     "removed_since",
     "retweets_of_authors",
     "settled_id",
     "viewer",
+    "viewer_in",
     "viewer_state",
+    "viewer_state_in",
 ]

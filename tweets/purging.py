@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from tweets.events import AuthorPurged, MetricsChanged
+from tweets.events import AuthorPurged
 from tweets.models import (
     NOBODY,
     FirstAnswer,
@@ -95,8 +95,6 @@ def _purge_likes_by(account_id: int) -> int:
         TweetMetricsDelta.objects.bulk_create(
             TweetMetricsDelta(tweet_id=tweet_id, like_count=-1) for tweet_id in liked
         )
-        for tweet_id in liked:
-            publish(MetricsChanged(tweet_id=tweet_id))
     return len(liked)
 
 

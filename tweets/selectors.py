@@ -3,25 +3,26 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import IntegerField, OuterRef, Subquery, Sum
-from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Coalesce
 
 from accounts import facade as accounts
 from tweets import cache
-from tweets.models import NOBODY, Tweet, TweetMetricsDelta
+from tweets.cache import Viewer
+from tweets.models import NOBODY, Like, Tweet
 from tweets.rendering import Hydration, RenderedTweet, render
 from twitter.lib.ids import MAX_ID, id_at
 
+# Tweets of each author that `newest` looks at first, at least.
+FIRST_DEPTH = 4
+# Likes, and own tweets, that an account's cached viewer state goes back to.
+VIEWER_SIZE = 500
 # A transaction that takes longer than this does not hold the readers of news back.
 LONGEST_WRITE_SECONDS = 10
 
 
-@dataclass(frozen=True)
-class TweetRef:
+class TweetRef(NamedTuple):
     """A tweet in a skeleton. `original_id` is 0 unless it is a retweet."""
 
     id: int
@@ -38,25 +39,54 @@ def newest(
 ) -> list[TweetRef]:
     """Return up to `limit` tweets by these authors with after < id < before.
 
-    They are the newest ones, newest first; or the oldest ones, oldest first. One query: for each
-    author a short scan of the index by author and id.
+    They are the newest ones, newest first; or the oldest ones, oldest first. For each author a
+    short scan of the index by author and id; then longer ones for those authors who have more to
+    give than was asked for.
     """
-    order = "ASC" if oldest_first else "DESC"
-    statement = f"""
-        SELECT tweet.id, tweet.original_id
-        FROM unnest(%(authors)s::bigint[]) AS author (id)
-        CROSS JOIN LATERAL (
-            SELECT id, original_id FROM {Tweet._meta.db_table}
-            WHERE author_id = author.id AND state = {Tweet.State.VISIBLE}
-                AND id < %(before)s AND id > %(after)s
-            ORDER BY id {order} LIMIT %(limit)s) AS tweet
-        ORDER BY tweet.id {order} LIMIT %(limit)s"""
+    bounds = {"before": before, "after": after, "limit": limit}
+    statement = _NEWEST.format(order="ASC" if oldest_first else "DESC")
+    depth = min(limit, FIRST_DEPTH + 4 * limit // max(len(author_ids), 1))
+    found: list[_Row] = []
+    authors = list(author_ids)
+    while authors:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {**bounds, "authors": authors, "depth": depth})
+            found += [_Row(*row) for row in cursor.fetchall()]
+        found.sort(reverse=not oldest_first)
+        del found[limit:]
+        # What comes after an author's last row would be among these only if that row is.
+        deeper = {row.author_id for row in found if row.position == depth < limit}
+        depth = min(limit, depth * 8)
+        authors = list(deeper)
+        found = [row for row in found if row.author_id not in deeper]
+    return [TweetRef(id=row.id, original_id=row.original_id or 0) for row in found]
+
+
+class _Row(NamedTuple):
+    id: int
+    original_id: int | None
+    author_id: int
+    position: int
+
+
+_NEWEST = f"""
+    SELECT tweet.id, tweet.original_id, author.id, tweet.position
+    FROM unnest(%(authors)s::bigint[]) AS author (id)
+    CROSS JOIN LATERAL (
+        SELECT id, original_id, row_number() OVER (ORDER BY id {{order}}) AS position
+        FROM {Tweet._meta.db_table}
+        WHERE author_id = author.id AND state = {Tweet.State.VISIBLE}
+            AND id < %(before)s AND id > %(after)s
+        ORDER BY id {{order}} LIMIT %(depth)s) AS tweet
+    ORDER BY tweet.id {{order}} LIMIT %(limit)s"""
+
+
+def clock() -> int:
+    """Return Postgres' time, in microseconds since 1970."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            statement,
-            {"authors": list(author_ids), "before": before, "after": after, "limit": limit},
-        )
-        return [TweetRef(id=row[0], original_id=row[1] or 0) for row in cursor.fetchall()]
+        cursor.execute("SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint")
+        [(now,)] = cursor.fetchall()
+    return int(now)
 
 
 def settled_id() -> int:
@@ -80,97 +110,162 @@ def settled_id() -> int:
     return id_at(row[0]) if row else 0
 
 
+# Totals and pending changes in one statement, hence in one snapshot: folding moves no number.
+_LOAD = f"""
+    SELECT tweet.id, author_id, text, original_id,
+        coalesce(total.like_count, 0) + coalesce(pending.like_count, 0),
+        coalesce(total.retweet_count, 0) + coalesce(pending.retweet_count, 0),
+        (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
+    FROM {Tweet._meta.db_table} AS tweet
+    LEFT JOIN tweets_tweetmetrics AS total ON total.tweet_id = tweet.id
+    CROSS JOIN LATERAL (
+        SELECT sum(like_count)::integer AS like_count,
+            sum(retweet_count)::integer AS retweet_count
+        FROM tweets_tweetmetricsdelta WHERE tweet_id = tweet.id) AS pending
+    WHERE tweet.id = ANY(%s) AND state = {Tweet.State.VISIBLE}"""
+
+
 def load(ids: Collection[int]) -> list[Tweet]:
     """Return those of the tweets that are visible by themselves, with exact counts, in any order.
 
-    One query. Whether their authors are visible is not looked at.
+    One query. Whether their authors are visible is not looked at. `read_at` says when Postgres was
+    asked, in microseconds of its clock.
     """
-    return list(
-        Tweet.objects.filter(id__in=ids, state=Tweet.State.VISIBLE).annotate(
-            like_count=_count("like_count"), retweet_count=_count("retweet_count")
-        )
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_LOAD, [list(ids)])
+        return [_loaded(row) for row in cursor.fetchall()]
 
 
-def _count(field: str) -> CombinedExpression:
-    pending = (
-        TweetMetricsDelta.objects.filter(tweet=OuterRef("pk"))
-        .order_by()
-        .values("tweet")
-        .annotate(total=Sum(field))
-        .values("total")
-    )
-    return Coalesce(f"metrics__{field}", 0) + Coalesce(
-        Subquery(pending, output_field=IntegerField()), 0
-    )
+def _loaded(row: tuple[Any, ...]) -> Tweet:
+    tweet_id, author_id, text, original_id, like_count, retweet_count, read_at = row
+    tweet = Tweet(id=tweet_id, author_id=author_id, text=text, original_id=original_id)
+    vars(tweet).update(like_count=like_count, retweet_count=retweet_count, read_at=read_at)
+    return tweet
 
 
-def rendered(ids: Collection[int]) -> dict[int, RenderedTweet]:
-    """Return those of the tweets that are visible by themselves, rendered.
+def hydrate(ids: Sequence[int]) -> Hydration:
+    """Return those of the tweets that readers may see, with all that they refer to.
 
-    From Redis in one round trip; what is missing there from Postgres in one query, written back.
+    From Redis in one round trip. What is missing there comes from Postgres, in one query for
+    tweets, one for their originals and one for users, and is written back.
     """
+    if not ids:
+        return Hydration(tweets={}, users={})
     found = cache.fetch(ids)
-    missing = [tweet_id for tweet_id in ids if tweet_id not in found]
-    if missing:
-        fresh = {tweet.pk: render(tweet) for tweet in load(missing)}
-        cache.store(fresh)
-        found |= fresh
-    return found
+    tweets, users = found.tweets, found.users
+    _render_missing(tweets, ids)
+    _render_missing(tweets, {tweet.original_id for tweet in tweets.values()} - {0})
+    authors = {tweet.author_id for tweet in tweets.values()}
+    if missing := authors - users.keys():
+        users |= accounts.cards(missing)
+    return _visible(tweets, users)
 
 
-def hydrate(ids: Collection[int]) -> Hydration:
-    """Return those of the tweets that readers may see, with all that they refer to."""
-    tweets = rendered(ids)
-    originals = {tweet.original_id for tweet in tweets.values()} - {0} - tweets.keys()
-    if originals:
-        tweets |= rendered(originals)
-    users = accounts.cards({tweet.author_id for tweet in tweets.values()})
-    tweets = {number: tweet for number, tweet in tweets.items() if tweet.author_id in users}
-    return Hydration(
-        tweets={
-            number: tweet
-            for number, tweet in tweets.items()
-            if not tweet.original_id or tweet.original_id in tweets
-        },
-        users=users,
-    )
+def _render_missing(tweets: dict[int, RenderedTweet], ids: Collection[int]) -> None:
+    """Add those of the tweets that are visible by themselves and not there yet."""
+    if missing := [number for number in ids if number not in tweets]:
+        loaded = fresh(missing)
+        cache.store(loaded)
+        tweets |= loaded
+
+
+def fresh(ids: Collection[int]) -> dict[int, RenderedTweet]:
+    """Return those of the tweets that are visible by themselves, rendered, from Postgres."""
+    return {tweet.pk: render(tweet) for tweet in load(ids)}
+
+
+def _visible(tweets: dict[int, RenderedTweet], users: dict[int, bytes]) -> Hydration:
+    """Leave out tweets whose author, or whose original, may not be seen."""
+    for number, tweet in list(tweets.items()):
+        if tweet.author_id not in users:
+            del tweets[number]
+    for number, tweet in list(tweets.items()):
+        if tweet.original_id and tweet.original_id not in tweets:
+            del tweets[number]
+    return Hydration(tweets=tweets, users=users)
 
 
 def is_visible(tweet_id: int) -> bool:
     """Tell from Postgres whether readers may see the tweet and its author now."""
-    author_id = (
-        Tweet.objects.filter(id=tweet_id, state=Tweet.State.VISIBLE)
-        .values_list("author_id", flat=True)
-        .first()
-    )
+    author_id = author_of(tweet_id)
     return author_id is not None and bool(accounts.visible({author_id}))
+
+
+def author_of(tweet_id: int) -> int | None:
+    """Return from Postgres who wrote a tweet that is visible by itself now, else None."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT author_id FROM {Tweet._meta.db_table}"
+            f" WHERE id = %s AND state = {Tweet.State.VISIBLE}",
+            [tweet_id],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 @dataclass(frozen=True)
 class ViewerState:
     """Which of some tweets the reader liked and retweeted."""
 
-    liked: set[int]
-    retweeted: set[int]
+    liked: Collection[int]
+    retweeted: Collection[int]
 
 
 def viewer_state(*, viewer_id: int, ids: Sequence[int]) -> ViewerState:
-    """Return what the viewer did to these tweets; one query."""
+    """Return what the viewer did to these tweets; warm, in one round trip to Redis."""
+    viewer = cache.fetch_viewer(viewer_id)
+    if viewer is None:
+        viewer = _stored_viewer(viewer_id)
+        cache.store_viewer(viewer_id, viewer)
+    return viewer_state_in(viewer, ids) or _stored_viewer_state(viewer_id=viewer_id, ids=ids)
+
+
+def viewer_state_in(viewer: Viewer, ids: Sequence[int]) -> ViewerState | None:
+    """Return what the viewer did to these tweets, or None when one is too old to tell."""
+    if ids and min(ids) <= viewer.floor:
+        return None
+    return ViewerState(
+        liked=viewer.liked.intersection(ids), retweeted=viewer.retweeted.intersection(ids)
+    )
+
+
+def _stored_viewer(viewer_id: int) -> Viewer:
+    """Return the newest of what the viewer liked and retweeted, in one query.
+
+    A retweet is newer than its original. So who knows all of the viewer's tweets above an id knows
+    whether the viewer retweeted anything above that id.
+    """
     statement = f"""
-        SELECT tweet_id, true FROM tweets_like
+        WITH own AS (
+            SELECT id, original_id, state FROM {Tweet._meta.db_table}
+            WHERE author_id = %(viewer)s ORDER BY id DESC LIMIT {VIEWER_SIZE})
+        SELECT
+            array(SELECT tweet_id FROM {Like._meta.db_table} WHERE account_id = %(viewer)s
+                ORDER BY tweet_id DESC LIMIT {VIEWER_SIZE}),
+            array(SELECT original_id FROM own
+                WHERE original_id IS NOT NULL AND state = {Tweet.State.VISIBLE}),
+            (SELECT min(id) FROM own HAVING count(*) = {VIEWER_SIZE})"""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"viewer": viewer_id})
+        [(liked, retweeted, oldest)] = cursor.fetchall()
+    floor = max(oldest or 0, liked[-1] if len(liked) == VIEWER_SIZE else 0)
+    return Viewer(floor=floor, liked=frozenset(liked), retweeted=frozenset(retweeted))
+
+
+def _stored_viewer_state(*, viewer_id: int, ids: Sequence[int]) -> ViewerState:
+    statement = f"""
+        SELECT tweet_id, true FROM {Like._meta.db_table}
         WHERE account_id = %(viewer)s AND tweet_id = ANY(%(ids)s)
         UNION ALL
         SELECT original_id, false FROM {Tweet._meta.db_table}
         WHERE author_id = %(viewer)s AND original_id = ANY(%(ids)s)
             AND state = {Tweet.State.VISIBLE}"""
-    state = ViewerState(liked=set(), retweeted=set())
-    if ids:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, {"viewer": viewer_id, "ids": list(ids)})
-            for tweet_id, is_like in cursor.fetchall():
-                (state.liked if is_like else state.retweeted).add(tweet_id)
-    return state
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"viewer": viewer_id, "ids": list(ids)})
+        rows = cursor.fetchall()
+    return ViewerState(
+        liked=[row[0] for row in rows if row[1]], retweeted=[row[0] for row in rows if not row[1]]
+    )
 
 
 def removed_since(*, author_ids: Sequence[int], since: datetime, limit: int) -> list[int]:

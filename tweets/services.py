@@ -1,16 +1,18 @@
 """Writing tweets: one transaction each, with the event that tells of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from accounts import facade as accounts
-from tweets import rendering, selectors
-from tweets.events import MetricsChanged, TweetDeleted, TweetPosted, TweetRemoved
-from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetricsDelta
-from twitter.lib import audit
+from tweets import cache, rendering, selectors
+from tweets.events import MetricsFolded, TweetDeleted, TweetPosted, TweetRemoved, ViewerChanged
+from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
+from twitter.lib import audit, redis
+from twitter.lib.counters import fold
 from twitter.lib.errors import Forbidden, NotFound, Unprocessable
 from twitter.lib.renderers import envelope
 from twitter.outbox.events import publish
@@ -19,18 +21,29 @@ from twitter.outbox.events import publish
 def post(*, author_id: int, text: str) -> bytes:
     """Post a tweet whose text `text.parse` accepted. Returns the answer: the tweet's envelope."""
     with transaction.atomic():
-        tweet = Tweet.objects.create(author_id=author_id, text=text)
-        publish(TweetPosted(tweet_id=tweet.pk, author_id=author_id, original_id=0))
+        tweet = Tweet(id=_insert(author_id=author_id, text=text), author_id=author_id, text=text)
+        _visible(tweet_id=tweet.pk, author_id=author_id, original_id=0)
         hydration = rendering.Hydration(
             tweets={tweet.pk: rendering.render(tweet)}, users=accounts.cards({author_id})
         )
     return envelope(
         {
             "data": hydration.tweets[tweet.pk].body,
-            "includes": hydration.includes([tweet.pk]),
+            "includes": hydration.includes([tweet.pk], [tweet.pk]),
             "viewer": rendering.viewer(liked=(), retweeted=()),
         }
     )
+
+
+def _insert(*, author_id: int, text: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tweets_tweet (author_id, text, state)"
+            f" VALUES (%s, %s, {Tweet.State.VISIBLE}) RETURNING id",
+            [author_id, text],
+        )
+        (tweet_id,) = cursor.fetchone()
+    return int(tweet_id)
 
 
 def once(*, account_id: int, key: str, request_hash: bytes, answer: Callable[[], bytes]) -> bytes:
@@ -93,7 +106,42 @@ def _change_like(statement: str, *, account_id: int, tweet_id: int) -> None:
     with _unless_purged(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [account_id, original_id])
         if cursor.rowcount:
-            publish(MetricsChanged(tweet_id=original_id))
+            publish(ViewerChanged(account_id=account_id))
+            _show_counts_after_commit(original_id)
+
+
+def _show_counts_after_commit(tweet_id: int) -> None:
+    """Have a tweet's cached counts replaced after the running transaction.
+
+    Of a tweet that is liked all the time only the first changes of a second are shown in this way.
+    All are shown by the folding: each change is folded once, after it was committed, and what was
+    folded is rendered after the folding's commit, hence from a snapshot that holds the change.
+    """
+    transaction.on_commit(partial(_show_counts, tweet_id))
+
+
+@redis.without_redis(lambda: None)
+def _show_counts(tweet_id: int) -> None:
+    if cache.may_refresh(tweet_id):
+        refresh([tweet_id])
+
+
+def refresh(ids: Collection[int]) -> None:
+    """Render tweets anew after their counts changed. Raises redis.RedisError."""
+    cache.replace(selectors.fresh(ids))
+
+
+def fold_metrics() -> None:
+    """Add pending changes of counts to the totals."""
+    with transaction.atomic():
+        folded = fold(
+            totals=TweetMetrics,
+            deltas=TweetMetricsDelta,
+            key="tweet_id",
+            fields=("like_count", "retweet_count"),
+        )
+        if folded:
+            publish(MetricsFolded(tweet_ids=folded))
 
 
 def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
@@ -105,10 +153,15 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
     with _unless_purged(), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO tweets_tweet (author_id, original_id, text, state)"
-                f" VALUES (%s, %s, '', {Tweet.State.VISIBLE})"
-                f" ON CONFLICT (original_id, author_id) WHERE original_id IS NOT NULL DO NOTHING"
-                f" RETURNING id",
+                f"""WITH retweet AS (
+                    INSERT INTO tweets_tweet (author_id, original_id, text, state)
+                    VALUES (%s, %s, '', {Tweet.State.VISIBLE})
+                    ON CONFLICT (original_id, author_id) WHERE original_id IS NOT NULL DO NOTHING
+                    RETURNING id, original_id),
+                counted AS (
+                    INSERT INTO tweets_tweetmetricsdelta (tweet_id, like_count, retweet_count)
+                    SELECT original_id, 0, 1 FROM retweet)
+                SELECT id FROM retweet""",
                 [account_id, original_id],
             )
             row = cursor.fetchone()
@@ -116,9 +169,8 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
             existing = Tweet.objects.filter(author_id=account_id, original_id=original_id)
             return existing.values_list("id", flat=True).get(), False
         retweet_id: int = row[0]
-        TweetMetricsDelta.objects.create(tweet_id=original_id, retweet_count=1)
-        publish(TweetPosted(tweet_id=retweet_id, author_id=account_id, original_id=original_id))
-        publish(MetricsChanged(tweet_id=original_id))
+        _visible(tweet_id=retweet_id, author_id=account_id, original_id=original_id)
+        _show_counts_after_commit(original_id)
     return retweet_id, True
 
 
@@ -139,7 +191,7 @@ def remove_retweet(retweet: Tweet) -> None:
     TweetMetricsDelta.objects.create(tweet_id=original_id, retweet_count=-1)
     if retweet.state == Tweet.State.VISIBLE:
         _removed(tweet_id=retweet_id, author_id=retweet.author_id, original_id=original_id)
-    publish(MetricsChanged(tweet_id=original_id))
+    _show_counts_after_commit(original_id)
 
 
 def _original_of(tweet_id: int) -> int:
@@ -212,12 +264,8 @@ def restore(*, tweet_id: int, by_id: int, reason: str) -> None:
         if tweet.state == Tweet.State.HIDDEN:
             Tweet.objects.filter(id=tweet_id).update(state=Tweet.State.VISIBLE, removed_at=None)
             Tombstone.objects.filter(tweet_id=tweet_id).delete()
-            publish(
-                TweetPosted(
-                    tweet_id=tweet_id,
-                    author_id=tweet.author_id,
-                    original_id=tweet.original_id or 0,
-                )
+            _visible(
+                tweet_id=tweet_id, author_id=tweet.author_id, original_id=tweet.original_id or 0
             )
             audit.record(by_id=by_id, target=tweet, action="Restored", reason=reason)
 
@@ -234,4 +282,14 @@ def _removed(*, tweet_id: int, author_id: int, original_id: int) -> None:
     Tombstone.objects.bulk_create(
         [Tombstone(tweet_id=tweet_id, author_id=author_id)], ignore_conflicts=True
     )
-    publish(TweetRemoved(tweet_id=tweet_id, author_id=author_id, original_id=original_id))
+    removed = TweetRemoved(tweet_id=tweet_id, author_id=author_id, original_id=original_id)
+    publish(removed, *_of_viewer(author_id=author_id, original_id=original_id))
+
+
+def _visible(*, tweet_id: int, author_id: int, original_id: int) -> None:
+    posted = TweetPosted(tweet_id=tweet_id, author_id=author_id, original_id=original_id)
+    publish(posted, *_of_viewer(author_id=author_id, original_id=original_id))
+
+
+def _of_viewer(*, author_id: int, original_id: int) -> list[ViewerChanged]:
+    return [ViewerChanged(account_id=author_id)] if original_id else []

@@ -2,16 +2,26 @@
 
 from celery import shared_task
 
-from tweets import cache, purging
-from tweets.models import TweetMetrics, TweetMetricsDelta
-from twitter.lib.counters import fold
+from tweets import cache, purging, services
 from twitter.outbox.tasks import task
 
 
 @task()
 def forget_tweet(*, tweet_id: int, **facts: int) -> None:
-    """Let the tweet be rendered anew."""
+    """Show the tweet no more."""
     cache.forget([tweet_id])
+
+
+@task()
+def refresh_tweets(*, tweet_ids: list[int]) -> None:
+    """Show the tweets' new counts."""
+    services.refresh(tweet_ids)
+
+
+@task()
+def forget_viewer(*, account_id: int) -> None:
+    """Let what the account liked and retweeted be read anew."""
+    cache.forget_viewer(account_id)
 
 
 @task()
@@ -29,12 +39,7 @@ def purge_author(*, account_id: int) -> dict[str, int] | None:
 @shared_task
 def fold_metrics() -> None:
     """Add pending changes of counts to the totals."""
-    fold(
-        totals=TweetMetrics,
-        deltas=TweetMetricsDelta,
-        key="tweet_id",
-        fields=("like_count", "retweet_count"),
-    )
+    services.fold_metrics()
 
 
 @shared_task

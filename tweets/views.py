@@ -42,11 +42,12 @@ def _tweet_answer(*, tweet_id: int, reader_id: int) -> bytes:
     hydration: Hydration = selectors.hydrate([tweet_id])
     if tweet_id not in hydration.tweets:
         raise NotFound("There is no such tweet.")
-    seen = selectors.viewer_state(viewer_id=reader_id, ids=hydration.mentioned([tweet_id]))
+    mentioned = hydration.mentioned([tweet_id])
+    seen = selectors.viewer_state(viewer_id=reader_id, ids=mentioned)
     return envelope(
         {
             "data": hydration.tweets[tweet_id].body,
-            "includes": hydration.includes([tweet_id]),
+            "includes": hydration.includes([tweet_id], mentioned),
             "viewer": viewer(liked=seen.liked, retweeted=seen.retweeted),
         }
     )

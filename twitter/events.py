@@ -10,13 +10,14 @@ from twitter.outbox.events import Hearer
 FORGET_ACCOUNT = Hearer(task="accounts.tasks.forget_account", at_once=True)
 FORGET_FOLLOW = Hearer(task="accounts.tasks.forget_follow", at_once=True)
 FORGET_TWEET = Hearer(task="tweets.tasks.forget_tweet", at_once=True)
+FORGET_VIEWER = Hearer(task="tweets.tasks.forget_viewer", at_once=True)
 DROP_HOME = Hearer(task="timelines.tasks.drop_home", at_once=True)
 DROP_HOMES_OF_FOLLOWERS = Hearer(task="timelines.tasks.drop_homes_of_followers")
 
 HEARERS: Mapping[str, Sequence[Hearer]] = {
     "accounts.account_changed": [FORGET_ACCOUNT],
     "accounts.sessions_revoked": [FORGET_ACCOUNT],
-    "accounts.tweets_counted": [Hearer(task="accounts.tasks.refresh_accounts")],
+    "accounts.counters_folded": [Hearer(task="accounts.tasks.refresh_accounts", at_once=True)],
     "accounts.account_suspended": [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     "accounts.account_restored": [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     "accounts.account_deleted": [
@@ -26,19 +27,22 @@ HEARERS: Mapping[str, Sequence[Hearer]] = {
     ],
     "accounts.followed": [FORGET_FOLLOW, DROP_HOME],
     "accounts.unfollowed": [FORGET_FOLLOW, DROP_HOME],
+    "accounts.became_popular": [Hearer(task="timelines.tasks.announce_popular")],
+    "timelines.followers_know": [Hearer(task="accounts.tasks.end_fan_out")],
     "accounts.graph_imported": [Hearer(task="timelines.tasks.drop_all_homes")],
     "tweets.tweet_posted": [
         Hearer(task="timelines.tasks.deliver_to_author", at_once=True),
         Hearer(task="timelines.tasks.fan_out"),
-        Hearer(task="accounts.tasks.count_posted"),
+        Hearer(task="accounts.tasks.count_posted", in_transaction=True),
     ],
     "tweets.tweet_removed": [
         FORGET_TWEET,
         Hearer(task="timelines.tasks.remove_from_homes"),
-        Hearer(task="accounts.tasks.count_removed"),
+        Hearer(task="accounts.tasks.count_removed", in_transaction=True),
     ],
     "tweets.tweet_deleted": [Hearer(task="tweets.tasks.purge_tweet")],
-    "tweets.metrics_changed": [FORGET_TWEET],
+    "tweets.metrics_folded": [Hearer(task="tweets.tasks.refresh_tweets", at_once=True)],
+    "tweets.viewer_changed": [FORGET_VIEWER],
     "tweets.tweets_imported": [Hearer(task="accounts.tasks.count_imported")],
     "tweets.import_ended": [Hearer(task="timelines.tasks.drop_all_homes")],
     "tweets.author_purged": [Hearer(task="accounts.tasks.purge_account")],

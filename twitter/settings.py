@@ -41,6 +41,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # --- the rules of the product --------------------------------------------------------------------
 HOME_SIZE = 800
 HOME_TTL_SECONDS = env.int("HOME_TTL_SECONDS", 14 * 86_400)
+# Tweets of authors with more followers are not fanned out: who follows them merges them in.
+FANOUT_MAX_FOLLOWERS = env.int("FANOUT_MAX_FOLLOWERS", 100_000)
 FOLLOWING_MAX = env.int("FOLLOWING_MAX", 5_000)
 ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", 15 * 60)
 REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", 30 * 86_400)
@@ -63,14 +65,14 @@ INSTALLED_APPS = [
     "timelines",
 ]
 MIDDLEWARE = [
-    "twitter.lib.requests.require_length",
+    "twitter.lib.middleware.require_length",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "twitter.lib.middleware.StaticFiles",
+    "twitter.lib.middleware.Session",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "twitter.lib.middleware.Authentication",
+    "twitter.lib.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "twitter.urls"

@@ -5,6 +5,7 @@ manage COMMAND       run a manage.py command on the servers of `run`
 test PYTEST_OPTIONS  run the tests with temporary servers
 with -- COMMAND      run any command with temporary servers
 check                run everything that is not a test
+bench BENCH_OPTIONS  measure, and write docs/benchmarks.md
 openapi              write docs/openapi.yaml
 requirements         write requirements.txt and requirements-dev.txt (--upgrade: newest)
 """
@@ -21,6 +22,7 @@ from deploy.local.supervisor import Stopped
 PYTEST = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadfile"]
 CHECKS = [sys.executable, "-m", "deploy.local.checks"]
 USAGE = f"usage: python -m deploy.local COMMAND\n\n{__doc__}"
+BENCH = [sys.executable, "-m", "tests.bench"]
 OPENAPI = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file"]
 
 
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
             code = servers.run_with(CHECKS)
         case ["test", *options]:
             code = servers.run_with([*PYTEST, *options])
+        case ["bench", *options]:
+            code = servers.run_with([*BENCH, *options], throwaway=False)
         case ["with", "--", program, *options]:
             code = servers.run_with([program, *options])
         case _:

@@ -39,10 +39,11 @@ def environment(state: StateFolder, servers: Mapping[str, str]) -> dict[str, str
     }
 
 
-def run_with(command: Sequence[str]) -> int:
+def run_with(command: Sequence[str], *, throwaway: bool = True) -> int:
     """Run a command with servers of its own, which are gone afterwards; return its exit code.
 
     DATABASE_URL and REDIS_URL of the environment are not used: tests empty what they are given.
+    `throwaway`: PostgreSQL may lose everything in a crash, and is faster for it.
     """
     with (
         tempfile.TemporaryDirectory(prefix="twitter-", ignore_cleanup_errors=True) as folder,
@@ -50,7 +51,7 @@ def run_with(command: Sequence[str]) -> int:
         Supervisor() as supervisor,
     ):
         urls = {
-            "DATABASE_URL": postgres.start(supervisor, state, throwaway=True),
+            "DATABASE_URL": postgres.start(supervisor, state, throwaway=throwaway),
             "REDIS_URL": valkey.start(supervisor, state),
         }
         return supervisor.run_in_foreground(command, environment=environment(state, urls))

@@ -6,12 +6,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-import redis
 from django.db import connection
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from twitter.lib import redis as project_redis
 
 
 @pytest.fixture
@@ -38,17 +33,6 @@ def at_once() -> Callable[..., list[Any]]:
             return list(pool.map(run_one, calls))
 
     return run
-
-
-@pytest.fixture
-def redis_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return a function after which Redis is out of reach."""
-
-    def go() -> None:
-        nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
-        monkeypatch.setattr(project_redis, "client", lambda: nowhere)
-
-    return go
 
 
 def assert_problem(answer: Any, status: int, *fields: str) -> None:

@@ -45,7 +45,8 @@ def status(client: APIClient) -> int:
 )
 def test_without_a_good_token_it_is_401_with_a_challenge(header: str, assert_problem: Any) -> None:
     client = APIClient(raise_request_exception=False)
-    client.credentials(HTTP_AUTHORIZATION=header.encode())
+    # As WSGI has it: the bytes of the header, each as a character.
+    client.credentials(HTTP_AUTHORIZATION=header.encode().decode("latin-1"))
     answer = client.get("/auth/me")
     assert_problem(answer, 401)
     assert answer["WWW-Authenticate"] == 'Bearer realm="api"'

@@ -239,7 +239,7 @@ def test_pages_never_repeat_or_skip_while_follows_come_and_go(
     assert answer.json()["meta"]["result_count"] == 2
     FollowFactory(**{mine: ada})
     while "Link" in answer:
-        match = re.fullmatch(r'<http://testserver(.*)>; rel="next"', answer["Link"])
+        match = re.fullmatch(r'<(.*)>; rel="next"', answer["Link"])
         assert match
         assert f"cursor={answer.json()['meta']['next_cursor']}" in match[1]
         assert "limit=2" in match[1]

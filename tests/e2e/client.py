@@ -61,7 +61,7 @@ class Answer:
     @property
     def links(self) -> dict[str, str]:
         """The `Link` header: relation to path and query."""
-        found = re.findall(r'<https?://[^/>]+([^>]*)>; rel="(\w+)"', self.headers.get("Link", ""))
+        found = re.findall(r'<([^>]*)>; rel="(\w+)"', self.headers.get("Link", ""))
         return {relation: address for address, relation in found}
 
     def assert_problem(self, status: int, *, field: str | None = None) -> None:

@@ -1,11 +1,9 @@
 """Tweets over the API: posting, deleting, liking, retweeting, and what is counted."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from accounts.models import Account
 from tweets import purging, services
@@ -38,19 +36,6 @@ def post(client, text="hello", **headers) -> dict:
 def counts(client, tweet_id) -> tuple[int, int]:
     metrics = client.get(f"/tweet/id/{tweet_id}").json()["data"]["public_metrics"]
     return metrics["like_count"], metrics["retweet_count"]
-
-
-def in_parallel(*functions):
-    """Run each function in a thread of its own, with a connection of its own, all at once."""
-
-    def run(function):
-        try:
-            return function()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(functions)) as pool:
-        return list(pool.map(run, functions))
 
 
 def test_a_posted_tweet_is_answered_whole_and_read_alike(api, ann):
@@ -125,7 +110,7 @@ def test_an_idempotency_key_makes_a_repeat_return_the_first_answer(api, ann, bob
     assert "Idempotency-Key" in bad.json()["errors"]
 
 
-def test_the_same_idempotency_key_twice_at_once_posts_once(api, ann):
+def test_the_same_idempotency_key_twice_at_once_posts_once(api, ann, in_parallel):
     def send():
         return api(ann).post("/tweet/create", {"text": "x"}, headers={"Idempotency-Key": "k"})
 
@@ -182,7 +167,7 @@ def test_a_delete_takes_its_input_from_the_query_as_well(api, ann):
     assert counts(api(ann), tweet) == (0, 0)
 
 
-def test_many_like_at_once_and_counts_are_exact(api, ann, make_account):
+def test_many_like_at_once_and_counts_are_exact(api, ann, make_account, in_parallel):
     tweet = post(api(ann))["data"]["id"]
     people = [make_account(f"p{number}") for number in range(8)]
 
@@ -273,7 +258,7 @@ def test_deleting_an_original_removes_its_retweets_and_likes_in_steps(
 
 
 def test_retweeting_and_deleting_the_original_at_once_leaves_nothing_half_done(
-    api, ann, bob, run_outbox
+    api, ann, bob, run_outbox, in_parallel
 ):
     for _ in range(5):
         original = post(api(ann))["data"]["id"]

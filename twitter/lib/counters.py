@@ -16,11 +16,12 @@ def fold(
     key: str,
     fields: Sequence[str],
     limit: int = 5_000,
-) -> int:
+) -> list[int]:
     """Move up to `limit` of the oldest deltas into the totals, in one statement.
 
     `key` is the column, in both tables, that says whose counters they are; it is unique in
-    `totals`. Concurrent folds share the work (SKIP LOCKED). Returns how many deltas were moved.
+    `totals`. Concurrent folds share the work (SKIP LOCKED). Returns whose deltas were moved, by
+    `key`.
     """
     total_table, delta_table = totals._meta.db_table, deltas._meta.db_table
     names = ", ".join(fields)
@@ -36,8 +37,7 @@ def fold(
             INSERT INTO {total_table} ({key}, {names})
             SELECT {key}, {sums} FROM due GROUP BY {key} ORDER BY {key}
             ON CONFLICT ({key}) DO UPDATE SET {added})
-        SELECT count(*) FROM due"""
+        SELECT DISTINCT {key} FROM due"""
     with connection.cursor() as cursor:
         cursor.execute(statement, [limit])
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
+        return [row[0] for row in cursor.fetchall()]

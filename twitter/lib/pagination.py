@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import HttpRequest
 from rest_framework import serializers
 
 from twitter.lib.ids import WireIdField
@@ -27,24 +27,21 @@ class CursorQuery(LimitQuery):
 
 
 def link_header(
-    request: HttpRequest, *, path: str | None = None, **relations: Mapping[str, int] | None
+    *, path: str, query: Mapping[str, str], **relations: Mapping[str, int] | None
 ) -> str:
     """Return a `Link` header (RFC 8288): relation to the query parameters that it replaces.
 
-    `path` is another path than the request's own. Relations to None are left out.
+    The addresses are relative to the request's own, so that they are right behind any proxy.
+    Relations to None are left out.
 
-    >>> link_header(request, next={"max_id": 7})  # for /x?limit=2
-    '<http://host/x?limit=2&max_id=7>; rel="next"'
+    >>> link_header(path="/x", query={"limit": "2", "max_id": "9"}, next={"max_id": 7})
+    '</x?limit=2&max_id=7>; rel="next"'
     """
-    links = []
-    for relation, changes in relations.items():
-        if changes is None:
-            continue
-        query = request.GET.copy()
-        for cursor in CURSORS:
-            query.pop(cursor, None)
-        for name, value in changes.items():
-            query[name] = str(value)
-        address = request.build_absolute_uri(f"{path or request.path}?{query.urlencode()}")
-        links.append(f'<{address}>; rel="{relation}"')
-    return ", ".join(links)
+    kept = {name: value for name, value in query.items() if name not in CURSORS}
+    start = f"{path}?{urlencode(kept)}&" if kept else f"{path}?"
+    return ", ".join(
+        f"<{start}{'&'.join(f'{name}={number}' for name, number in changes.items())}>"
+        f'; rel="{relation}"'
+        for relation, changes in relations.items()
+        if changes is not None
+    )

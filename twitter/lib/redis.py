@@ -1,4 +1,4 @@
-"""The one way to Redis: django-redis' pooled client, and what to do without it."""
+"""The ordinary way to Redis: django-redis' pooled client, and what to do without it."""
 
 import logging
 from collections.abc import Callable

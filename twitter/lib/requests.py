@@ -1,13 +1,9 @@
 """What views read from a request."""
 
-from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
-
-from twitter.lib.errors import plain_problem
 
 
 def actor_id(request: Request) -> int:
@@ -29,16 +25,3 @@ def query(serializer: type[serializers.Serializer[Any]], request: Request) -> di
     checked = serializer(data=request.query_params.dict())
     checked.is_valid(raise_exception=True)
     return dict(checked.validated_data)
-
-
-def require_length(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: refuse a body without Content-Length (411), which WSGI would read as empty."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            return plain_problem(411, "Send the body with its Content-Length.")
-        return get_response(request)
-
-    return middleware

@@ -30,8 +30,7 @@ class Command(BaseCommand):
         bar = tqdm(desc="homes", unit="", disable=None)
         try:
             for account_id in _accounts(options):
-                store.drop([account_id])
-                selectors.build_home(account_id)
+                selectors.rebuild_home(account_id)
                 last = account_id
                 rebuilt += 1
                 bar.update()

@@ -1,0 +1,238 @@
+"""The warm read: what it costs, that it is what Django answers, and when it steps aside."""
+
+import json
+from io import BytesIO
+
+import pytest
+from django.core.signals import request_finished, request_started
+from django.db import OperationalError, close_old_connections
+
+from accounts.models import Account
+from accounts.tokens import issue_access_token
+from timelines import store, warm
+from tweets import cache
+from tweets import selectors as tweets
+from tweets.models import Tweet
+from tweets.tasks import fold_metrics
+from twitter import wsgi
+from twitter.lib import resp
+from twitter.lib.renderers import to_json
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TEXT = 'ünï¢ode \u2028 </script> 🎉 "quoted" \\ #a @b https://example.com/?a=1&b=2'
+
+
+def request(account_id, query="", **changes):
+    token = issue_access_token(account_id=account_id, session_id=1, generation=0)
+    return {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/timeline/timeline",
+        "QUERY_STRING": query,
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8080",
+        "HTTP_HOST": "127.0.0.1:8080",
+        "HTTP_AUTHORIZATION": f"Bearer {token}",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(),
+        **changes,
+    }
+
+
+def ask(application, environ):
+    """Return status, headers and body of an answer."""
+    # As Django's test client does it, so that a request does not end the test's transaction.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    started = []
+    chunks = application(environ, lambda status, headers: started.append((status, headers)))
+    body = b"".join(chunks)
+    [(status, headers)] = started
+    return status, sorted(headers), body
+
+
+def from_django(environ):
+    return ask(wsgi._django, environ)
+
+
+@pytest.fixture
+def round_trips(monkeypatch):
+    """Return a list that receives the commands of each round trip from now on."""
+    trips = []
+    send = resp._Connection.send
+
+    def note(self, message):
+        trips.append(message)
+        send(self, message)
+
+    monkeypatch.setattr(resp._Connection, "send", note)
+    return trips
+
+
+@pytest.fixture
+def bob(people, follow, post, retweet, api, run_outbox):
+    """Return somebody whose home has tweets, retweets and repeated ones, liked and not, warm."""
+    for followed in ("ann", "cat"):
+        follow("bob", followed)
+    posted = [post("ann", f"{number} {TEXT}") for number in range(30)]
+    strange = post("dan")
+    for author in ("ann", "cat"):
+        retweet(author, strange)
+    retweet("cat", posted[0])
+    retweet("bob", posted[-1])
+    for liked in (posted[3], posted[-2], strange):
+        assert api(people["bob"]).post("/tweet/like", {"tweet_id": liked}).status_code == 200
+    fold_metrics()
+    run_outbox()
+    resp.exchange(resp.pack("DEL", cache._viewer_key(people["bob"])))  # the tombstone
+    for query in ("", "limit=100"):
+        from_django(request(people["bob"], query))
+    return people["bob"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "limit=1", "limit=7", "limit=100", "max_id={}", "limit=5&max_id={}", "max_id=1"],
+)
+def test_a_warm_answer_is_byte_for_byte_what_django_answers(
+    bob, query, round_trips, sql_statements
+):
+    oldest = json.loads(from_django(request(bob))[2])["meta"]["oldest_id"]
+    environ = request(bob, query.format(oldest))
+    round_trips.clear()
+    sql_statements.clear()
+    answer = ask(wsgi.application, environ)
+    assert len(round_trips) <= 2
+    assert sql_statements == []
+    assert answer == from_django(environ)
+    assert answer[2] == to_json(json.loads(answer[2]))
+
+
+def test_a_warm_read_takes_two_round_trips_and_no_sql(bob, round_trips, sql_statements):
+    status, _, body = ask(wsgi.application, request(bob))
+    assert status == "200 OK"
+    assert json.loads(body)["meta"]["result_count"] == 20
+    assert len(round_trips) == 2
+    assert sql_statements == []
+
+
+def test_a_warm_read_of_what_has_just_arrived_takes_two_round_trips_and_no_sql(
+    bob, people, post, run_outbox, round_trips, sql_statements
+):
+    posted = [post("ann", "news") for _ in range(20)]
+    run_outbox()
+    tweets.hydrate(posted)  # another follower has read them
+    round_trips.clear()
+    sql_statements.clear()
+    page = json.loads(ask(wsgi.application, request(bob))[2])
+    assert [int(tweet["id"]) for tweet in page["data"]] == posted[::-1]
+    assert len(round_trips) == 2
+    assert sql_statements == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"REQUEST_METHOD": "POST"},
+        {"REQUEST_METHOD": "HEAD"},
+        {"PATH_INFO": "/timeline/update"},
+        {"HTTP_AUTHORIZATION": ""},
+        {"HTTP_AUTHORIZATION": "Basic Ym9iOmJvYg=="},
+        {"HTTP_AUTHORIZATION": "Bearer forged"},
+        {"HTTP_HOST": "evil.example"},
+        {"HTTP_TRANSFER_ENCODING": "chunked"},
+        {"QUERY_STRING": "limit=0"},
+        {"QUERY_STRING": "limit=101"},
+        {"QUERY_STRING": "limit=x"},
+        {"QUERY_STRING": "limit="},
+        {"QUERY_STRING": "max_id=-1"},
+        {"QUERY_STRING": "max_id=9007199254740992"},
+        {"QUERY_STRING": "since_id=5"},
+        {"QUERY_STRING": "&"},
+        {"QUERY_STRING": "limit=5&other=1"},
+    ],
+)
+def test_whatever_is_out_of_the_ordinary_is_left_to_django(bob, changes):
+    assert warm.answer(request(bob)) is not None
+    environ = request(bob) | changes
+    assert warm.answer(environ) is None
+    assert ask(wsgi.application, environ) == from_django(request(bob) | changes)
+
+
+def test_plain_http_is_redirected_where_that_is_required(bob, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 60
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    warm._fixed_headers.cache_clear()
+    try:
+        assert warm.answer(request(bob)) is None
+        behind_a_proxy = request(bob, HTTP_X_FORWARDED_PROTO="https")
+        headers, _ = warm.answer(behind_a_proxy)
+        assert "Strict-Transport-Security" in dict(headers)
+    finally:
+        warm._fixed_headers.cache_clear()
+
+
+def test_a_suspended_reader_is_out_at_once(bob, api):
+    Account.objects.filter(id=bob).update(suspended_at="2026-01-01T00:00Z")
+    resp.exchange(resp.pack("DEL", f"account:state:{bob}"))
+    assert ask(wsgi.application, request(bob))[0].startswith("401 ")
+    assert ask(wsgi.application, request(bob))[0].startswith("401 ")
+
+
+def test_what_is_hidden_is_filled_up_from_what_is_older(bob, people, api, round_trips):
+    page = json.loads(ask(wsgi.application, request(bob))[2])
+    newest = next(
+        int(tweet["id"]) for tweet in page["data"] if tweet["author_id"] == str(people["ann"])
+    )
+    Tweet.objects.filter(id=newest).update(state=Tweet.State.HIDDEN, removed_at="2026-01-01T00:00Z")
+    resp.exchange(resp.pack("DEL", cache._key(newest)))
+    environ = request(bob)
+    answer = ask(wsgi.application, environ)
+    assert answer == from_django(environ)
+    shown = [tweet["id"] for tweet in json.loads(answer[2])["data"]]
+    assert len(shown) == 20
+    assert str(newest) not in shown
+
+
+def test_a_read_lets_the_home_live_on(bob, valkey):
+    valkey.expire(f"home:{bob}", 100)
+    assert warm.answer(request(bob)) is not None
+    assert valkey.ttl(f"home:{bob}") > 100
+
+
+def test_without_redis_django_answers(bob, redis_gone):
+    page = json.loads(ask(wsgi.application, request(bob))[2])
+    redis_gone()
+    assert warm.answer(request(bob)) is None
+    assert json.loads(ask(wsgi.application, request(bob))[2]) == page
+
+
+def test_a_tweet_older_than_what_is_cached_of_the_reader_is_looked_up(bob, monkeypatch, valkey):
+    environ = request(bob, "limit=100")
+    before = ask(wsgi.application, environ)
+    monkeypatch.setattr(tweets, "VIEWER_SIZE", 1)
+    valkey.delete(cache._viewer_key(bob))
+    assert ask(wsgi.application, environ) == before
+    assert warm.answer(environ) is None
+    assert ask(wsgi.application, environ) == before
+
+
+def test_a_home_that_is_being_built_is_left_to_django(bob):
+    store.drop([bob])
+    store.begin_build(bob)
+    assert warm.answer(request(bob)) is None
+    assert ask(wsgi.application, request(bob))[0] == "200 OK"
+
+
+def test_without_postgres_django_tells_that_it_is_gone(bob, valkey, monkeypatch):
+    valkey.delete(*valkey.keys("tweet:*"))
+
+    def refuse(ids):
+        raise OperationalError
+
+    monkeypatch.setattr(tweets, "load", refuse)
+    status, headers, _ = ask(wsgi.application, request(bob))
+    assert status.startswith("503 ")
+    assert "Retry-After" in dict(headers)

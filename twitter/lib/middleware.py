@@ -1,0 +1,60 @@
+"""Which middleware runs for what.
+
+The API knows no cookies and no static files, so what serves these runs for pages only: the admin
+and Swagger UI. Django's checks look for it in MIDDLEWARE, by class; hence subclasses. Django's
+protection against forged requests and frames runs for all under its own name, which `check
+--deploy` asks for; the API's views are exempt from the former, and both cost next to nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from twitter.lib.errors import plain_problem
+
+API = ("/timeline/", "/tweet/", "/auth/")
+
+
+class PagesOnly:
+    """Mixin: a middleware that the API's requests pass by."""
+
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path_info.startswith(API):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]
+
+
+class Session(PagesOnly, SessionMiddleware):
+    """Sessions of the admin."""
+
+
+class Authentication(PagesOnly, AuthenticationMiddleware):
+    """Who is logged in to the admin."""
+
+
+class Messages(PagesOnly, MessageMiddleware):
+    """What the admin tells after a redirect."""
+
+
+class StaticFiles(PagesOnly, WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped
+    """Style sheets and scripts of the admin and of Swagger UI."""
+
+
+def require_length(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Refuse a body without Content-Length (411), which WSGI would read as empty."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            return plain_problem(411, "Send the body with its Content-Length.")
+        return get_response(request)
+
+    return middleware
