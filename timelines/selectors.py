@@ -3,21 +3,19 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 
 from django.conf import settings
 
 from accounts import facade as accounts
 from timelines import popular, store
 from timelines.popular import Newest
+from timelines.skeleton import TOP, Draft, Top
 from timelines.store import Home, id_of
 from tweets import facade as tweets
-from tweets.facade import Hydration, RenderedTweet
+from tweets.facade import Found, Hydration, RenderedTweet
 from twitter.lib import redis
 from twitter.lib.ids import MAX_ID, time_of
 
-# Among the newest so many entries of a home, an original shows once.
-TOP = 80
 # What a home that is built for a reader holds at first. Who reads further gets all of HOME_SIZE.
 FIRST_SIZE = 200
 # Ids of each kind that `update` reports as gone, at most.
@@ -32,84 +30,48 @@ class Page:
     tweets: dict[int, RenderedTweet] = field(default_factory=dict)
     users: dict[int, bytes] = field(default_factory=dict)
     more: bool = False  # There may be more in the page's direction.
+    draft: Draft | None = None  # what filled it, if that was one
 
     @property
     def hydration(self) -> Hydration:
         """What the page's bytes are joined from."""
         return Hydration(tweets=self.tweets, users=self.users)
 
-    def add(self, ids: Sequence[int]) -> None:
-        """Hydrate more tweets, in one go."""
-        hydration = tweets.hydrate(ids)
+    def add(self, ids: Sequence[int], *, known: Found | None = None) -> None:
+        """Hydrate more tweets, in one go; `known` is what of them was read already."""
+        hydration = tweets.hydrate(ids, known=known)
         self.tweets.update(hydration.tweets)
         self.users.update(hydration.users)
 
+    def fill(self, draft: Draft, *, reader_id: int, limit: int) -> int:
+        """Take from a draft, whose tweets were added, what may be seen and does not repeat.
 
-class Top:
-    """The newest entries of a home, among which an original shows once."""
+        Returns how many of its entries were looked at until the page was full.
+        """
+        if not self.ids and not draft.doubts and len(draft.ids) <= limit:
+            self.ids = [number for number in draft.ids if number in self.tweets]
+            return len(draft.ids)
+        for looked_at, number in enumerate(draft.ids):
+            if len(self.ids) == limit:
+                return looked_at
+            if number in self.tweets and not self._repeats(number, draft, reader_id):
+                self.ids.append(number)
+        return len(draft.ids)
 
-    def __init__(self, entries: Sequence[int]) -> None:
-        self._newest = entries[:TOP]
-        self._last = id_of(self._newest[-1]) if self._newest else MAX_ID
-
-    # Made when the first retweet asks for it: most pages have none, or few.
-    @cached_property
-    def _ids(self) -> set[int]:
-        return {entry >> store.TAG_BITS for entry in self._newest}
-
-    @cached_property
-    def _retweets(self) -> dict[int, list[int]]:
-        """Fingerprint to the retweets that have it."""
-        retweets: dict[int, list[int]] = {}
-        for entry in self._newest:
-            if entry & store.TAGS:
-                retweets.setdefault(entry & store.TAGS, []).append(id_of(entry))
-        return retweets
-
-    @cached_property
-    def _fingerprints(self) -> set[int]:
-        return store.fingerprints_of(self._ids)
-
-    def alike_below(self, entry: int) -> Sequence[int]:
-        """Return the retweets in the top, older than this one, that may have the same original."""
-        fingerprint = entry & store.TAGS
-        if not fingerprint or id_of(entry) < self._last:
-            return ()
-        alike = self._retweets.get(fingerprint, ())
-        return [other for other in alike if other < id_of(entry)]
-
-    def candidates(self, entries: Sequence[int], *, wanted: int) -> list[int]:
-        """Return so many of the first entries that `wanted` are left without those that repeat."""
-        if not any(entry & store.TAGS for entry in entries[:wanted]):
-            return list(entries[:wanted])
-        found: list[int] = []
-        for entry in entries:
-            if not wanted:
-                break
-            found.append(entry)
-            if not (entry & store.TAGS and self._may_repeat(entry)):
-                wanted -= 1
-        return found
-
-    def _may_repeat(self, entry: int) -> bool:
-        """Tell whether a retweet's original may be in the top, by itself or retweeted."""
-        return entry & store.TAGS in self._fingerprints or bool(self.alike_below(entry))
-
-    def repeats(self, entry: int, page: Page, *, reader_id: int) -> bool:
+    def _repeats(self, number: int, draft: Draft, reader_id: int) -> bool:
         """Tell whether a retweet's original shows further down in the top, by itself or retweeted.
 
         The oldest stands: only what is older decides, so that a tweet which was shown is never
-        left out because newer ones arrive. What the reader retweeted always shows. The page must
-        hold what `alike_below` names.
+        left out because newer ones arrive. What the reader retweeted always shows.
         """
-        number = id_of(entry)
-        tweet = page.tweets.get(number)
-        if tweet is None or tweet.author_id == reader_id or number < self._last:
+        doubt = draft.doubts.get(number)
+        if doubt is None or self.tweets[number].author_id == reader_id:
             return False
-        if tweet.original_id in self._ids:
+        original_id = self.tweets[number].original_id
+        if original_id in doubt.originals:
             return True
-        others = (page.tweets.get(other) for other in self.alike_below(entry))
-        return any(other and other.original_id == tweet.original_id for other in others)
+        others = (self.tweets.get(other) for other in doubt.alike)
+        return any(other and other.original_id == original_id for other in others)
 
 
 def authors_of(account_id: int) -> list[int]:
@@ -135,15 +97,26 @@ def home_page(*, account_id: int, limit: int, max_id: int | None) -> Page:
     return _home_page_from_postgres(account_id=account_id, limit=limit, before=before)
 
 
-def page_of(home: Home, *, reader_id: int, limit: int, before: int = MAX_ID) -> Page | None:
+def page_of(
+    home: Home, *, reader_id: int, limit: int, before: int = MAX_ID, known: Found | None = None
+) -> Page | None:
     """Return the page that a home has, or None when it does not hold all of it."""
     if home.unknown or (len(home.entries) < TOP and not home.reaches_end):
         return None  # What is not in it may be in the top.
     entries: Sequence[int] = home.entries
     if before < MAX_ID:
         entries = [entry for entry in entries if id_of(entry) < before]
-    page = _shown(entries, top=Top(home.entries), reader_id=reader_id, limit=limit)
+    top = Top(home.entries)
+    page = _shown(entries, top=top, reader_id=reader_id, limit=limit, known=known)
     return page if page.more or home.reaches_end else None
+
+
+def page_again(draft: Draft, *, reader_id: int, limit: int, known: Found) -> Page:
+    """Return the page that the draft of an earlier one makes now."""
+    page = Page(draft=draft)
+    page.add(draft.needed, known=known)
+    page.more = page.fill(draft, reader_id=reader_id, limit=limit) < draft.of
+    return page
 
 
 def _home_page_from_postgres(*, account_id: int, limit: int, before: int) -> Page:
@@ -158,7 +131,9 @@ def _home_page_from_postgres(*, account_id: int, limit: int, before: int) -> Pag
         wanted *= 2  # Some of what was found may not be shown: look further.
 
 
-def _shown(entries: Sequence[int], *, top: Top, reader_id: int, limit: int) -> Page:
+def _shown(
+    entries: Sequence[int], *, top: Top, reader_id: int, limit: int, known: Found | None = None
+) -> Page:
     """Fill a page from entries, newest first, leaving out what may not be seen and repeats.
 
     `more` says that the page is full before the entries are through.
@@ -166,18 +141,11 @@ def _shown(entries: Sequence[int], *, top: Top, reader_id: int, limit: int) -> P
     page = Page()
     position = 0
     while position < len(entries) and len(page.ids) < limit:
-        candidates = top.candidates(entries[position:], wanted=limit - len(page.ids))
-        numbers = list(map(id_of, candidates))
-        retweets = [entry for entry in candidates if entry & store.TAGS]
-        alike = [number for entry in retweets for number in top.alike_below(entry)]
-        page.add(list(dict.fromkeys(numbers + alike)))
-        repeats = {id_of(one) for one in retweets if top.repeats(one, page, reader_id=reader_id)}
-        for number in numbers:
-            if len(page.ids) == limit:
-                break
-            position += 1
-            if number in page.tweets and number not in repeats:
-                page.ids.append(number)
+        draft = top.draft(entries[position:], wanted=limit - len(page.ids))
+        page.draft = None if position else draft
+        page.add(draft.needed, known=known)
+        known = None
+        position += page.fill(draft, reader_id=reader_id, limit=limit)
     page.more = position < len(entries)
     return page
 

@@ -207,7 +207,7 @@ def peek(account_id: int) -> Home | None:
 
 
 def parse(
-    values: list[bytes], followed: Sequence[bytes | None], *, newest: int | None = None
+    values: Sequence[bytes], followed: Sequence[bytes | None], *, newest: int | None = None
 ) -> Home | None:
     """Return the home that replies to `reading` make; None when they do not reach the mark.
 

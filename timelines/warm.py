@@ -1,4 +1,4 @@
-"""The warm read: a home page from Redis, in two round trips, without SQL and without Django.
+"""The warm read: a home page from Redis, in one or two round trips, without SQL and Django.
 
 Django's handler, DRF and middleware cost several times what such an answer takes, so
 `twitter/wsgi.py` asks here first. An answer is the same, header for header and byte for byte, that
@@ -23,8 +23,10 @@ from django.middleware.security import SecurityMiddleware
 from redis.exceptions import RedisError
 
 from accounts import facade as accounts
-from timelines import rendering, selectors, store
+from timelines import remembered, rendering, selectors, store
+from timelines.remembered import Replies
 from timelines.selectors import Page
+from timelines.skeleton import TOP
 from tweets import facade as tweets
 from twitter.lib import resp
 from twitter.lib.ids import MAX_ID, parse_id
@@ -70,24 +72,50 @@ def _read(
 ) -> tuple[Page, list[int], tweets.ViewerState] | None:
     """Return a page, the tweets that it mentions, and what the reader did to these."""
     reader_id = claims.account_id
-    newest = max(selectors.TOP, limit) + 1 if max_id == MAX_ID else None
-    state_value, viewer_value, values, followed, seconds_left = resp.exchange(
-        accounts.reading_state(reader_id),
-        tweets.reading_viewer(reader_id),
-        *store.reading(reader_id, newest=newest),
-    )
+    last = remembered.last_page(reader_id=reader_id, limit=limit) if max_id == MAX_ID else None
+    commands = last.commands if last else _commands(reader_id, limit=limit, max_id=max_id)
+    state_value, viewer_value, values, followed, seconds_left, *fetched = resp.exchange(*commands)
     state, viewer = accounts.state_in(state_value), tweets.viewer_in(viewer_value)
-    home = store.parse(values, followed, newest=newest)
-    if not (state and state.accepts(claims) and viewer and home):
+    if not (state and state.accepts(claims) and viewer):
         return None
     if store.is_to_live_on(seconds_left):
         resp.exchange(*store.living_on(reader_id))
-    page = selectors.page_of(home, reader_id=reader_id, limit=limit, before=max_id)
+    replies = (values, followed)
+    known = last.query.found(fetched[0]) if last else None
+    page = last.again(replies, known=known) if last and known else None
+    page = page or _page(replies, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
     if page is None:
         return None
     mentioned = page.hydration.mentioned(page.ids)
     seen = tweets.viewer_state_in(viewer, mentioned)
     return (page, mentioned, seen) if seen else None
+
+
+def _commands(reader_id: int, *, limit: int, max_id: int) -> list[bytes]:
+    return [
+        accounts.reading_state(reader_id),
+        tweets.reading_viewer(reader_id),
+        *store.reading(reader_id, newest=_window(limit, max_id)),
+    ]
+
+
+def _window(limit: int, max_id: int) -> int | None:
+    """Return how many of a home's newest entries a page takes; None if it may take all."""
+    return max(TOP, limit) + 1 if max_id == MAX_ID else None
+
+
+def _page(
+    replies: Replies, *, reader_id: int, limit: int, max_id: int, known: tweets.Found | None
+) -> Page | None:
+    """Work out the page of a home, and remember it if it is the newest."""
+    home = store.parse(*replies, newest=_window(limit, max_id))
+    if home is None:
+        return None
+    page = selectors.page_of(home, reader_id=reader_id, limit=limit, before=max_id, known=known)
+    if page and max_id == MAX_ID and len(page.ids) == limit:
+        commands = _commands(reader_id, limit=limit, max_id=max_id)
+        remembered.remember(page, reader_id=reader_id, replies=replies, commands=commands)
+    return page
 
 
 def _rendered(

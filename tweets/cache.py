@@ -80,45 +80,64 @@ _facts: dict[int, tuple[int, int]] = {}
 _MAX_FACTS = 100_000
 
 
+@dataclass(frozen=True)
+class Query:
+    """One MGET for tweets, for their originals, and for the cards of the authors of all these."""
+
+    command: bytes
+    tweet_ids: Sequence[int]
+    author_ids: Sequence[int]
+
+    def found(self, values: Sequence[bytes]) -> Found:
+        """Return what the command's reply says."""
+        tweets = {}
+        for number, value in zip(self.tweet_ids, values, strict=False):
+            if value:
+                read_at, author_id, original_id = _HEAD.unpack_from(value)
+                body = value[_HEAD.size :]
+                tweets[number] = RenderedTweet(body, author_id, original_id, read_at)
+        cards = zip(self.author_ids, values[len(self.tweet_ids) :], strict=True)
+        users = {number: accounts.card_in(value) for number, value in cards if value}
+        return Found(tweets=tweets, users=users)
+
+
+def query(ids: Iterable[int]) -> Query | None:
+    """Return what fetches tweets and all that they refer to, if this process has seen them all."""
+    tweet_ids = list(ids)
+    try:
+        originals = {_facts[number][1] for number in tweet_ids} - {0}
+        tweet_ids += originals.difference(tweet_ids)
+        author_ids = list({_facts[number][0] for number in tweet_ids})
+    except KeyError:
+        return None
+    keys = [f"{_PREFIX}{number}" for number in tweet_ids]
+    keys += [f"{accounts.CARD_PREFIX}{number}" for number in author_ids]
+    return Query(command=resp.pack("MGET", *keys), tweet_ids=tweet_ids, author_ids=author_ids)
+
+
 @redis.without_redis(lambda: Found(tweets={}, users={}))
 def fetch(ids: Sequence[int]) -> Found:
     """Return what is cached of these tweets and of what they refer to, in one round trip."""
-    try:
-        originals = {_facts[number][1] for number in ids} - {0}
-        mentioned = [*ids, *originals.difference(ids)]
-        author_ids = list({_facts[number][0] for number in mentioned})
-    except KeyError:
-        return _fetch_and_learn(ids)
-    keys = [f"{_PREFIX}{number}" for number in mentioned]
-    keys += [f"{accounts.CARD_PREFIX}{number}" for number in author_ids]
-    [values] = resp.exchange(resp.pack("MGET", *keys))
-    return _found(mentioned, values[: len(mentioned)], author_ids, values[len(mentioned) :])
+    if known := query(ids):
+        return known.found(resp.exchange(known.command)[0])
+    return _fetch_and_learn(ids)
 
 
 def _fetch_and_learn(ids: Sequence[int]) -> Found:
     tweets, original_ids, originals, author_ids, cards = _FETCH.run(
         keys=[f"{_PREFIX}{number}" for number in ids], arguments=[_PREFIX, accounts.CARD_PREFIX]
     )
-    mentioned = [*ids, *map(int, original_ids)]
-    found = _found(mentioned, [*tweets, *originals], list(map(int, author_ids)), cards)
+    asked = Query(
+        command=b"",
+        tweet_ids=[*ids, *map(int, original_ids)],
+        author_ids=list(map(int, author_ids)),
+    )
+    found = asked.found([*tweets, *originals, *cards])
     if len(_facts) > _MAX_FACTS:
         _facts.clear()
     for number, tweet in found.tweets.items():
         _facts[number] = (tweet.author_id, tweet.original_id)
     return found
-
-
-def _found(
-    ids: Sequence[int], tweets: Sequence[bytes], author_ids: Sequence[int], cards: Sequence[bytes]
-) -> Found:
-    return Found(
-        tweets={number: _unpack(value) for number, value in zip(ids, tweets, strict=True) if value},
-        users={
-            number: accounts.card_in(value)
-            for number, value in zip(author_ids, cards, strict=True)
-            if value
-        },
-    )
 
 
 def store(tweets: Mapping[int, RenderedTweet]) -> None:
@@ -136,11 +155,6 @@ def _packed(tweets: Mapping[int, RenderedTweet]) -> dict[str, bytes]:
         _key(number): _HEAD.pack(tweet.read_at, tweet.author_id, tweet.original_id) + tweet.body
         for number, tweet in tweets.items()
     }
-
-
-def _unpack(value: bytes) -> RenderedTweet:
-    read_at, author_id, original_id = _HEAD.unpack_from(value)
-    return RenderedTweet(value[_HEAD.size :], author_id, original_id, read_at)
 
 
 def may_refresh(tweet_id: int) -> bool:

@@ -1,6 +1,6 @@
 """What other apps may ask of tweets. Takes and returns ids, dataclasses and bytes."""
 
-from tweets.cache import reading_viewer, viewer_in
+from tweets.cache import Found, Query, query, reading_viewer, viewer_in
 from tweets.rendering import Hydration, RenderedTweet, viewer
 from tweets.selectors import (
     TweetRef,
@@ -18,7 +18,9 @@ from tweets.selectors import (
 )
 
 __all__ = [
+    "Found",
     "Hydration",
+    "Query",
     "RenderedTweet",
     "TweetRef",
     "ViewerState",
@@ -27,6 +29,7 @@ __all__ = [
     "hydrate",
     "is_visible",
     "newest",
+    "query",
     "reading_viewer",
     "removed_since",
     "retweets_of_authors",

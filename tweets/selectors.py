@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts import facade as accounts
 from tweets import cache
-from tweets.cache import Viewer
+from tweets.cache import Found, Viewer
 from tweets.models import NOBODY, Like, Tweet
 from tweets.rendering import Hydration, RenderedTweet, render
 from twitter.lib.ids import MAX_ID, id_at
@@ -143,16 +143,19 @@ def _loaded(row: tuple[Any, ...]) -> Tweet:
     return tweet
 
 
-def hydrate(ids: Sequence[int]) -> Hydration:
+def hydrate(ids: Sequence[int], *, known: Found | None = None) -> Hydration:
     """Return those of the tweets that readers may see, with all that they refer to.
 
-    From Redis in one round trip. What is missing there comes from Postgres, in one query for
-    tweets, one for their originals and one for users, and is written back.
+    From Redis in one round trip, or without one if all are `known`. What is missing there comes
+    from Postgres, in one query for tweets, one for their originals and one for users, and is
+    written back.
     """
-    if not ids:
-        return Hydration(tweets={}, users={})
-    found = cache.fetch(ids)
-    tweets, users = found.tweets, found.users
+    tweets: dict[int, RenderedTweet] = dict(known.tweets) if known else {}
+    users = dict(known.users) if known else {}
+    if more := [number for number in ids if number not in tweets]:
+        found = cache.fetch(more)
+        tweets |= found.tweets
+        users |= found.users
     _render_missing(tweets, ids)
     _render_missing(tweets, {tweet.original_id for tweet in tweets.values()} - {0})
     authors = {tweet.author_id for tweet in tweets.values()}

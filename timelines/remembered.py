@@ -1,0 +1,77 @@
+"""What a reader's newest page was made of the last time that this process read it.
+
+The tweets of the last page are asked for together with the home. If the home is still the same, the
+page is there in one round trip, and nothing has to be worked out again; if tweets have arrived,
+most of it is. Nothing is taken for granted: the home is compared, value by value, and the tweets,
+their authors and what may be seen of them are what Redis says now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from timelines import selectors
+from timelines.selectors import Page
+from timelines.skeleton import Draft
+from tweets import facade as tweets
+
+# One takes some 10 KB. When there are so many, all are forgotten: they are soon there again.
+_MOST = 2_000
+
+
+# What `store.reading` brings: the home's values, and what popular authors wrote.
+Replies = tuple[Sequence[bytes], Sequence[bytes | None]]
+
+
+@dataclass(frozen=True)
+class LastPage:
+    """A page, and the commands that read the home and the tweets of that page once more."""
+
+    reader_id: int
+    home: bytes
+    followed: Sequence[bytes | None]
+    ids: list[int]
+    draft: Draft
+    query: tweets.Query
+    commands: Sequence[bytes]
+
+    def again(self, replies: Replies, *, known: tweets.Found) -> Page | None:
+        """Return the page as it is now, or None if home or page are not the same any more."""
+        values, followed = replies
+        if _joined(values) != self.home or followed != self.followed:
+            return None
+        page = selectors.page_again(
+            self.draft, reader_id=self.reader_id, limit=len(self.ids), known=known
+        )
+        return page if page.ids == self.ids else None
+
+
+_pages: dict[tuple[int, int], LastPage] = {}
+
+
+def last_page(*, reader_id: int, limit: int) -> LastPage | None:
+    """Return the reader's last page of so many tweets, if there was one."""
+    return _pages.get((reader_id, limit))
+
+
+def remember(page: Page, *, reader_id: int, replies: Replies, commands: Sequence[bytes]) -> None:
+    """Remember a full page that was worked out from `replies`; `commands` brought these."""
+    query = tweets.query(page.draft.needed) if page.draft else None
+    if page.draft is None or query is None:
+        return
+    if len(_pages) >= _MOST:
+        _pages.clear()
+    values, followed = replies
+    _pages[reader_id, len(page.ids)] = LastPage(
+        reader_id=reader_id,
+        home=_joined(values),
+        followed=followed,
+        ids=page.ids,
+        draft=page.draft,
+        query=query,
+        commands=[*commands, query.command],
+    )
+
+
+def _joined(values: Sequence[bytes]) -> bytes:
+    """Return the values of a home as one, which takes less memory than many."""
+    return b" ".join(values)
