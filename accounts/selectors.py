@@ -236,10 +236,10 @@ def follower_page(*, account_id: int, after: int, limit: int) -> list[int]:
 
 
 def followers_between(*, account_id: int, first: int, last: int) -> list[int]:
-    """Return the follower ids from `first` to `last`, suspended ones among them."""
+    """Return the follower ids from `first` to `last`, in order, suspended ones among them."""
     return _id_array(
         """SELECT follower_id FROM accounts_follow
-            WHERE followed_id = %s AND follower_id BETWEEN %s AND %s""",
+            WHERE followed_id = %s AND follower_id BETWEEN %s AND %s ORDER BY follower_id""",
         [account_id, first, last],
     )
 

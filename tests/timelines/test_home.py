@@ -41,16 +41,16 @@ def test_a_delivery_that_was_under_way_at_the_unfollowing_is_taken_back(
 ):
     follow("bob", "ann")
     run_outbox()
-    push = store.push
+    push = store.push_pages
 
     def push_after_unfollowing(entry, pages):
-        monkeypatch.setattr(store, "push", push)
+        monkeypatch.setattr(store, "push_pages", push)
         follow("bob", "ann", undo=True)
         assert ids(read("bob")) == []
         return push(entry, pages)
 
     post("ann")
-    monkeypatch.setattr(store, "push", push_after_unfollowing)
+    monkeypatch.setattr(store, "push_pages", push_after_unfollowing)
     run_outbox()
     assert ids(read("bob")) == []
     assert difference(people["bob"]) is None
@@ -63,14 +63,14 @@ def test_a_tweet_deleted_while_it_is_delivered_is_taken_back(
     read("bob")
     run_outbox()
     tweet = post("ann")
-    push = store.push
+    push = store.push_pages
 
     def push_after_deletion(entry, pages):
-        monkeypatch.setattr(store, "push", push)
+        monkeypatch.setattr(store, "push_pages", push)
         assert api(people["ann"]).delete(f"/tweet/delete/{tweet}").status_code == 200
         return push(entry, pages)
 
-    monkeypatch.setattr(store, "push", push_after_deletion)
+    monkeypatch.setattr(store, "push_pages", push_after_deletion)
     run_outbox()
     assert difference(people["bob"]) is None
     assert ids(read("bob")) == []
@@ -134,8 +134,8 @@ def test_verification_finds_what_is_missing_and_what_is_too_much(
     entry = selectors.newest_entries(author_ids=[people["ann"]], limit=1)[0]
     store.remove(entry, [people["bob"]])
     assert difference(people["bob"]).missing == [tweet]
-    store.push(entry, [[people["bob"]]])
+    store.push(entry, [people["bob"]])
     assert difference(people["bob"]) is None
     other = post("cat")
-    store.push(store.pack(tweet_id=other, original_id=0), [[people["bob"]]])
+    store.push(store.pack(tweet_id=other, original_id=0), [people["bob"]])
     assert difference(people["bob"]).surplus == [other]

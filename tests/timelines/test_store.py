@@ -30,7 +30,7 @@ def build(account_id: int, numbers: list[int], *, end: bool = True) -> None:
 
 
 def test_a_home_that_does_not_exist_is_not_written_to(valkey):
-    store.push(entry(1), [[7]])
+    store.push(entry(1), [7])
     assert store.read(7) is None
     assert valkey.dbsize() == 0
 
@@ -38,7 +38,7 @@ def test_a_home_that_does_not_exist_is_not_written_to(valkey):
 def test_what_arrives_twice_and_in_any_order_is_read_once_and_newest_first():
     build(7, [10, 20])
     for number in (25, 15, 25, 30):
-        store.push(entry(number), [[7, 8]])
+        store.push(entry(number), [7, 8])
     home = store.read(7)
     assert ids(home) == [30, 25, 20, 15, 10]
     assert home.reaches_end
@@ -46,7 +46,7 @@ def test_what_arrives_twice_and_in_any_order_is_read_once_and_newest_first():
 
 def test_what_arrives_during_a_build_stays():
     name = store.begin_build(7)
-    store.push(entry(30), [[7]])
+    store.push(entry(30), [7])
     assert store.read(7) is None
     store.complete_build(account_id=7, build=name, **snapshot(20))
     assert ids(store.read(7)) == [30, 20]
@@ -86,7 +86,7 @@ def test_a_home_is_cut_to_its_newest_entries_and_knows_where_it_ends(valkey, set
     build(7, list(range(1000, 1100)))
     assert store.read(7).reaches_end
     for number in range(1100, 1400):
-        store.push(entry(number), [[7]])
+        store.push(entry(number), [7])
         home = store.read(7)
         assert ids(home) == list(range(number, number - len(home.entries), -1))
         assert 100 <= len(home.entries) < 100 + store.TIDY_EVERY
@@ -109,7 +109,7 @@ def test_the_floor_of_a_cut_home_is_right_beneath_its_last_entry(settings):
 def test_an_old_tweet_that_arrives_late_does_not_pretend_that_the_home_reaches_down_to_it(settings):
     settings.HOME_SIZE = 10
     build(7, list(range(100, 110)), end=False)
-    store.push(entry(50), [[7]])
+    store.push(entry(50), [7])
     assert ids(store.read(7)) == list(range(109, 99, -1))
     store.remove(entry(109), [7])
     store.tidy([7])
@@ -120,7 +120,7 @@ def test_doubles_make_a_home_shorter_at_most(settings):
     settings.HOME_SIZE = 10
     build(7, [1, 2, 3])
     for _ in range(2 * store.TIDY_EVERY):
-        store.push(entry(3), [[7]])
+        store.push(entry(3), [7])
     home = store.read(7)
     assert ids(home) == [3, 2, 1][: len(home.entries)]
     assert not home.reaches_end
@@ -129,7 +129,7 @@ def test_doubles_make_a_home_shorter_at_most(settings):
 def test_tidying_leaves_a_home_alone_that_is_being_built():
     name = store.begin_build(7)
     for number in range(2 * store.TIDY_EVERY):
-        store.push(entry(100 + number), [[7]])
+        store.push(entry(100 + number), [7])
     store.complete_build(account_id=7, build=name, **snapshot(1))
     assert len(ids(store.read(7))) == 2 * store.TIDY_EVERY + 1
 
@@ -140,7 +140,7 @@ def test_a_window_of_a_home_holds_its_newest_entries(size, pushed):
     build(7, list(range(1000, 1000 + size)), end=size < 800)
     for number in range(pushed):
         # Every third late and out of order, the others newer than all.
-        store.push(entry(2000 + number if number % 3 else 2000 - number), [[7, 8]])
+        store.push(entry(2000 + number if number % 3 else 2000 - number), [7, 8])
     whole = store.peek(7)
     for newest in (1, 20, 80, 100):
         values, followed, _ = resp.exchange(*store.reading(7, newest=newest))
@@ -158,7 +158,7 @@ def test_a_window_of_a_home_holds_its_newest_entries(size, pushed):
 def test_a_removed_entry_is_gone_from_every_home(settings):
     build(7, [1, 2])
     build(8, [2, 3])
-    store.push(entry(2), [[7]])
+    store.push(entry(2), [7])
     store.remove(entry(2), [7, 8, 9])
     assert ids(store.read(7)) == [1]
     assert ids(store.read(8)) == [3]
@@ -179,7 +179,7 @@ def test_a_full_home_takes_less_than_10_kilobytes(valkey):
     build(7, list(range(0, 800 * 4096, 4096)), end=False)
     assert valkey.memory_usage("home:7", samples=0) <= 10 * 1024
     while valkey.llen("home:7") % store.TIDY_EVERY != store.TIDY_EVERY - 1:
-        store.push(entry(valkey.llen("home:7") << 20), [[7]])
+        store.push(entry(valkey.llen("home:7") << 20), [7])
     assert valkey.memory_usage("home:7", samples=0) <= 10 * 1024
 
 
@@ -197,7 +197,7 @@ def test_a_removal_during_a_build_is_not_undone_by_its_older_snapshot(valkey):
 def test_what_arrived_twice_is_read_once_after_tidying_too():
     build(7, [1])
     for number in (5, 5, 4):
-        store.push(entry(number), [[7]])
+        store.push(entry(number), [7])
     store.tidy([7])
     assert ids(store.read(7)) == [5, 4, 1]
 
@@ -207,7 +207,7 @@ def test_a_home_that_was_not_tidied_in_time_is_tidied_by_its_reader(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(store, "tidy", lambda account_ids: None)
         for number in range(2, 3 * store.TIDY_EVERY):
-            store.push(entry(number), [[7]])
+            store.push(entry(number), [7])
     values, followed, _ = resp.exchange(*store.reading(7, newest=20))
     assert store.parse(values, followed) is None
     before = store.read(7)

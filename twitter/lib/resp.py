@@ -12,8 +12,9 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections import deque
+from itertools import islice
+from typing import Any, Self
 
 import hiredis
 from django.conf import settings
@@ -23,6 +24,7 @@ from redis.connection import SSLConnection, parse_url
 Argument = str | bytes | int
 
 _READ_BYTES = 65_536
+_INCOMPLETE = object()  # what hiredis returns while a reply is still to come
 # After Redis kept somebody waiting in vain, nobody in this process asks it for so long: a request
 # asks some ten times, and would wait ten times.
 SILENCE_SECONDS = 1.0
@@ -44,39 +46,53 @@ def exchange(*commands: bytes) -> list[Any]:
     """
     message = b"".join(commands)
     try:
-        return stream([(message, len(commands))])
+        return _exchange(message, len(commands))
     except exceptions.ConnectionError:  # Redis was restarted, or closes what is idle.
-        return stream([(message, len(commands))])
+        return _exchange(message, len(commands))
 
 
-def stream(messages: Iterable[tuple[bytes, int]]) -> list[Any]:
-    """Send packed commands while the next ones are being made; return their replies.
+def _exchange(message: bytes, commands: int) -> list[Any]:
+    with Pipe("exchange") as pipe:
+        pipe.send(message, commands)
+        return pipe.receive()
 
-    With each message comes the number of commands in it. Replies wait in buffers until all is
-    sent, so they must be short. Raises redis.RedisError.
+
+class Pipe:
+    """Messages that are sent while Redis still works on earlier ones.
+
+    A context manager; within it, all raises redis.RedisError. Replies come in the order of the
+    messages. What is still to come in the end is not waited for. A thread has one at a time, on a
+    connection of its own.
     """
-    global _silent_until  # noqa: PLW0603 - one for all threads
-    if time.monotonic() < _silent_until:
-        raise exceptions.TimeoutError("Redis did not answer a moment ago")
-    connection = None
-    replies = 0
-    try:
-        connection = _connection()
-        for message, commands in messages:
-            connection.send(message)
-            replies += commands
-        received = connection.receive(replies)
-    except BaseException as error:
+
+    def __init__(self, name: str = "pipe") -> None:
+        self._name = name
+        self._expected: deque[int] = deque()
+
+    def __enter__(self) -> Self:
+        if time.monotonic() < _silent_until:
+            raise exceptions.TimeoutError("Redis did not answer a moment ago")
+        self._connection = _connection(self._name)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        global _silent_until  # noqa: PLW0603 - one for all threads
         if isinstance(error, exceptions.TimeoutError):
             _silent_until = time.monotonic() + SILENCE_SECONDS
-        if connection:
+        if self._expected:
             # What arrives on it from now on answers nobody knows what.
-            connection.close()
-        raise
-    for reply in received:
-        if isinstance(reply, exceptions.ResponseError):
-            raise reply
-    return received
+            self._connection.close()
+
+    def send(self, message: bytes, commands: int) -> None:
+        """Send packed commands, and say how many they are."""
+        self._expected.append(commands)
+        self._connection.send(message)
+
+    def receive(self) -> list[Any]:
+        """Wait for the replies to the first message that has not got them; raises for an error."""
+        replies = self._connection.receive(self._expected[0])
+        self._expected.popleft()
+        return replies
 
 
 class Script:
@@ -86,6 +102,10 @@ class Script:
         self._source = source
         self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
+    def packed(self, *, keys: list[str], arguments: list[Argument]) -> bytes:
+        """Return the command that runs it, whether Redis knows it or not."""
+        return pack("EVAL", self._source, len(keys), *keys, *arguments)
+
     def run(self, *, keys: list[str], arguments: list[Argument]) -> Any:
         """Return the script's reply, in one round trip; in two if Redis does not know it yet.
 
@@ -94,16 +114,17 @@ class Script:
         try:
             return exchange(pack("EVALSHA", self._digest, len(keys), *keys, *arguments))[0]
         except exceptions.NoScriptError:
-            return exchange(pack("EVAL", self._source, len(keys), *keys, *arguments))[0]
+            return exchange(self.packed(keys=keys, arguments=arguments))[0]
 
 
-def _connection() -> "_Connection":
-    """Return this thread's connection; a process that was forked makes its own."""
+def _connection(name: str) -> "_Connection":
+    """Return this thread's connection of a name; a process that was forked makes its own."""
     cache: dict[str, Any] = settings.CACHES["default"]
     origin = (os.getpid(), cache["LOCATION"])
-    connection: _Connection | None = getattr(_local, "connection", None)
+    connection: _Connection | None = getattr(_local, name, None)
     if connection is None or connection.closed or connection.origin != origin:
-        connection = _local.connection = _Connection(origin)
+        connection = _Connection(origin)
+        setattr(_local, name, connection)
     return connection
 
 
@@ -113,7 +134,8 @@ class _Connection:
     def __init__(self, origin: tuple[int, str]) -> None:
         self.origin = origin
         self.closed = False
-        self._reader = hiredis.Reader(replyError=_error)
+        self._errors: list[exceptions.ResponseError] = []
+        self._reader = hiredis.Reader(replyError=self._error, notEnoughData=_INCOMPLETE)
         cache: dict[str, Any] = settings.CACHES["default"]
         options = cache["OPTIONS"]
         server: dict[str, Any] = parse_url(origin[1])  # type: ignore[no-untyped-call]
@@ -130,10 +152,11 @@ class _Connection:
             user = [server["username"]] if "username" in server else []
             commands.insert(0, pack("AUTH", *user, server["password"]))
         self.send(b"".join(commands))
-        for reply in self.receive(len(commands)):
-            if isinstance(reply, exceptions.ResponseError):
-                self.close()
-                raise reply
+        try:
+            self.receive(len(commands))
+        except exceptions.ResponseError:
+            self.close()
+            raise
 
     def __del__(self) -> None:
         if hasattr(self, "_socket"):  # the thread whose connection it is has ended
@@ -150,20 +173,32 @@ class _Connection:
             raise _redis_error(error) from error
 
     def receive(self, count: int) -> list[Any]:
+        """Wait for so many replies; raises the first error among them, when all are there."""
         replies: list[Any] = []
-        gets = self._reader.gets
         try:
-            while len(replies) < count:
-                reply = gets()
-                if reply is not False:
-                    replies.append(reply)
-                elif data := self._socket.recv(_READ_BYTES):
-                    self._reader.feed(data)
-                else:
+            while True:
+                complete = iter(self._reader.gets, _INCOMPLETE)
+                replies += islice(complete, count - len(replies))
+                if len(replies) == count:
+                    break
+                data = self._socket.recv(_READ_BYTES)
+                if not data:
                     raise ConnectionResetError("Redis closed the connection")
+                self._reader.feed(data)
         except (OSError, hiredis.ProtocolError) as error:
             raise _redis_error(error) from error
+        if self._errors:
+            first = self._errors[0]
+            self._errors.clear()
+            raise first
         return replies
+
+    def _error(self, message: str) -> exceptions.ResponseError:
+        """Make of an error what stands among the replies, and note it."""
+        kind = exceptions.NoScriptError if message.startswith("NOSCRIPT") else None
+        error = (kind or exceptions.ResponseError)(message)
+        self._errors.append(error)
+        return error
 
 
 def _connect(server: dict[str, Any], *, timeout: float) -> socket.socket:
@@ -196,9 +231,3 @@ def _redis_error(error: Exception) -> exceptions.RedisError:
     if isinstance(error, TimeoutError | BlockingIOError):
         return exceptions.TimeoutError(f"Redis does not answer: {error}")
     return exceptions.ConnectionError(f"Redis: {error}")
-
-
-def _error(message: str) -> exceptions.ResponseError:
-    if message.startswith("NOSCRIPT"):
-        return exceptions.NoScriptError(message)
-    return exceptions.ResponseError(message)
