@@ -17,7 +17,7 @@ from twitter.lib import redis
 from twitter.lib.ids import MAX_ID, time_of
 
 # What a home that is built for a reader holds at first. Who reads further gets all of HOME_SIZE.
-FIRST_SIZE = 200
+FIRST_SIZE = 120
 # Ids of each kind that `update` reports as gone, at most.
 MAX_DELETED = 1_000
 

@@ -24,18 +24,13 @@ PAGES = 10
 
 
 def deliver_to_author(*, tweet_id: int, author_id: int, original_id: int) -> None:
-    """Put a tweet into its author's own home.
-
-    Whether the author is suspended is not asked: a suspension drops the author's home.
-    """
+    """Put a tweet that was just posted into its author's own home, unless it is removed already."""
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
-    store.push(entry, [author_id])
-    if tweets.author_of(tweet_id) is None:
-        store.remove(entry, [author_id])
+    store.push_unless_removed(entry, author_id)
 
 
 def fan_out(*, tweet_id: int, author_id: int, original_id: int, after: int) -> int | None:
-    """Put a tweet into the homes of some pages of followers, by id after `after`.
+    """Put a tweet into the homes of its author and of some pages of followers, after `after`.
 
     Returns where the next run begins, or None at the end. Delivering again changes nothing. Of a
     popular author, only what readers merge is brought up to date.
@@ -43,65 +38,65 @@ def fan_out(*, tweet_id: int, author_id: int, original_id: int, after: int) -> i
     reach = accounts.reach_of(author_id)
     if reach is not Reach.FAN_OUT:
         selectors.refresh_popular([author_id])
-    if reach is Reach.MERGE:
-        return None
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
-    followers = _Followers(author_id, after)
-    for page in store.push_pages(entry, followers):
-        leavers = _leavers(author_id=author_id, followers=page)
+    audience = _Audience(author_id, after)
+    for page in store.push_pages(entry, [[author_id]] if reach is Reach.MERGE else audience):
+        leavers = _leavers(author_id=author_id, page=page)
         store.remove(entry, leavers if tweets.is_visible(tweet_id) else page)
-    return followers.rest
+    return None if reach is Reach.MERGE else audience.rest
 
 
-class _Followers:
-    """The pages of followers that one run of a task handles, by id after `after`.
+class _Audience:
+    """Whose homes hold an author's tweets: the author and the followers, in pages, by id.
 
-    Once through, `rest` is where the next run begins, or None when there is nobody left.
+    From `after` on, as far as one run of a task goes. Once through, `rest` is where the next run
+    begins, or None when there is nobody left.
     """
 
-    def __init__(self, account_id: int, after: int) -> None:
-        self._account_id = account_id
+    def __init__(self, author_id: int, after: int) -> None:
+        self._author_id = author_id
         self.rest: int | None = after
 
     def __iter__(self) -> Iterator[list[int]]:
         for _ in range(PAGES):
             if self.rest is None:
                 return
-            page = accounts.follower_page(account_id=self._account_id, after=self.rest, limit=PAGE)
+            is_first = self.rest == 0
+            page = accounts.follower_page(account_id=self._author_id, after=self.rest, limit=PAGE)
             self.rest = page[-1] if len(page) == PAGE else None
+            if is_first:
+                page = sorted([*page, self._author_id])
             if page:
                 yield page
 
 
-def _leavers(*, author_id: int, followers: Sequence[int]) -> set[int]:
-    """Return who of a page has stopped following since it was read."""
-    still = accounts.followers_between(account_id=author_id, first=followers[0], last=followers[-1])
-    return set() if still == followers else set(followers).difference(still)
+def _leavers(*, author_id: int, page: Sequence[int]) -> set[int]:
+    """Return who of a page of the audience has left it since it was read."""
+    still = accounts.followers_between(account_id=author_id, first=page[0], last=page[-1])
+    return set() if still == page else set(page).difference(still, [author_id])
 
 
 def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after: int) -> int | None:
-    """Take a removed tweet out of homes, the author's first, pages at a time as `fan_out` does."""
+    """Take a removed tweet out of the audience's homes, pages at a time as `fan_out` does."""
     if tweets.is_visible(tweet_id):  # A moderator has restored it meanwhile.
         return None
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
     if not after:
-        store.remove(entry, [author_id])
+        store.mark_removed(tweet_id)
     if accounts.reach_of(author_id) is not Reach.FAN_OUT:
         selectors.refresh_popular([author_id])
-    followers = _Followers(author_id, after)
-    for page in followers:
+    audience = _Audience(author_id, after)
+    for page in audience:
         store.remove(entry, page)
-    return followers.rest
+    return audience.rest
 
 
 def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
     """Drop the homes of an author and of followers, pages at a time as `fan_out` does."""
-    if not after:
-        store.drop([account_id])
-    followers = _Followers(account_id, after)
-    for page in followers:
+    audience = _Audience(account_id, after)
+    for page in audience:
         store.drop(page)
-    return followers.rest
+    return audience.rest
 
 
 def announce_popular(*, account_id: int, after: int) -> int | None:

@@ -42,6 +42,9 @@ END = FLOOR_TAG
 # window of TIDY_EVERY + n values holds the n newest entries, and sorting costs little for each
 # delivery.
 TIDY_EVERY = 128
+# No writer can be stopped between its commit and its push for so long: gunicorn replaces a process
+# that does not show itself for a minute.
+REMOVED_SECONDS = 600
 # A build that is not complete by then has died; the next read starts another.
 BUILD_SECONDS = 30
 # Commands that are written at once.
@@ -62,10 +65,23 @@ return 1
 _COMPLETE = resp.Script("""
 if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then return 0 end
 redis.call('DEL', KEYS[2])
-for i = 4, #ARGV do redis.call('RPUSH', KEYS[i < 4 + ARGV[3] and 1 or 2], ARGV[i]) end
+local function push(key, first, last)
+    for i = first, last, 1000 do
+        redis.call('RPUSH', key, unpack(ARGV, i, math.min(i + 999, last)))
+    end
+end
+local last = 3 + ARGV[3]
+push(KEYS[1], 4, last)
+push(KEYS[2], last + 1, #ARGV)
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 return 1
+""")
+
+# Adds the entry ARGV[1] to a home that exists, unless there is the mark of its tweet's removal.
+_PUSH_UNLESS_REMOVED = resp.Script("""
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+return redis.call('LPUSHX', KEYS[1], ARGV[1])
 """)
 
 # Sorts homes that are not being built, and keeps the newest ARGV[1] entries of long ones; the next
@@ -246,6 +262,26 @@ def _merged(own: Home, followed: popular.Followed) -> Home:
 def floor_below(entry: int) -> int:
     """Return the highest floor that leaves the entry above it."""
     return (id_of(entry) - 1) << TAG_BITS | FLOOR_TAG
+
+
+def push_unless_removed(entry: int, account_id: int) -> None:
+    """Add an entry to an account's home if that exists, and `mark_removed` was not called for it.
+
+    Whoever removes the tweet marks it first. So this either sees the mark, or comes before it and
+    leaves the entry to be found. Raises redis.RedisError.
+    """
+    keys = [_key(account_id), _removed_key(id_of(entry))]
+    length = _PUSH_UNLESS_REMOVED.run(keys=keys, arguments=[entry])
+    resp.exchange(*_tidying([account_id], [length]))
+
+
+def mark_removed(tweet_id: int) -> None:
+    """Keep `push_unless_removed` from adding a tweet. Raises redis.RedisError."""
+    resp.exchange(resp.pack("SET", _removed_key(tweet_id), b"", "EX", REMOVED_SECONDS))
+
+
+def _removed_key(tweet_id: int) -> str:
+    return f"removed:{tweet_id}"
 
 
 def push(entry: int, account_ids: Sequence[int]) -> None:

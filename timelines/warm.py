@@ -2,9 +2,9 @@
 
 Django's handler, DRF and middleware cost several times what such an answer takes, so
 `twitter/wsgi.py` asks here first. An answer is the same, header for header and byte for byte, that
-`views.HomeView` would give. Whatever is not there, or out of the ordinary, is left to that view:
-`answer` then returns None. Only tweets and users that are not cached are fetched from Postgres here
-as well.
+`views.HomeView` would give. Whatever is out of the ordinary is left to that view: `answer` then
+returns None. A home that is not there is built here as well, and tweets and users that are not
+cached are fetched from Postgres.
 """
 
 from collections.abc import Mapping
@@ -107,12 +107,17 @@ def _window(limit: int, max_id: int) -> int | None:
 def _page(
     replies: Replies, *, reader_id: int, limit: int, max_id: int, known: tweets.Found | None
 ) -> Page | None:
-    """Work out the page of a home, and remember it if it is the newest."""
-    home = store.parse(*replies, newest=_window(limit, max_id))
+    """Work out the page of a home, which is built if it is not there; remember the newest."""
+    values, _ = replies
+    home = (
+        store.parse(*replies, newest=_window(limit, max_id))
+        if values
+        else selectors.build_home(reader_id, size=selectors.FIRST_SIZE)
+    )
     if home is None:
         return None
     page = selectors.page_of(home, reader_id=reader_id, limit=limit, before=max_id, known=known)
-    if page and max_id == MAX_ID and len(page.ids) == limit:
+    if page and values and max_id == MAX_ID and len(page.ids) == limit:
         commands = _commands(reader_id, limit=limit, max_id=max_id)
         remembered.remember(page, reader_id=reader_id, replies=replies, commands=commands)
     return page

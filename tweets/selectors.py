@@ -1,5 +1,6 @@
 """Reading tweets."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,10 +55,16 @@ def newest(
             found += [_Row(*row) for row in cursor.fetchall()]
         found.sort(reverse=not oldest_first)
         del found[limit:]
-        # What comes after an author's last row would be among these only if that row is.
-        deeper = {row.author_id for row in found if row.position == depth < limit}
+        if len(found) == limit:  # What comes after the last of these is not among them.
+            if oldest_first:
+                bounds["before"] = found[-1].id + 1
+            else:
+                bounds["after"] = found[-1].id - 1
+        # What comes after an author's `depth` rows would be among these only if all of them are.
+        rows = Counter(row.author_id for row in found)
+        authors = [author for author in authors if rows[author] == depth < limit]
         depth = min(limit, depth * 8)
-        authors = list(deeper)
+        deeper = set(authors)
         found = [row for row in found if row.author_id not in deeper]
     return [TweetRef(id=row.id, original_id=row.original_id or 0) for row in found]
 
@@ -66,15 +73,13 @@ class _Row(NamedTuple):
     id: int
     original_id: int | None
     author_id: int
-    position: int
 
 
 _NEWEST = f"""
-    SELECT tweet.id, tweet.original_id, author.id, tweet.position
+    SELECT tweet.id, tweet.original_id, author.id
     FROM unnest(%(authors)s::bigint[]) AS author (id)
     CROSS JOIN LATERAL (
-        SELECT id, original_id, row_number() OVER (ORDER BY id {{order}}) AS position
-        FROM {Tweet._meta.db_table}
+        SELECT id, original_id FROM {Tweet._meta.db_table}
         WHERE author_id = author.id AND state = {Tweet.State.VISIBLE}
             AND id < %(before)s AND id > %(after)s
         ORDER BY id {{order}} LIMIT %(depth)s) AS tweet

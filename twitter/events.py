@@ -31,7 +31,7 @@ HEARERS: Mapping[str, Sequence[Hearer]] = {
     "timelines.followers_know": [Hearer(task="accounts.tasks.end_fan_out")],
     "accounts.graph_imported": [Hearer(task="timelines.tasks.drop_all_homes")],
     "tweets.tweet_posted": [
-        Hearer(task="timelines.tasks.deliver_to_author", at_once=True),
+        Hearer(task="timelines.tasks.deliver_to_author", hastens=True),
         Hearer(task="timelines.tasks.fan_out"),
         Hearer(task="accounts.tasks.count_posted", in_transaction=True),
     ],

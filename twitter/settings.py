@@ -102,6 +102,7 @@ USE_TZ = True
 # --- PostgreSQL, Redis, Celery -------------------------------------------------------------------
 DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(required("DATABASE_URL"))}
 DATABASES["default"].update(
+    ENGINE="twitter.lib.postgresql",
     CONN_MAX_AGE=env.int("DB_CONN_MAX_AGE", 600),
     CONN_HEALTH_CHECKS=True,
     # A request never waits long for Postgres; long work (imports, rebuilds) raises its own limits.

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils.module_loading import import_string
 
-from twitter.lib import redis
+from twitter.lib import redis, resp
 from twitter.outbox.models import Delivery
 
 NUDGE_CHANNEL = "outbox:nudge"
@@ -45,11 +45,14 @@ class Hearer:
     `at_once`: it is called in the writer's process, right after commit and before the answer goes
     out, so that the actor's next read shows what the actor did. If that went well, its delivery is
     settled; if not, the relay sends it AT_ONCE_SECONDS after it was published.
+    `hastens`: it is called likewise, and has no delivery, for it does a part of what another hearer
+    will do in any case.
     """
 
     task: str
     in_transaction: bool = False
     at_once: bool = False
+    hastens: bool = False
 
 
 def hearers() -> Mapping[str, Sequence[Hearer]]:
@@ -90,8 +93,11 @@ def publish(*events: Event) -> None:
     for one in due:
         if one.hearer.in_transaction:
             import_string(one.hearer.task).run(**one.facts)
-    if due := [one for one in due if not one.hearer.in_transaction]:
-        transaction.on_commit(partial(_after_commit, dict(zip(_record(due), due, strict=True))))
+    hastening = [one for one in due if one.hearer.hastens]
+    recorded = [one for one in due if not (one.hearer.in_transaction or one.hearer.hastens)]
+    deliveries = dict(zip(_record(recorded), recorded, strict=True)) if recorded else {}
+    if deliveries or hastening:
+        transaction.on_commit(partial(_after_commit, deliveries, hastening))
 
 
 def _record(due: Sequence[_Due]) -> list[int]:
@@ -116,7 +122,9 @@ def _record(due: Sequence[_Due]) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _after_commit(deliveries: Mapping[int, _Due]) -> None:
+def _after_commit(deliveries: Mapping[int, _Due], hastening: Sequence[_Due]) -> None:
+    for due in hastening:
+        _ran(due)
     at_once = {number: due for number, due in deliveries.items() if due.hearer.at_once}
     done = [number for number, due in at_once.items() if _ran(due)]
     if len(at_once) < len(deliveries):
@@ -129,7 +137,7 @@ def _ran(due: _Due) -> bool:
     try:
         return import_string(due.hearer.task).run(**due.facts) is None
     except Exception:
-        logger.exception("%s will be delivered by the relay", due.hearer.task)
+        logger.exception("%s is left to the relay", due.hearer.task)
         return False
 
 
@@ -144,4 +152,4 @@ def _settle(ids: list[int]) -> None:
 @redis.without_redis(lambda: None)
 def nudge() -> None:
     """Wake the relay, which otherwise looks once a second."""
-    redis.client().publish(NUDGE_CHANNEL, b"")
+    resp.exchange(resp.pack("PUBLISH", NUDGE_CHANNEL, b""))

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
 from typing import Any
@@ -43,9 +43,13 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
         def run(*, delivery_ids: Sequence[int] = (), **facts: Any) -> Mapping[str, Any] | None:
             if not delivery_ids:  # by the writer, who settles it if nothing is left to do
                 return function(**facts)
-            for delivery_id in delivery_ids:
-                if (current := _begin(delivery_id)) is not None:
-                    _deliver(function, delivery_id=delivery_id, facts=current, atomic=atomic)
+            _settle(
+                [
+                    delivery_id
+                    for delivery_id, current in _begun(delivery_ids)
+                    if _deliver(function, delivery_id=delivery_id, facts=current, atomic=atomic)
+                ]
+            )
             return None
 
         return shared_task(name=name)(run)
@@ -53,52 +57,68 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     return decorate
 
 
-def _begin(delivery_id: int) -> dict[str, Any] | None:
-    """Count the attempt; return the task's arguments, or None when it is settled or given up.
+def _begun(delivery_ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Count an attempt of each delivery that is not settled or given up; yield it, and its facts.
 
     Counted before the work, in a transaction of its own, so that a task that kills its worker
-    comes to an end as well. The arguments are those of the row: a message may be older.
+    comes to an end as well. Those that nobody has tried are begun together. After a kill they have
+    been tried, and each is begun by itself, so that none is given up for another.
+
+    The facts are those of the row: a message may be older.
     """
+    together = _begin(delivery_ids, most=0)
+    yield from together.items()
+    for delivery_id in delivery_ids:
+        if delivery_id not in together:
+            yield from _begin([delivery_id], most=settings.OUTBOX_MAX_ATTEMPTS).items()
+
+
+def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, dict[str, Any]]:
+    """Begin those of the deliveries that were tried `most` times at most; return their facts."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {Delivery._meta.db_table} SET attempts = attempts + 1,"
             " failed_at = CASE WHEN attempts >= %s THEN now() END"
-            " WHERE id = %s AND failed_at IS NULL RETURNING failed_at IS NULL, payload",
-            [settings.OUTBOX_MAX_ATTEMPTS, delivery_id],
+            " WHERE id = ANY(%s) AND failed_at IS NULL AND attempts <= %s"
+            " RETURNING id, failed_at IS NULL, payload",
+            [settings.OUTBOX_MAX_ATTEMPTS, list(delivery_ids), most],
         )
-        row = cursor.fetchone()
-    if row is None or not row[0]:
-        return None
-    facts: dict[str, Any] = json.loads(row[1])
-    return facts
+        begun = cursor.fetchall()
+    return {delivery_id: json.loads(payload) for delivery_id, may_run, payload in begun if may_run}
 
 
-def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> None:
+def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> bool:
+    """Do the work; return whether the delivery is still to be settled."""
     try:
         if atomic:
             with transaction.atomic():
                 # A second run of the same delivery waits here, and then finds nothing to do.
-                if _settle(delivery_id):
+                if _settle([delivery_id]):
                     function(**facts)
-            return
+            return False
         rest = function(**facts)
     except Exception as error:
         logger.exception("delivery %s failed", delivery_id)
         _note_failure(delivery_id, error)
-        return
+        return False
     if rest is None:
-        _settle(delivery_id)
-    else:
-        Delivery.objects.filter(id=delivery_id).update(
-            payload=dict(rest), attempts=0, sends=0, due_at=Now()
-        )
-        nudge()
+        return True
+    Delivery.objects.filter(id=delivery_id).update(
+        payload=dict(rest), attempts=0, sends=0, due_at=Now()
+    )
+    nudge()
+    return False
 
 
-def _settle(delivery_id: int) -> bool:
+def _settle(delivery_ids: Sequence[int]) -> int:
+    """Delete what is done; return how many there were."""
+    if not delivery_ids:
+        return 0
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {Delivery._meta.db_table} WHERE id = %s", [delivery_id])
-        return bool(cursor.rowcount)
+        cursor.execute(
+            f"DELETE FROM {Delivery._meta.db_table} WHERE id = ANY(%s)", [list(delivery_ids)]
+        )
+        return int(cursor.rowcount)
 
 
 def _note_failure(delivery_id: int, error: Exception) -> None:
