@@ -299,7 +299,7 @@ def push_pages(entry: int, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[
     with resp.Pipe() as pipe:
         before: Sequence[int] | None = None
         tidying: list[bytes] = []
-        for page in chain(pages, [()]):
+        for page in chain(filter(None, pages), [()]):
             pipe.send(b"".join([*tidying, *_pushes(entry, page)]), len(tidying) + len(page))
             if before is not None:
                 replies = pipe.receive()

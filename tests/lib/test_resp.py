@@ -4,6 +4,7 @@ import socket
 import time
 
 import pytest
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from twitter.lib import resp
@@ -35,3 +36,35 @@ def test_only_the_first_waits_for_a_redis_that_keeps_silent(silent_redis, monkey
     monkeypatch.setattr(resp, "SILENCE_SECONDS", 0.0)
     monkeypatch.setattr(resp, "_silent_until", time.monotonic())
     assert seconds_of_a_ping() >= 0.5
+
+
+def test_replies_come_in_the_order_of_the_messages(valkey):
+    valkey.set("a", 1)
+    with resp.Pipe() as pipe:
+        pipe.send(resp.pack("INCR", "a") + resp.pack("INCR", "a"), 2)
+        pipe.send(resp.pack("GET", "a"), 1)
+        assert resp.exchange(resp.pack("GET", "nothing")) == [None]
+        pipe.send(b"", 0)
+        assert pipe.receive() == [2, 3]
+        assert pipe.receive() == [b"3"]
+        assert pipe.receive() == []
+
+
+def test_an_error_is_raised_where_its_message_is_received(valkey):
+    valkey.set("text", "x")
+    with resp.Pipe() as pipe:
+        pipe.send(resp.pack("INCR", "text") + resp.pack("SET", "b", "1"), 2)
+        pipe.send(resp.pack("GET", "b"), 1)
+        with pytest.raises(ResponseError, match="not an integer"):
+            pipe.receive()
+    with pytest.raises(ResponseError):
+        resp.exchange(resp.pack("INCR", "text"), resp.pack("SET", "c", "2"))
+    assert resp.exchange(resp.pack("GET", "c"), resp.pack("GET", "b")) == [b"2", b"1"]
+
+
+def test_a_pipe_that_is_left_with_replies_to_come_mixes_up_nobodys(valkey):
+    with resp.Pipe() as pipe:
+        pipe.send(resp.pack("ECHO", "nobody waits for this"), 1)
+    with resp.Pipe() as pipe:
+        pipe.send(resp.pack("ECHO", "mine"), 1)
+        assert pipe.receive() == [b"mine"]

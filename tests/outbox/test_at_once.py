@@ -1,5 +1,6 @@
 """What runs at once: settled by the writer, and delivered by the relay when that did not happen."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -41,6 +42,13 @@ def hear_in_steps(*, number: int) -> dict | None:
 @task()
 def kill(*, number: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task()
+def hear_or_die(*, number: int) -> None:
+    if number == 1:
+        raise KeyboardInterrupt  # as a kill: nothing is noted and nothing settled
+    project_redis.client().sadd(KEY, number)
 
 
 @task()
@@ -211,3 +219,50 @@ def test_a_message_carries_several_deliveries_and_one_that_fails_does_not_stop_t
     assert sizes == [20, 20, 5]
     assert _heard(valkey) == set(range(45)) - {3}
     assert Delivery.objects.get().last_error.startswith("DataError")
+
+
+def test_what_hastens_has_no_delivery_and_hurts_nobody_when_it_fails(hearers, nudges, valkey):
+    hearers(("hear", "hastens"), ("store", "hastens"), ("hear_in_steps", ""))
+    with transaction.atomic():
+        publish(Happened(number=1))
+        assert Delivery.objects.count() == 1
+    assert _heard(valkey) == {1}
+    assert Delivery.objects.filter(event="tests.effect").count() == 1
+    assert len(nudges) == 1
+    with transaction.atomic():
+        publish(Happened(number=None))  # sadd refuses it
+    assert Delivery.objects.filter(event="tests.at_once").count() == 2
+    with transaction.atomic():
+        publish(Happened(number=3))
+        transaction.set_rollback(True)
+    assert _heard(valkey) == {1}
+
+
+def test_deliveries_of_a_message_are_begun_and_settled_together(
+    hearers, worker, valkey, sql_statements
+):
+    hearers(("hear", ""))
+    with transaction.atomic():
+        publish(*(Happened(number=number) for number in range(20)))
+    sql_statements.clear()
+    assert worker() == 20
+    assert _heard(valkey) == set(range(20))
+    assert not Delivery.objects.exists()
+    changes = [sql for sql in sql_statements if sql.startswith(("UPDATE", "DELETE"))]
+    assert len([sql for sql in changes if "outbox_delivery" in sql]) == 2
+
+
+def test_who_shared_a_message_with_a_task_that_kills_is_not_given_up_with_it(
+    hearers, valkey, settings
+):
+    settings.OUTBOX_MAX_ATTEMPTS = 3
+    hearers(("hear_or_die", ""))
+    with transaction.atomic():
+        publish(*(Happened(number=number) for number in range(4)))
+    ids = list(Delivery.objects.order_by("id").values_list("id", flat=True))
+    for _ in range(5):  # the message comes again and again
+        with contextlib.suppress(KeyboardInterrupt):
+            current_app.tasks[f"{__name__}.hear_or_die"].run(delivery_ids=ids)
+    assert _heard(valkey) == {0, 2, 3}
+    assert Delivery.objects.get().payload == {"number": 1}
+    assert Delivery.objects.get().failed_at is not None

@@ -178,9 +178,54 @@ def test_an_entry_survives_packing(original):
 def test_a_full_home_takes_less_than_10_kilobytes(valkey):
     build(7, list(range(0, 800 * 4096, 4096)), end=False)
     assert valkey.memory_usage("home:7", samples=0) <= 10 * 1024
-    while valkey.llen("home:7") % store.TIDY_EVERY != store.TIDY_EVERY - 1:
-        store.push(entry(valkey.llen("home:7") << 20), [7])
-    assert valkey.memory_usage("home:7", samples=0) <= 10 * 1024
+
+
+def test_a_home_is_cut_when_it_has_grown_by_what_a_window_allows(valkey):
+    build(7, list(range(0, 800 * 4096, 4096)), end=False)
+    for number in range(store.TIDY_EVERY - 1):
+        store.push(entry((1000 + number) << 12), [7])
+    assert valkey.llen("home:7") == 802 + store.TIDY_EVERY - 1
+    assert valkey.memory_usage("home:7", samples=0) <= 11 * 1024
+    store.push(entry(2000 << 12), [7])
+    assert valkey.llen("home:7") == 802
+    assert valkey.lindex("home:7", 0) == store.MARK
+
+
+def test_pages_are_yielded_when_their_homes_have_the_entry(valkey):
+    """Ids of several lengths, homes that are not there, an empty page, and homes to be tidied."""
+    numbers = [7, 8, 9, 10, 11, 99, 100, 10**15 - 1, 10**15, 10**15 + 1]
+    with_home = [number for number in numbers if number not in (9, 100)]
+    for number in with_home:
+        build(number, list(range(store.TIDY_EVERY + 802 % store.TIDY_EVERY - 3)))
+    pages = [numbers[:4], [], numbers[4:7], numbers[7:]]
+    seen = []
+    for page in store.push_pages(entry(500), pages):
+        seen.append(list(page))
+        assert all(ids(store.peek(number))[0] == 500 for number in page if number in with_home)
+        store.remove(entry(1), page)  # on another connection than the pages that are under way
+    assert seen == [page for page in pages if page]
+    assert {valkey.lindex(f"home:{number}", 0) for number in with_home} == {store.MARK}
+    assert not valkey.exists("home:9")
+
+
+def test_who_takes_no_more_pages_leaves_nothing_behind():
+    build(7, [1])
+    pages = store.push_pages(entry(2), [[7], [7], [7]])
+    next(pages)
+    pages.close()
+    store.push(entry(3), [7])
+    assert ids(store.read(7))[0] == 3
+
+
+def test_a_removed_tweet_is_not_pushed_by_a_writer_who_comes_late(valkey):
+    build(7, [1])
+    store.push_unless_removed(entry(2), 7)
+    store.mark_removed(BASE + 3)
+    store.push_unless_removed(entry(3), 7)
+    store.push_unless_removed(entry(4), 8)
+    assert ids(store.read(7)) == [2, 1]
+    assert not valkey.exists("home:8")
+    assert 0 < valkey.ttl(f"removed:{BASE + 3}") <= store.REMOVED_SECONDS
 
 
 def test_a_removal_during_a_build_is_not_undone_by_its_older_snapshot(valkey):
@@ -205,7 +250,7 @@ def test_what_arrived_twice_is_read_once_after_tidying_too():
 def test_a_home_that_was_not_tidied_in_time_is_tidied_by_its_reader(monkeypatch):
     build(7, [1])
     with monkeypatch.context() as patch:
-        patch.setattr(store, "tidy", lambda account_ids: None)
+        patch.setattr(store, "_tidying", lambda account_ids, lengths: [])
         for number in range(2, 3 * store.TIDY_EVERY):
             store.push(entry(number), [7])
     values, followed, _ = resp.exchange(*store.reading(7, newest=20))

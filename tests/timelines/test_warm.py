@@ -7,15 +7,16 @@ import pytest
 from django.core.signals import request_finished, request_started
 from django.db import OperationalError, close_old_connections
 
+from accounts import cache as accounts_cache
 from accounts.models import Account
 from accounts.tokens import issue_access_token
-from timelines import store, warm
+from timelines import remembered, store, warm
 from tweets import cache
 from tweets import selectors as tweets
 from tweets.models import Tweet
 from tweets.tasks import fold_metrics
 from twitter import wsgi
-from twitter.lib import resp
+from twitter.lib import redis, resp
 from twitter.lib.renderers import to_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -115,6 +116,137 @@ def test_a_warm_read_takes_two_round_trips_and_no_sql(bob, round_trips, sql_stat
     assert json.loads(body)["meta"]["result_count"] == 20
     assert len(round_trips) == 2
     assert sql_statements == []
+
+
+def test_reading_the_same_page_again_takes_one_round_trip(bob, round_trips, sql_statements):
+    first = ask(wsgi.application, request(bob))
+    round_trips.clear()
+    assert ask(wsgi.application, request(bob)) == first
+    assert len(round_trips) == 1
+    assert sql_statements == []
+
+
+def retweet_again(api, people, posted):
+    api(people["dan"]).post("/tweet/retweet", {"tweet_id": posted[-1]})
+
+
+def delete_the_newest(api, people, posted):
+    api(people["ann"]).delete(f"/tweet/delete/{posted[-1]}")
+
+
+def undo_the_oldest_retweet(api, people, posted):
+    api(people["ann"]).delete("/tweet/retweet", {"tweet_id": posted[0]})
+
+
+def hide_without_a_word(api, people, posted):
+    hidden = {"state": Tweet.State.HIDDEN, "removed_at": "2026-01-01T00:00Z"}
+    Tweet.objects.filter(id=posted[-2]).update(**hidden)
+    resp.exchange(resp.pack("DEL", cache._key(posted[-2])))
+
+
+def post_more(api, people, posted):
+    for text in ("one", "two"):
+        api(people["ann"]).post("/tweet/create", {"text": text})
+
+
+def post_oneself(api, people, posted):
+    api(people["bob"]).post("/tweet/create", {"text": "mine"})
+
+
+def like(api, people, posted):
+    api(people["bob"]).post("/tweet/like", {"tweet_id": posted[-5]})
+
+
+def rename(api, people, posted):
+    api(people["ann"]).patch("/auth/update", {"name": "Ann the Second"})
+
+
+def suspend(api, people, posted):
+    Account.objects.filter(id=people["cat"]).update(suspended_at="2026-01-01T00:00Z")
+    accounts_cache.forget([people["cat"]])
+
+
+def unfollow(api, people, posted):
+    api(people["bob"]).delete("/auth/unfollow", {"user_id": str(people["cat"])})
+
+
+def drop(api, people, posted):
+    store.drop([people["bob"]])
+
+
+def flush(api, people, posted):
+    redis.client().flushdb()
+
+
+def forget_tweets(api, people, posted):
+    redis.client().delete(*redis.client().keys("tweet:*"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        retweet_again,
+        delete_the_newest,
+        undo_the_oldest_retweet,
+        hide_without_a_word,
+        post_more,
+        post_oneself,
+        like,
+        rename,
+        suspend,
+        unfollow,
+        drop,
+        flush,
+        forget_tweets,
+    ],
+)
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_a_page_that_was_read_before_is_never_the_page_of_before(
+    bob, people, api, post, run_outbox, retweet, change, is_delivered
+):
+    posted = [post("ann", f"more {number}") for number in range(12)]
+    for author in ("ann", "cat"):
+        retweet(author, posted[0])
+    run_outbox()
+    for query in ("", "limit=5"):
+        for _ in range(2):
+            ask(wsgi.application, request(bob, query))
+    change(api, people, posted)
+    if is_delivered:
+        run_outbox()
+    for query in ("", "limit=5"):
+        for _ in range(2):
+            environ = request(bob, query)
+            assert ask(wsgi.application, environ) == from_django(environ)
+
+
+def test_what_has_arrived_since_the_last_page_is_all_that_is_fetched(
+    bob, people, post, run_outbox, round_trips, sql_statements
+):
+    posted = post("ann", "news")
+    run_outbox()
+    tweets.hydrate([posted])  # another follower has read it
+    round_trips.clear()
+    sql_statements.clear()
+    ask(wsgi.application, request(bob))
+    posted = post("ann", "more news")
+    run_outbox()
+    tweets.hydrate([posted])
+    round_trips.clear()
+    sql_statements.clear()
+    page = json.loads(ask(wsgi.application, request(bob))[2])
+    assert int(page["data"][0]["id"]) == posted
+    assert len(round_trips) == 2
+    assert round_trips[1].count(b"tweet:") <= 2  # the key, and what the script makes keys from
+    assert sql_statements == []
+
+
+def test_pages_are_forgotten_before_there_are_too_many(bob, monkeypatch, round_trips):
+    monkeypatch.setattr(remembered, "_MOST", 2)
+    remembered._pages.clear()
+    for query in ("limit=1", "limit=2", "limit=3"):
+        ask(wsgi.application, request(bob, query))
+    assert list(remembered._pages) == [(bob, 3)]
 
 
 def test_a_warm_read_of_what_has_just_arrived_takes_two_round_trips_and_no_sql(
@@ -217,6 +349,18 @@ def test_a_tweet_older_than_what_is_cached_of_the_reader_is_looked_up(bob, monke
     assert ask(wsgi.application, environ) == before
     assert warm.answer(environ) is None
     assert ask(wsgi.application, environ) == before
+
+
+def test_a_home_that_is_not_there_is_built_and_read_as_django_would(bob, sql_statements):
+    before = ask(wsgi.application, request(bob))
+    for _ in range(2):
+        store.drop([bob])
+        sql_statements.clear()
+        assert warm.answer(request(bob)) is not None
+        assert sql_statements, "a page of before was taken for a page of no home"
+        assert store.peek(bob) is not None
+        assert ask(wsgi.application, request(bob)) == before
+    assert before == from_django(request(bob))
 
 
 def test_a_home_that_is_being_built_is_left_to_django(bob):

@@ -75,10 +75,7 @@ class Pipe:
         self._connection = _connection(self._name)
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        global _silent_until  # noqa: PLW0603 - one for all threads
-        if isinstance(error, exceptions.TimeoutError):
-            _silent_until = time.monotonic() + SILENCE_SECONDS
+    def __exit__(self, *error: object) -> None:
         if self._expected:
             # What arrives on it from now on answers nobody knows what.
             self._connection.close()
@@ -228,6 +225,9 @@ def _limit(connection: socket.socket, seconds: float) -> None:
 
 
 def _redis_error(error: Exception) -> exceptions.RedisError:
+    """Return what to raise; a silence is noted."""
+    global _silent_until  # noqa: PLW0603 - one for all threads
     if isinstance(error, TimeoutError | BlockingIOError):
+        _silent_until = time.monotonic() + SILENCE_SECONDS
         return exceptions.TimeoutError(f"Redis does not answer: {error}")
     return exceptions.ConnectionError(f"Redis: {error}")

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
 from typing import Any
@@ -43,13 +43,12 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
         def run(*, delivery_ids: Sequence[int] = (), **facts: Any) -> Mapping[str, Any] | None:
             if not delivery_ids:  # by the writer, who settles it if nothing is left to do
                 return function(**facts)
-            _settle(
-                [
-                    delivery_id
-                    for delivery_id, current in _begun(delivery_ids)
-                    if _deliver(function, delivery_id=delivery_id, facts=current, atomic=atomic)
-                ]
-            )
+            together = _begin(delivery_ids, most=0)
+            _deliver_all(function, together, atomic=atomic)
+            for delivery_id in delivery_ids:
+                if delivery_id not in together:
+                    begun = _begin([delivery_id], most=settings.OUTBOX_MAX_ATTEMPTS)
+                    _deliver_all(function, begun, atomic=atomic)
             return None
 
         return shared_task(name=name)(run)
@@ -57,24 +56,14 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     return decorate
 
 
-def _begun(delivery_ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Count an attempt of each delivery that is not settled or given up; yield it, and its facts.
-
-    Counted before the work, in a transaction of its own, so that a task that kills its worker
-    comes to an end as well. Those that nobody has tried are begun together. After a kill they have
-    been tried, and each is begun by itself, so that none is given up for another.
-
-    The facts are those of the row: a message may be older.
-    """
-    together = _begin(delivery_ids, most=0)
-    yield from together.items()
-    for delivery_id in delivery_ids:
-        if delivery_id not in together:
-            yield from _begin([delivery_id], most=settings.OUTBOX_MAX_ATTEMPTS).items()
-
-
 def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, dict[str, Any]]:
-    """Begin those of the deliveries that were tried `most` times at most; return their facts."""
+    """Count an attempt of each delivery that was tried `most` times at most; return their facts.
+
+    Not of what is settled or given up. Counted before the work, in a transaction of its own, so
+    that a task that kills its worker comes to an end as well. Those that nobody has tried are begun
+    and settled together; after a kill they have been tried, and go by themselves, so that none is
+    given up for another. The facts are those of the row: a message may be older.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {Delivery._meta.db_table} SET attempts = attempts + 1,"
@@ -85,6 +74,16 @@ def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, dict[str, Any
         )
         begun = cursor.fetchall()
     return {delivery_id: json.loads(payload) for delivery_id, may_run, payload in begun if may_run}
+
+
+def _deliver_all(function: Work, begun: Mapping[int, dict[str, Any]], *, atomic: bool) -> None:
+    _settle(
+        [
+            delivery_id
+            for delivery_id, facts in begun.items()
+            if _deliver(function, delivery_id=delivery_id, facts=facts, atomic=atomic)
+        ]
+    )
 
 
 def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> bool:

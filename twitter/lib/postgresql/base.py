@@ -14,8 +14,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         Nobody sends anything on an idle connection, unless PostgreSQL ends it. So only if there is
         something to read it is worth a query, which takes a fifth of the time of a short request.
         """
-        if self.connection is None:
+        if self.connection is None or self.connection.closed:
             return False
         readable = select.poll()  # not select(), which knows no number from 1024 on
-        readable.register(self.connection.pgconn.socket, select.POLLIN)
+        readable.register(self.connection.fileno(), select.POLLIN)
         return super().is_usable() if readable.poll(0) else True
