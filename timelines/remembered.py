@@ -59,7 +59,7 @@ def remember(page: Page, *, reader_id: int, replies: Replies, commands: Sequence
     if page.draft is None or query is None:
         return
     if len(_pages) >= _MOST:
-        _pages.clear()
+        forget()
     values, followed = replies
     _pages[reader_id, len(page.ids)] = LastPage(
         reader_id=reader_id,
@@ -70,6 +70,11 @@ def remember(page: Page, *, reader_id: int, replies: Replies, commands: Sequence
         query=query,
         commands=[*commands, query.command],
     )
+
+
+def forget() -> None:
+    """Forget all pages."""
+    _pages.clear()
 
 
 def _joined(values: Sequence[bytes]) -> bytes:

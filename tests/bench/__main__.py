@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AREAS = ("fresh", "fan_out", "counts", "growth", "reads", "cold", "costs", "writes", "verify")
 VERIFY = "`manage.py verify_timelines --all`"
 PROFILE = "The functions in which warm reads spend most, by cProfile"
+POSTS = "The same of posts"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -127,6 +128,7 @@ class _Run:
                 self._area("costs", lambda: costs.measure(bench, ours, bare))
                 self._area("costs", lambda: self._text(PROFILE, costs.profile(bench)))
                 self._area("writes", lambda: writes.measure(bench, ours, bare))
+                self._area("writes", lambda: self._text(POSTS, costs.profile_posts(bench)))
                 self._area("verify", lambda: self._text(f"{VERIFY} at the end", _verify()))
                 if "growth" in self._chosen:
                     network.grow(most)

@@ -45,6 +45,7 @@ FIGURES = {
     "seconds_to_the_last_follower": True,
     "last_follower_against_bare": False,
     "post_against_insert": True,
+    "plain_post_against_insert": False,
     "posts_done_a_second": False,
     "one_liked_against_many": True,
     "wrong_like_counts": True,

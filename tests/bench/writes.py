@@ -12,7 +12,7 @@ from tests.bench.bench import Bench
 from tests.bench.data import texts, tokens
 from tests.bench.figures import Figure, alternate, number, ratios, say
 from tests.bench.load import Client, Job, get, post
-from tests.bench.stack import Server, count, wait_until_quiet
+from tests.bench.stack import Server, baseline, count, wait_until_quiet
 from tweets.models import Like, Tweet
 
 LIKERS = 64
@@ -27,10 +27,12 @@ TABLE = """
 
 def measure(bench: Bench, ours: Server, bare: Server) -> list[Figure]:
     """Return the figures of posting and liking."""
-    return [*_posting(bench, ours, bare), *_liking(bench, ours)]
+    with baseline(bench.folder, "plain") as plain:
+        posting = _posting(bench, ours, bare, plain)
+    return [*posting, *_liking(bench, ours)]
 
 
-def _posting(bench: Bench, ours: Server, bare: Server) -> list[Figure]:
+def _posting(bench: Bench, ours: Server, bare: Server, plain: Server) -> list[Figure]:
     requests = bench.scale.writes
     writers = tokens(bench.network.readers)
     bodies = [json.dumps({"text": text}).encode() for text in texts()]
@@ -60,12 +62,19 @@ def _posting(bench: Bench, ours: Server, bare: Server) -> list[Figure]:
         sent = [post("/insert", body) for body in islice(cycle(bodies), requests)]
         return bench.load.run(Job(port=bare.port, requests=sent)).per_second
 
-    posts(), inserts()
+    def plain_posts() -> float:
+        sent = [
+            post("/post", body, token=token)
+            for body, token in islice(zip(cycle(bodies), cycle(writers), strict=False), requests)
+        ]
+        return bench.load.run(Job(port=plain.port, requests=sent)).per_second
+
+    contestants = {"posts": posts, "inserts": inserts, "plain": plain_posts}
+    for contestant in contestants.values():
+        contestant()
     for values in (work, *cpu.values()):
         values.clear()
-    rates = alternate(
-        {"posts": posts, "inserts": inserts}, rounds=bench.scale.rounds, what="posting"
-    )
+    rates = alternate(contestants, rounds=bench.scale.rounds, what="posting")
     told = ", ".join(f"{name} {statistics.median(values):,.0f}" for name, values in cpu.items())
     return [
         Figure(
@@ -77,6 +86,13 @@ def _posting(bench: Bench, ours: Server, bare: Server) -> list[Figure]:
             detail=f"{_middle(rates['posts'])} against {_middle(rates['inserts'])} requests/s;"
             f" µs of CPU a post, all that follows from it included: {told}",
             facts=rates | {"cpu_us": cpu},
+        ),
+        Figure(
+            name="plain_post_against_insert",
+            title="the plain Django way to store a tweet, and nothing more, against that INSERT",
+            unit="of its requests/s",
+            rounds=ratios(rates["plain"], rates["inserts"]),
+            detail=f"{_middle(rates['plain'])} against {_middle(rates['inserts'])} requests/s",
         ),
         Figure(
             name="posts_done_a_second",

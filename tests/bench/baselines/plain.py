@@ -126,4 +126,32 @@ def _newest(reader_id: int) -> QuerySet[Tweet]:
     )
 
 
-urlpatterns = [path("home", HomeView.as_view()), path("healthz", healthz)]
+class PostSerializer(serializers.Serializer[Any]):
+    """A new tweet; its characters are counted, not weighed."""
+
+    text = serializers.CharField(max_length=280)
+
+
+class PostView(APIView):
+    """Storing a tweet, and nothing that follows from it: no count, no outbox, no fan-out."""
+
+    authentication_classes = (BearerToken,)
+    permission_classes = (IsAuthenticated,)
+
+    def post(self, request: Request) -> Response:
+        """Store a tweet."""
+        given = PostSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        author: Any = request.user
+        tweet = Tweet.objects.create(author_id=author.pk, **given.validated_data)
+        tweet.author = author
+        author.counters = AccountCounters.objects.get(account_id=author.pk)
+        context: dict[str, Any] = {"liked": set()}
+        return Response({"data": TweetSerializer(tweet, context=context).data}, status=201)
+
+
+urlpatterns = [
+    path("home", HomeView.as_view()),
+    path("post", PostView.as_view()),
+    path("healthz", healthz),
+]
