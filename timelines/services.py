@@ -5,7 +5,8 @@ author first commits and then clears the homes. So a delivery that sees the remo
 back itself, and one that does not came before the clearing, which takes it along.
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.db import transaction
 
@@ -38,12 +39,24 @@ def fan_out(*, tweet_id: int, author_id: int, original_id: int, after: int) -> i
     reach = accounts.reach_of(author_id)
     if reach is not Reach.FAN_OUT:
         selectors.refresh_popular([author_id])
-    entry = store.pack(tweet_id=tweet_id, original_id=original_id)
     audience = _Audience(author_id, after)
-    for page in store.push_pages(entry, [[author_id]] if reach is Reach.MERGE else audience):
+    _deliver(
+        [[author_id]] if reach is Reach.MERGE else audience,
+        tweet_id=tweet_id,
+        author_id=author_id,
+        original_id=original_id,
+    )
+    return None if reach is Reach.MERGE else audience.rest
+
+
+def _deliver(
+    pages: Iterable[Sequence[int]], *, tweet_id: int, author_id: int, original_id: int
+) -> None:
+    """Put a tweet into homes, and take it back from those where it does not belong any more."""
+    entry = store.pack(tweet_id=tweet_id, original_id=original_id)
+    for page in store.push_pages(entry, pages):
         leavers = _leavers(author_id=author_id, page=page)
         store.remove(entry, leavers if tweets.is_visible(tweet_id) else page)
-    return None if reach is Reach.MERGE else audience.rest
 
 
 class _Audience:
@@ -72,8 +85,13 @@ class _Audience:
 
 def _leavers(*, author_id: int, page: Sequence[int]) -> set[int]:
     """Return who of a page of the audience has left it since it was read."""
-    still = accounts.followers_between(account_id=author_id, first=page[0], last=page[-1])
-    return set() if still == page else set(page).difference(still, [author_id])
+    place = bisect_left(page, author_id)
+    has_author = page[place : place + 1] == [author_id]
+    followers = [*page[:place], *page[place + 1 :]] if has_author else page
+    if not followers:
+        return set()
+    still = accounts.followers_between(account_id=author_id, first=followers[0], last=followers[-1])
+    return set() if still == followers else set(followers).difference(still)
 
 
 def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after: int) -> int | None:
@@ -88,6 +106,9 @@ def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after:
     audience = _Audience(author_id, after)
     for page in audience:
         store.remove(entry, page)
+        if tweets.is_visible(tweet_id):  # Or just now, and the new delivery has been here before.
+            _deliver([page], tweet_id=tweet_id, author_id=author_id, original_id=original_id)
+            return None
     return audience.rest
 
 

@@ -32,6 +32,8 @@ from twitter.lib import redis, resp
 TAG_BITS = 10
 TAGS: int = 2**TAG_BITS - 1
 FLOOR_TAG = TAGS
+# With the version of a home's form: those of an earlier form expire unread.
+KEY_PREFIX = "home:2:"
 MARK = b"%d" % (2**63 - 1)
 MARK_TO_MERGE = b"%d" % (2**63 - 2)
 # Numbers from here on name builds. No id is so large before the year 2058.
@@ -42,9 +44,8 @@ END = FLOOR_TAG
 # window of TIDY_EVERY + n values holds the n newest entries, and sorting costs little for each
 # delivery.
 TIDY_EVERY = 128
-# No writer can be stopped between its commit and its push for so long: gunicorn replaces a process
-# that does not show itself for a minute.
-REMOVED_SECONDS = 600
+# No writer stands still between its commit and its push for so long.
+REMOVED_SECONDS = 86_400
 # A build that is not complete by then has died; the next read starts another.
 BUILD_SECONDS = 30
 # Commands that are written at once.
@@ -86,9 +87,9 @@ return redis.call('LPUSHX', KEYS[1], ARGV[1])
 
 # Sorts homes that are not being built, and keeps the newest ARGV[1] entries of long ones; the next
 # one is made the floor, by setting its tag. Often what has arrived is in order already, and only
-# the mark has to move. SORT compares doubles, which tell entries of two ids apart: these differ by
-# 1,024 or more. To set the tag, Lua's doubles are not exact enough, but for the last 10 digits they
-# are, and 10^10 is a multiple of 2^10.
+# the mark has to move. SORT compares doubles, and as text what these do not tell apart: numbers of
+# one length, so the order is right. To set the tag, Lua's doubles are not exact enough, but for the
+# last 10 digits they are, and 10^10 is a multiple of 2^10.
 _TIDY = resp.Script("""
 local size = tonumber(ARGV[1])
 local function cut(key)
@@ -142,11 +143,6 @@ def fingerprint_of(original_id: int) -> int:
     return original_id and 1 + original_id % (FLOOR_TAG - 1)
 
 
-def fingerprints_of(ids: Iterable[int]) -> set[int]:
-    """Return the fingerprints that retweets of these tweets have."""
-    return {1 + number % (FLOOR_TAG - 1) for number in ids}
-
-
 def id_of(entry: int) -> int:
     """Return the id of an entry's tweet, or of a floor."""
     return entry >> TAG_BITS
@@ -180,16 +176,16 @@ class Home:
 
 
 def _key(account_id: int) -> str:
-    return f"home:{account_id}"
+    return f"{KEY_PREFIX}{account_id}"
 
 
 @redis.without_redis(lambda: None)
 def read(account_id: int) -> Home | None:
     """Return the account's home and let it live on; None when there is none (or no Redis)."""
     values, followed, seconds_left = resp.exchange(*reading(account_id))
-    if is_to_live_on(seconds_left):
-        resp.exchange(*living_on(account_id))
     home = parse(values, followed)
+    if home and is_to_live_on(seconds_left):
+        resp.exchange(*living_on(account_id))
     if home and not home.is_tidy:  # Whoever pushed was stopped before tidying.
         tidy([account_id])
     return home
@@ -284,12 +280,6 @@ def _removed_key(tweet_id: int) -> str:
     return f"removed:{tweet_id}"
 
 
-def push(entry: int, account_ids: Sequence[int]) -> None:
-    """Add an entry to those of the accounts' homes that exist. Raises redis.RedisError."""
-    for _ in push_pages(entry, [account_ids]):
-        pass
-
-
 def push_pages(entry: int, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
     """Add an entry to those of the accounts' homes that exist; yield each page when that is done.
 
@@ -318,9 +308,8 @@ def _pushes(entry: int, account_ids: Sequence[int]) -> Iterator[bytes]:
     """
     value = b"%d" % entry
     for ids in _of_one_length(account_ids):
-        key_length = len(_key(ids[0]))
-        command = b"*3\r\n$6\r\nLPUSHX\r\n$%d\r\nhome:%%d\r\n$%d\r\n%b\r\n"
-        command %= (key_length, len(value), value)
+        command = b"*3\r\n$6\r\nLPUSHX\r\n$%d\r\n%b%%d\r\n$%d\r\n%b\r\n"
+        command %= (len(_key(ids[0])), KEY_PREFIX.encode(), len(value), value)
         yield (command * len(ids)) % tuple(ids)
 
 

@@ -21,6 +21,9 @@ def difference(account_id: int) -> Difference | None:
     not compared: one that lost entries to deletions is filled up when it is built anew.
     """
     home = store.peek(account_id)
+    if home and home.unknown:  # What popular authors wrote has expired; the next reader stores it.
+        selectors.refresh_popular(home.unknown)
+        home = store.peek(account_id)
     if home is None:
         return None
     # One more than a home can hold is enough to see that one is missing.

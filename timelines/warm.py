@@ -78,14 +78,14 @@ def _read(
     state, viewer = accounts.state_in(state_value), tweets.viewer_in(viewer_value)
     if not (state and state.accepts(claims) and viewer):
         return None
-    if store.is_to_live_on(seconds_left):
-        resp.exchange(*store.living_on(reader_id))
     replies = (values, followed)
     known = last.query.found(fetched[0]) if last else None
     page = last.again(replies, known=known) if last and known else None
     page = page or _page(replies, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
     if page is None:
         return None
+    if store.is_to_live_on(seconds_left):
+        resp.exchange(*store.living_on(reader_id))
     mentioned = page.hydration.mentioned(page.ids)
     seen = tweets.viewer_state_in(viewer, mentioned)
     return (page, mentioned, seen) if seen else None

@@ -15,8 +15,9 @@ from tweets.models import NOBODY, Like, Tweet
 from tweets.rendering import Hydration, RenderedTweet, render
 from twitter.lib.ids import MAX_ID, id_at
 
-# Tweets of each author that `newest` looks at first, at least.
-FIRST_DEPTH = 4
+# Tweets of each author that `newest` looks at first: at least so many, and so many times as many as
+# each had if all wrote alike. Who wrote still more takes another scan.
+FIRST_DEPTH, FIRST_SHARES = 4, 8
 # Likes, and own tweets, that an account's cached viewer state goes back to.
 VIEWER_SIZE = 500
 # A transaction that takes longer than this does not hold the readers of news back.
@@ -42,11 +43,12 @@ def newest(
 
     They are the newest ones, newest first; or the oldest ones, oldest first. For each author a
     short scan of the index by author and id; then longer ones for those authors who have more to
-    give than was asked for.
+    give than was asked for. Fewer than `limit` means that there were no more when it was asked.
     """
     bounds = {"before": before, "after": after, "limit": limit}
+    was_full = False
     statement = _NEWEST.format(order="ASC" if oldest_first else "DESC")
-    depth = min(limit, FIRST_DEPTH + 4 * limit // max(len(author_ids), 1))
+    depth = min(limit, FIRST_DEPTH + FIRST_SHARES * limit // max(len(author_ids), 1))
     found: list[_Row] = []
     authors = list(author_ids)
     while authors:
@@ -56,6 +58,7 @@ def newest(
         found.sort(reverse=not oldest_first)
         del found[limit:]
         if len(found) == limit:  # What comes after the last of these is not among them.
+            was_full = True
             if oldest_first:
                 bounds["before"] = found[-1].id + 1
             else:
@@ -66,6 +69,14 @@ def newest(
         depth = min(limit, depth * 8)
         deeper = set(authors)
         found = [row for row in found if row.author_id not in deeper]
+    if was_full and len(found) < limit:  # One of them was removed before the next scan.
+        return newest(
+            author_ids=author_ids,
+            limit=limit,
+            before=before,
+            after=after,
+            oldest_first=oldest_first,
+        )
     return [TweetRef(id=row.id, original_id=row.original_id or 0) for row in found]
 
 

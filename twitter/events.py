@@ -12,6 +12,9 @@ FORGET_FOLLOW = Hearer(task="accounts.tasks.forget_follow", at_once=True)
 FORGET_TWEET = Hearer(task="tweets.tasks.forget_tweet", at_once=True)
 FORGET_VIEWER = Hearer(task="tweets.tasks.forget_viewer", at_once=True)
 DROP_HOME = Hearer(task="timelines.tasks.drop_home", at_once=True)
+# A delivery to somebody who has just unfollowed is taken back by the task that made it. If that was
+# killed before, this mends it: no run lasts longer than CELERY_TASK_TIME_LIMIT.
+DROP_HOME_ONCE_MORE = Hearer(task="timelines.tasks.drop_home", delay=150)
 DROP_HOMES_OF_FOLLOWERS = Hearer(task="timelines.tasks.drop_homes_of_followers")
 
 HEARERS: Mapping[str, Sequence[Hearer]] = {
@@ -26,7 +29,7 @@ HEARERS: Mapping[str, Sequence[Hearer]] = {
         Hearer(task="tweets.tasks.purge_author"),
     ],
     "accounts.followed": [FORGET_FOLLOW, DROP_HOME],
-    "accounts.unfollowed": [FORGET_FOLLOW, DROP_HOME],
+    "accounts.unfollowed": [FORGET_FOLLOW, DROP_HOME, DROP_HOME_ONCE_MORE],
     "accounts.became_popular": [Hearer(task="timelines.tasks.announce_popular")],
     "timelines.followers_know": [Hearer(task="accounts.tasks.end_fan_out")],
     "accounts.graph_imported": [Hearer(task="timelines.tasks.drop_all_homes")],

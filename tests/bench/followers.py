@@ -23,7 +23,7 @@ from timelines import services as timelines
 from twitter.lib import redis
 from twitter.lib.ids import id_at
 
-HOME_KEY = "home:%d"
+HOME_KEY = "home:2:%d"
 SET_KEY = "bench:set:%d"
 BATCH = 1_000
 # Accounts of this module begin here, counted in accounts; each star has its own part.

@@ -68,3 +68,11 @@ def test_a_pipe_that_is_left_with_replies_to_come_mixes_up_nobodys(valkey):
     with resp.Pipe() as pipe:
         pipe.send(resp.pack("ECHO", "mine"), 1)
         assert pipe.receive() == [b"mine"]
+
+
+def test_a_thread_has_one_pipe_at_a_time(valkey):
+    with resp.Pipe() as pipe, pytest.raises(RuntimeError), resp.Pipe():
+        pass
+    with pipe:
+        pipe.send(resp.pack("ECHO", "mine"), 1)
+        assert pipe.receive() == [b"mine"]

@@ -1,11 +1,14 @@
 """Home timelines over the API: what one reads after others acted, warm, cold, in between."""
 
+from datetime import timedelta
+
 import pytest
 
-from timelines import selectors, store
+from timelines import selectors, services, store
 from timelines.verification import difference
 from tweets.importing import OldTweet, import_batch
 from twitter.lib.ids import time_of
+from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,6 +57,37 @@ def test_a_delivery_that_was_under_way_at_the_unfollowing_is_taken_back(
     run_outbox()
     assert ids(read("bob")) == []
     assert difference(people["bob"]) is None
+
+
+def test_a_delivery_that_was_killed_before_it_looked_again_is_mended(
+    ids, people, follow, post, read, run_outbox, monkeypatch
+):
+    follow("bob", "ann")
+    run_outbox()
+    post("ann")
+    monkeypatch.setattr(services, "_leavers", kill)
+    push = store.push_pages
+
+    def push_after_unfollowing(entry, pages):
+        pages = list(pages)  # with Bob
+        follow("bob", "ann", undo=True)
+        assert ids(read("bob")) == []
+        return push(entry, pages)
+
+    monkeypatch.setattr(store, "push_pages", push_after_unfollowing)
+    with pytest.raises(KeyboardInterrupt):
+        run_outbox()
+    assert difference(people["bob"]) is not None
+    monkeypatch.undo()
+    waiting = Delivery.objects.get(task="timelines.tasks.drop_home")
+    assert waiting.due_at - waiting.created_at > timedelta(seconds=120)
+    run_outbox()
+    assert difference(people["bob"]) is None
+    assert ids(read("bob")) == []
+
+
+def kill(**facts):
+    raise KeyboardInterrupt
 
 
 def test_a_tweet_deleted_while_it_is_delivered_is_taken_back(
@@ -134,8 +168,8 @@ def test_verification_finds_what_is_missing_and_what_is_too_much(
     entry = selectors.newest_entries(author_ids=[people["ann"]], limit=1)[0]
     store.remove(entry, [people["bob"]])
     assert difference(people["bob"]).missing == [tweet]
-    store.push(entry, [people["bob"]])
+    list(store.push_pages(entry, [[people["bob"]]]))
     assert difference(people["bob"]) is None
     other = post("cat")
-    store.push(store.pack(tweet_id=other, original_id=0), [people["bob"]])
+    list(store.push_pages(store.pack(tweet_id=other, original_id=0), [[people["bob"]]]))
     assert difference(people["bob"]).surplus == [other]

@@ -128,7 +128,7 @@ def test_a_reader_who_unfollows_and_follows_a_popular_author(
     assert ids(read("bob")) == [tweet]
 
 
-@pytest.mark.parametrize("lost", ["home:{reader}", "popular:{reader}", "newest:{author}"])
+@pytest.mark.parametrize("lost", ["home:2:{reader}", "popular:{reader}", "newest:{author}"])
 def test_what_is_lost_from_redis_is_made_again(
     lost, star, people, post, read, ids, run_outbox, become_popular, valkey
 ):
@@ -190,6 +190,39 @@ def test_a_merged_home_is_read_in_two_round_trips(
     answer = ask(wsgi.application, request(people["bob"]))
     assert len(trips) == 2
     assert answer == from_django(request(people["bob"]))
+
+
+def test_what_a_popular_author_adds_shows_on_a_page_that_was_read_before(
+    star, people, post, read, run_outbox, become_popular
+):
+    from tests.timelines.test_warm import ask, from_django, request, wsgi
+
+    become_popular()
+    for number in range(5):
+        post("ann", f"{number}")
+    run_outbox()
+    environ = request(people["bob"], "limit=3")
+    read("bob")
+    pages = []
+    for _ in range(3):
+        for _ in range(2):
+            pages.append(ask(wsgi.application, environ))
+            assert pages[-1] == from_django(environ)
+        post("ann")
+        run_outbox()
+    assert len(set(map(str, pages))) == 3
+
+
+def test_the_check_of_a_home_stores_what_a_popular_author_wrote_if_that_has_expired(
+    star, people, post, read, run_outbox, become_popular, valkey
+):
+    become_popular()
+    post("ann")
+    run_outbox()
+    read("bob")
+    assert valkey.delete(f"newest:{star}")
+    assert difference(people["bob"]) is None
+    assert valkey.exists(f"newest:{star}")
 
 
 def test_a_popular_authors_tweet_waits_in_the_outbox_while_redis_is_away(

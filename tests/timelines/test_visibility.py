@@ -7,6 +7,7 @@ import pytest
 
 from accounts import services as accounts
 from accounts.models import Account
+from timelines import services, store
 from timelines.verification import difference
 from tweets import services as tweets
 from tweets.importing import OldTweet, import_batch
@@ -143,3 +144,28 @@ def test_paging_never_leaves_a_retweet_out_because_newer_ones_arrive(
         page = read("bob", limit=3, max_id=page["meta"]["next_cursor"])
         seen += ids(page)
     assert seen == [*tweets_between[::-1], first]
+
+
+def test_a_tweet_restored_while_it_is_removed_stays(
+    ids, people, follow, post, read, run_outbox, monkeypatch
+):
+    """The new delivery is through before the removal gets to a follower's home."""
+    follow("bob", "ann")
+    tweet = post("ann")
+    run_outbox()
+    assert ids(read("bob")) == [tweet]
+    moderator = Account.objects.create_superuser("mod", password="x").pk
+    tweets.hide(tweet_id=tweet, by_id=moderator, reason="spam")
+    remove = store.remove
+
+    def remove_after_the_new_delivery(entry, account_ids):
+        monkeypatch.setattr(store, "remove", remove)
+        tweets.restore(tweet_id=tweet, by_id=moderator, reason="no spam")
+        facts = {"tweet_id": tweet, "author_id": people["ann"], "original_id": 0}
+        assert services.fan_out(**facts, after=0) is None
+        remove(entry, account_ids)
+
+    monkeypatch.setattr(store, "remove", remove_after_the_new_delivery)
+    run_outbox()
+    assert difference(people["bob"]) is None
+    assert ids(read("bob")) == [tweet]

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from django.db import connection
 
 from tweets import selectors
 from tweets.models import Tweet
@@ -32,3 +33,30 @@ def test_the_newest_are_the_newest_however_unevenly_they_are_written(written, li
         assert [tweet.id for tweet in newest] == right[::-1][:limit]
         oldest = selectors.newest(author_ids=authors, limit=limit, oldest_first=True, **bounds)
         assert [tweet.id for tweet in oldest] == right[:limit]
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_what_is_removed_between_two_scans_does_not_make_the_rest_look_like_all(
+    make_account, oldest_first, monkeypatch
+):
+    """Fewer than were asked for would mean that there are no more."""
+    monkeypatch.setattr(selectors, "FIRST_SHARES", 1)  # so the first scan takes 7 of each author
+    authors = [make_account(f"author{number}") for number in range(12)]
+    writers = [authors[0]] * 7 + authors[1:-1] * 6 + [authors[-1]] * 7
+    tweets = [Tweet.objects.create(author_id=author, text="x").pk for author in writers]
+    shown = sorted(tweets, reverse=not oldest_first)
+    scans = []
+
+    def remove_after_the_first(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if "unnest" in sql:
+            scans.append(sql)
+            if len(scans) == 1:
+                Tweet.objects.filter(id=shown[3])._raw_delete("default")
+        return result
+
+    with connection.execute_wrapper(remove_after_the_first):
+        found = selectors.newest(author_ids=authors, limit=40, oldest_first=oldest_first)
+    assert len(scans) > 2
+    del shown[3]
+    assert [tweet.id for tweet in found] == shown[:40]

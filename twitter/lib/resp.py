@@ -73,9 +73,13 @@ class Pipe:
         if time.monotonic() < _silent_until:
             raise exceptions.TimeoutError("Redis did not answer a moment ago")
         self._connection = _connection(self._name)
+        if self._connection.is_taken:
+            raise RuntimeError("this thread has such a pipe already")
+        self._connection.is_taken = True
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._connection.is_taken = False
         if self._expected:
             # What arrives on it from now on answers nobody knows what.
             self._connection.close()
@@ -131,6 +135,7 @@ class _Connection:
     def __init__(self, origin: tuple[int, str]) -> None:
         self.origin = origin
         self.closed = False
+        self.is_taken = False
         self._errors: list[exceptions.ResponseError] = []
         self._reader = hiredis.Reader(replyError=self._error, notEnoughData=_INCOMPLETE)
         cache: dict[str, Any] = settings.CACHES["default"]

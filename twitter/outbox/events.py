@@ -45,6 +45,7 @@ class Hearer:
     `at_once`: it is called in the writer's process, right after commit and before the answer goes
     out, so that the actor's next read shows what the actor did. If that went well, its delivery is
     settled; if not, the relay sends it AT_ONCE_SECONDS after it was published.
+    `delay`: its delivery is due so many seconds after the event, not at once.
     `hastens`: it is called likewise, and has no delivery, for it does a part of what another hearer
     will do in any case.
     """
@@ -52,7 +53,13 @@ class Hearer:
     task: str
     in_transaction: bool = False
     at_once: bool = False
+    delay: float = 0
     hastens: bool = False
+
+    @property
+    def due_after(self) -> float:
+        """Seconds from the event until the relay sends it."""
+        return AT_ONCE_SECONDS if self.at_once else self.delay
 
 
 def hearers() -> Mapping[str, Sequence[Hearer]]:
@@ -115,7 +122,7 @@ def _record(due: Sequence[_Due]) -> list[int]:
                     one.event.name,
                     one.hearer.task,
                     json.dumps(one.facts),
-                    AT_ONCE_SECONDS if one.hearer.at_once else 0,
+                    one.hearer.due_after,
                 )
             ],
         )
@@ -127,7 +134,7 @@ def _after_commit(deliveries: Mapping[int, _Due], hastening: Sequence[_Due]) -> 
         _ran(due)
     at_once = {number: due for number, due in deliveries.items() if due.hearer.at_once}
     done = [number for number, due in at_once.items() if _ran(due)]
-    if len(at_once) < len(deliveries):
+    if not all(due.hearer.due_after for due in deliveries.values()):
         nudge()
     if done:
         _settle(done)
