@@ -2,8 +2,8 @@
 
 The tweets of the last page are asked for together with the home. If the home is still the same, the
 page is there in one round trip, and nothing has to be worked out again; if tweets have arrived,
-most of it is. Nothing is taken for granted: the home is compared, value by value, and the tweets,
-their authors and what may be seen of them are what Redis says now.
+most of it is. Nothing is taken for granted: the home is compared, by a digest of all its values, and
+the tweets, their authors and what may be seen of them are what Redis says now.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,6 @@ from tweets import facade as tweets
 # One takes some 6 KB. When there are so many, all are forgotten: they are soon there again.
 _MOST = 2_000
 
-
 # What `store.reading` brings: the home's values, and what popular authors wrote.
 Replies = tuple[Sequence[bytes], Sequence[bytes | None]]
 
@@ -28,7 +27,7 @@ class LastPage:
     """A page, and the commands that read the home and the tweets of that page once more."""
 
     reader_id: int
-    home: bytes
+    home: bytes  # a digest
     ids: list[int]
     draft: Draft
     query: tweets.Query
@@ -82,5 +81,5 @@ def _digest(replies: Replies) -> bytes:
     values, followed = replies
     digest = blake2b(b" ".join(values), digest_size=16)
     for value in followed:
-        digest.update(b"-" if value is None else b"%d:%b" % (len(value), value))
+        digest.update(b"|-" if value is None else b"|%d:%b" % (len(value), value))
     return digest.digest()
