@@ -2,8 +2,8 @@
 
 The tweets of the last page are asked for together with the home. If the home is still the same, the
 page is there in one round trip, and nothing has to be worked out again; if tweets have arrived,
-most of it is. Nothing is taken for granted: the home is compared, by a digest of all its values, and
-the tweets, their authors and what may be seen of them are what Redis says now.
+most of it is. Nothing is taken for granted: the home is compared, by a digest of all its values,
+and the tweets, their authors and what may be seen of them are what Redis says now.
 """
 
 from collections.abc import Sequence

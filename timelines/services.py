@@ -18,10 +18,10 @@ from tweets import facade as tweets
 from twitter.outbox.events import publish
 
 # Followers that one query fetches.
-PAGE = 10_000
+PAGE = 5_000
 # Pages that one run of a task handles; the rest goes to the end of the queue, so that a popular
 # author does not hold up the others.
-PAGES = 10
+PAGES = 20
 
 
 def deliver_to_author(*, tweet_id: int, author_id: int, original_id: int) -> None:

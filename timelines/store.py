@@ -9,7 +9,7 @@ A home is a list of 64-bit integers:
 - the mark, the largest of all numbers: what stands after it is sorted, newest first.
 
 New entries are pushed in front of the mark, in any order and perhaps twice; the reader sorts them
-in. Now and then the whole list is sorted and cut (`_TIDY`), by which the mark comes to the front.
+in. Now and then the whole list is sorted and cut (`tidy`), by which the mark comes to the front.
 While a home is being built there is no mark, but a number that names the build, and only the build
 that it names may complete the home.
 
@@ -18,6 +18,7 @@ what these wrote (`popular.py`).
 """
 
 import random
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
@@ -25,7 +26,7 @@ from typing import Any
 
 from django.conf import settings
 
-from timelines import popular
+from timelines import popular, scripts
 from twitter.lib import redis, resp
 
 # 53 bits of id and 10 of tag fit a signed 64-bit integer, which a list packs into 10 bytes.
@@ -50,87 +51,10 @@ REMOVED_SECONDS = 86_400
 BUILD_SECONDS = 30
 # Commands that are written at once.
 BATCH = 1_000
+# Pages of deliveries that are sent before the replies to an earlier one are waited for.
+PAGES_AHEAD = 2
 # Homes that one command tidies, some 50 µs each: nobody else is answered meanwhile.
 TIDIED_AT_ONCE = 16
-
-_BEGIN = resp.Script("""
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('RPUSH', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return 1
-""")
-
-# Completes the build named ARGV[1], unless the home was dropped meanwhile: what arrived since the
-# build began stays in front. After ARGV[3], which says how many there are, follow the home's values
-# (mark, snapshot, floor), and then the popular authors that its owner follows.
-_COMPLETE = resp.Script("""
-if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then return 0 end
-redis.call('DEL', KEYS[2])
-local function push(key, first, last)
-    for i = first, last, 1000 do
-        redis.call('RPUSH', key, unpack(ARGV, i, math.min(i + 999, last)))
-    end
-end
-local last = 3 + ARGV[3]
-push(KEYS[1], 4, last)
-push(KEYS[2], last + 1, #ARGV)
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('EXPIRE', KEYS[2], ARGV[2])
-return 1
-""")
-
-# Adds the entry ARGV[1] to a home that exists, unless there is the mark of its tweet's removal.
-_PUSH_UNLESS_REMOVED = resp.Script("""
-if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-return redis.call('LPUSHX', KEYS[1], ARGV[1])
-""")
-
-# Sorts homes that are not being built, and keeps the newest ARGV[1] entries of long ones; the next
-# one is made the floor, by setting its tag. Often what has arrived is in order already, and only
-# the mark has to move. SORT compares doubles, and as text what these do not tell apart: numbers of
-# one length, so the order is right. To set the tag, Lua's doubles are not exact enough, but for the
-# last 10 digits they are, and 10^10 is a multiple of 2^10.
-_TIDY = resp.Script("""
-local size = tonumber(ARGV[1])
-local function cut(key)
-    redis.call('LTRIM', key, 0, size + 1)
-    local last = redis.call('LINDEX', key, -1)
-    local high, low = tonumber(last:sub(1, -11)) or 0, tonumber(last:sub(-10))
-    low = low + 1023 - low % 1024
-    if low >= 1e10 then high, low = high + 1, low - 1e10 end
-    redis.call('LSET', key, -1, string.format('%d%010d', high, low))
-end
-local function is_sorted(values)
-    local above = values[1]
-    for i = 2, #values do
-        local value = values[i]
-        if #above < #value or (#above == #value and above <= value) then return false end
-        above = value
-    end
-    return true
-end
-for _, key in ipairs(KEYS) do
-    local mark = ARGV[2]
-    local position = redis.call('LPOS', key, mark)
-    if not position then
-        mark = ARGV[3]
-        position = redis.call('LPOS', key, mark)
-    end
-    if position and position > 0 then
-        local first = redis.call('LRANGE', key, 0, math.min(position + 1, 300))
-        table.remove(first, position + 1)
-        if #first == position + 1 and is_sorted(first) then
-            redis.call('LREM', key, 1, mark)
-            redis.call('LPUSH', key, mark)
-        else
-            local ttl = redis.call('PTTL', key)
-            redis.call('SORT', key, 'DESC', 'STORE', key)
-            if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
-        end
-    end
-    if position and redis.call('LLEN', key) > size + 2 then cut(key) end
-end
-""")
 
 
 def pack(*, tweet_id: int, original_id: int) -> int:
@@ -267,7 +191,7 @@ def push_unless_removed(entry: int, account_id: int) -> None:
     leaves the entry to be found. Raises redis.RedisError.
     """
     keys = [_key(account_id), _removed_key(id_of(entry))]
-    length = _PUSH_UNLESS_REMOVED.run(keys=keys, arguments=[entry])
+    length = scripts.PUSH_UNLESS_REMOVED.run(keys=keys, arguments=[entry])
     resp.exchange(*_tidying([account_id], [length]))
 
 
@@ -283,22 +207,24 @@ def _removed_key(tweet_id: int) -> str:
 def push_pages(entry: int, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
     """Add an entry to those of the accounts' homes that exist; yield each page when that is done.
 
-    Pages hold ids in order. While the caller looks at one, Redis works on the next. Raises
-    redis.RedisError.
+    Pages hold ids in order. While the caller looks at one, Redis works on the next PAGES_AHEAD.
+    Raises redis.RedisError.
     """
     with resp.Pipe() as pipe:
-        before: Sequence[int] | None = None
+        under_way: deque[Sequence[int]] = deque()
         tidying: list[bytes] = []
-        for page in chain(filter(None, pages), [()]):
+        for page in chain(filter(None, pages), [()] * PAGES_AHEAD):
             pipe.send(b"".join([*tidying, *_pushes(entry, page)]), len(tidying) + len(page))
-            if before is not None:
+            under_way.append(page)
+            tidying = []
+            if len(under_way) > PAGES_AHEAD:
+                done = under_way.popleft()
                 replies = pipe.receive()
-                tidying = _tidying(before, replies[len(replies) - len(before) :])
-                yield before
-            before = page
-        pipe.receive()
+                tidying = _tidying(done, replies[len(replies) - len(done) :])
+                yield done
         pipe.send(b"".join(tidying), len(tidying))
-        pipe.receive()
+        for _ in range(PAGES_AHEAD + 1):
+            pipe.receive()
 
 
 def _pushes(entry: int, account_ids: Sequence[int]) -> Iterator[bytes]:
@@ -328,12 +254,14 @@ def _tidying(account_ids: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
     just_cut = settings.HOME_SIZE + 2
     lengths_of = zip(account_ids, lengths, strict=True)
     untidy = [one for one, length in lengths_of if length and not (length - just_cut) % TIDY_EVERY]
-    return [_TIDY.packed(**_to_tidy(batch)) for batch in _batches(untidy, size=TIDIED_AT_ONCE)]
+    return [
+        scripts.TIDY.packed(**_to_tidy(batch)) for batch in _batches(untidy, size=TIDIED_AT_ONCE)
+    ]
 
 
 def tidy(account_ids: Iterable[int]) -> None:
     """Sort homes, and cut them to HOME_SIZE. Raises redis.RedisError."""
-    _TIDY.run(**_to_tidy(account_ids))
+    scripts.TIDY.run(**_to_tidy(account_ids))
 
 
 def _to_tidy(account_ids: Iterable[int]) -> dict[str, list[Any]]:
@@ -384,7 +312,7 @@ def begin_build(account_id: int) -> str | None:
     None when there is a home already.
     """
     build = str(BUILDING + random.getrandbits(61))
-    created = _BEGIN.run(keys=[_key(account_id)], arguments=[build, BUILD_SECONDS])
+    created = scripts.BEGIN.run(keys=[_key(account_id)], arguments=[build, BUILD_SECONDS])
     return build if created else None
 
 
@@ -403,7 +331,7 @@ def complete_build(
     """
     mark = MARK_TO_MERGE if to_merge else MARK
     values: list[resp.Argument] = [mark, *entries, floor]
-    _COMPLETE.run(
+    scripts.COMPLETE.run(
         keys=[_key(account_id), popular.key_of_followed(account_id)],
         arguments=[build, settings.HOME_TTL_SECONDS, len(values), *values, *to_merge],
     )
