@@ -3,6 +3,7 @@
 Entities of texts, which the service sends too, are left out.
 """
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -133,7 +134,10 @@ class PostSerializer(serializers.Serializer[Any]):
 
 
 class PostView(APIView):
-    """Storing a tweet, and nothing that follows from it: no count, no outbox, no fan-out."""
+    """Storing a tweet, and nothing that follows from it: no count, no outbox, no fan-out.
+
+    Nobody delivers it, so it is stored hidden: homes must be right in the end.
+    """
 
     authentication_classes = (BearerToken,)
     permission_classes = (IsAuthenticated,)
@@ -143,7 +147,8 @@ class PostView(APIView):
         given = PostSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         author: Any = request.user
-        tweet = Tweet.objects.create(author_id=author.pk, **given.validated_data)
+        hidden = {"state": Tweet.State.HIDDEN, "removed_at": datetime.now(UTC)}
+        tweet = Tweet.objects.create(author_id=author.pk, **hidden, **given.validated_data)
         tweet.author = author
         author.counters = AccountCounters.objects.get(account_id=author.pk)
         context: dict[str, Any] = {"liked": set()}
