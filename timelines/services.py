@@ -18,10 +18,10 @@ from tweets import facade as tweets
 from twitter.outbox.events import publish
 
 # Followers that one query fetches.
-PAGE = 5_000
+PAGE = 10_000
 # Pages that one run of a task handles; the rest goes to the end of the queue, so that a popular
 # author does not hold up the others.
-PAGES = 20
+PAGES = 10
 
 
 def deliver_to_author(*, tweet_id: int, author_id: int, original_id: int) -> None:
@@ -75,8 +75,12 @@ class _Audience:
             if self.rest is None:
                 return
             is_first = self.rest == 0
-            page = accounts.follower_page(account_id=self._author_id, after=self.rest, limit=PAGE)
-            self.rest = page[-1] if len(page) == PAGE else None
+            # One more than a page tells whether there is another, without a run that finds nobody.
+            page = accounts.follower_page(
+                account_id=self._author_id, after=self.rest, limit=PAGE + 1
+            )
+            self.rest = page[PAGE - 1] if len(page) > PAGE else None
+            del page[PAGE:]
             if is_first:
                 page = sorted([*page, self._author_id])
             if page:

@@ -44,15 +44,18 @@ END = FLOOR_TAG
 # A home is sorted, and cut to HOME_SIZE, when so many values have come since the last time: so a
 # window of TIDY_EVERY + n values holds the n newest entries, and sorting costs little for each
 # delivery.
-TIDY_EVERY = 128
+TIDY_EVERY = 192
 # No writer stands still between its commit and its push for so long.
 REMOVED_SECONDS = 86_400
 # A build that is not complete by then has died; the next read starts another.
 BUILD_SECONDS = 30
 # Commands that are written at once.
 BATCH = 1_000
-# Pages of deliveries that are sent before the replies to an earlier one are waited for.
-PAGES_AHEAD = 2
+# Deliveries that are written at once: what the socket's buffers take, or the writer waits for Redis
+# instead of making the next ones.
+MESSAGE = 5_000
+# Messages that are sent before the replies to an earlier one are waited for.
+MESSAGES_AHEAD = 3
 # Homes that one command tidies, some 50 µs each: nobody else is answered meanwhile.
 TIDIED_AT_ONCE = 16
 
@@ -207,24 +210,33 @@ def _removed_key(tweet_id: int) -> str:
 def push_pages(entry: int, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
     """Add an entry to those of the accounts' homes that exist; yield each page when that is done.
 
-    Pages hold ids in order. While the caller looks at one, Redis works on the next PAGES_AHEAD.
+    Pages hold ids in order. While the caller looks at one, Redis works on what comes next.
     Raises redis.RedisError.
     """
     with resp.Pipe() as pipe:
-        under_way: deque[Sequence[int]] = deque()
+        under_way: deque[tuple[Sequence[int], Sequence[int]]] = deque()
         tidying: list[bytes] = []
-        for page in chain(filter(None, pages), [()] * PAGES_AHEAD):
-            pipe.send(b"".join([*tidying, *_pushes(entry, page)]), len(tidying) + len(page))
-            under_way.append(page)
+        for part, page in chain(_parts(pages), [((), ())] * MESSAGES_AHEAD):
+            pipe.send(b"".join([*tidying, *_pushes(entry, part)]), len(tidying) + len(part))
+            under_way.append((part, page))
             tidying = []
-            if len(under_way) > PAGES_AHEAD:
-                done = under_way.popleft()
+            if len(under_way) > MESSAGES_AHEAD:
+                pushed, done = under_way.popleft()
                 replies = pipe.receive()
-                tidying = _tidying(done, replies[len(replies) - len(done) :])
-                yield done
+                tidying = _tidying(pushed, replies[len(replies) - len(pushed) :])
+                if done:
+                    yield done
         pipe.send(b"".join(tidying), len(tidying))
-        for _ in range(PAGES_AHEAD + 1):
+        for _ in range(MESSAGES_AHEAD + 1):
             pipe.receive()
+
+
+def _parts(pages: Iterable[Sequence[int]]) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Cut pages in parts of MESSAGE; each comes with the page if it is its last, else with ()."""
+    for page in pages:
+        for start in range(0, len(page), MESSAGE):
+            end = start + MESSAGE
+            yield page[start:end], page if end >= len(page) else ()
 
 
 def _pushes(entry: int, account_ids: Sequence[int]) -> Iterator[bytes]:
@@ -252,8 +264,9 @@ def _tidying(account_ids: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
     A home that was cut has HOME_SIZE entries, the mark and a floor.
     """
     just_cut = settings.HOME_SIZE + 2
+    enough = {one for one in set(lengths) if one and not (one - just_cut) % TIDY_EVERY}
     lengths_of = zip(account_ids, lengths, strict=True)
-    untidy = [one for one, length in lengths_of if length and not (length - just_cut) % TIDY_EVERY]
+    untidy = [one for one, length in lengths_of if length in enough]
     return [
         scripts.TIDY.packed(**_to_tidy(batch)) for batch in _batches(untidy, size=TIDIED_AT_ONCE)
     ]

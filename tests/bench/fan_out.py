@@ -12,7 +12,7 @@ from tests.bench.figures import Figure, alternate, number, ratios, say
 from tests.bench.followers import SortedSets, Star, has
 from tests.bench.load import Client, Job, post
 from tests.bench.reads import home_requests, warm_up
-from tests.bench.stack import Server, count, cpu_seconds, server_pids, service, wait_until_quiet
+from tests.bench.stack import count, cpu_seconds, server_pids, service, wait_until_quiet
 from timelines import services as timelines
 from tweets import services as tweets
 from tweets.models import Tweet
@@ -33,17 +33,15 @@ def measure(bench: Bench) -> list[Figure]:
     star = Star("f", followers=bench.scale.followers, sources=bench.scale.sources, place=0)
     sets = SortedSets(star, count=_affordable(bench))
     shares: list[float] = []
-    with service(
-        bench.folder, names=["worker", "relay"], worker_processes=1, environment=NO_LIMIT
-    ) as worker:
+    with service(bench.folder, names=["worker", "relay"], worker_processes=1, environment=NO_LIMIT):
         _through_worker(star)  # imports, connections, the followers' index in memory
         rates = alternate(
             {
-                "service": lambda: _timed_cpu(worker, star, shares),
+                "service": lambda: _through_worker(star, shares),
                 "bare": lambda: _bare(star),
                 "sets": sets.deliver,
             },
-            rounds=bench.scale.rounds,
+            rounds=bench.scale.fan_outs,
             what=f"fan-out to {len(star.followers):,}",
         )
         wait_until_quiet()
@@ -93,24 +91,22 @@ def _affordable(bench: Bench) -> int:
     return max(min(affordable, bench.scale.sets), bench.scale.sets // 10)
 
 
-def _timed_cpu(worker: Server, star: Star, shares: list[float]) -> float:
+def _through_worker(star: Star, shares: list[float] | None = None) -> float:
+    """Post a tweet, and wait until nothing of its fan-out is left; return deliveries a second.
+
+    How busy Valkey was meanwhile is added to `shares`.
+    """
+    wait_until_quiet()
     valkey = server_pids()["Valkey"]
     cpu, begun = cpu_seconds(valkey), time.perf_counter()
-    rate = _through_worker(star)
-    shares.append((cpu_seconds(valkey) - cpu) / (time.perf_counter() - begun))
-    return rate
-
-
-def _through_worker(star: Star) -> float:
-    """Post a tweet, and wait until nothing of its fan-out is left; return deliveries a second."""
-    wait_until_quiet()
-    begun = time.perf_counter()
     tweets.post(author_id=star.id, text="Breaking news, for all of you.")
     while count("SELECT count(*) FROM outbox_delivery WHERE task LIKE 'timelines.%%'"):
         time.sleep(POLL_SECONDS)
         if time.perf_counter() - begun > LOST_SECONDS:
             raise TimeoutError("the fan-out does not end")
     seconds = time.perf_counter() - begun
+    if shares is not None:
+        shares.append((cpu_seconds(valkey) - cpu) / seconds)
     _check(star, _newest(star))
     return len(star.followers) / seconds
 

@@ -18,6 +18,7 @@ class Scale:
     sequential: int  # requests, one after the other, of a round
     followers: int
     sources: int  # at most, of what the followers' homes hold
+    fan_outs: int  # rounds of these, which are short and differ much
     sets: int  # at most so many sorted sets; at least a tenth, or as memory allows
     fresh_followers: int
     posts: int  # whose way to the last follower is timed
@@ -37,6 +38,7 @@ FULL = Scale(
     sequential=400,
     followers=100_000,
     sources=128,
+    fan_outs=15,
     sets=100_000,
     fresh_followers=10_000,
     posts=60,
@@ -56,6 +58,7 @@ QUICK = Scale(
     sequential=8,
     followers=500,
     sources=4,
+    fan_outs=2,
     sets=100,
     fresh_followers=200,
     posts=5,

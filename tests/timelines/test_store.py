@@ -145,8 +145,10 @@ def test_tidying_leaves_a_home_alone_that_is_being_built():
     assert len(ids(store.read(7))) == 2 * store.TIDY_EVERY + 1
 
 
-@pytest.mark.parametrize("size", [0, 5, 100, 127, 128, 129, 300, 800])
-@pytest.mark.parametrize("pushed", [0, 1, 126, 127, 128, 400])
+@pytest.mark.parametrize(
+    "size", [0, 5, 100, store.TIDY_EVERY - 1, store.TIDY_EVERY, store.TIDY_EVERY + 1, 300, 800]
+)
+@pytest.mark.parametrize("pushed", [0, 1, *range(store.TIDY_EVERY - 2, store.TIDY_EVERY + 1), 600])
 def test_a_window_of_a_home_holds_its_newest_entries(size, pushed):
     build(7, list(range(1000, 1000 + size)), end=size < 800)
     for number in range(pushed):
