@@ -4,13 +4,14 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from accounts import selectors, services
+from accounts import guessing, selectors, services
 from accounts.models import Account, Follow
 from accounts.validators import USERNAME_PATTERN
 from twitter.lib.admin import (
@@ -20,9 +21,32 @@ from twitter.lib.admin import (
     moderator_id,
     reason_action,
 )
-from twitter.lib.errors import DomainError, Forbidden
+from twitter.lib.errors import DomainError, Forbidden, TooMany
+from twitter.lib.limits import client_address
 
 PRIVILEGES = ("is_staff", "is_superuser", "groups")
+
+
+class LogInForm(AdminAuthenticationForm):
+    """The admin's own log-in: who guesses is stopped as in the API."""
+
+    def clean(self) -> dict[str, Any]:
+        """Check name and password, unless there were too many attempts."""
+        login = self.cleaned_data.get("username") or ""
+        account = selectors.by_login(login)
+        meta = self.request.META if self.request else {}
+        try:
+            attempt = guessing.begin(
+                account_id=account and account.pk, login=login, address=client_address(meta)
+            )
+        except TooMany as error:
+            raise forms.ValidationError(error.detail, code="too_many") from error
+        cleaned: dict[str, Any] = super().clean()
+        guessing.succeeded(attempt)
+        return cleaned
+
+
+admin.site.login_form = LogInForm
 
 
 class AccountAddForm(BaseUserCreationForm):  # type: ignore[type-arg]

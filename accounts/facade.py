@@ -4,6 +4,7 @@ What writes is for commands that fill an empty database; apps publish events ins
 """
 
 from accounts.cache import CARD_PREFIX, card_in, reading_state, state_in
+from accounts.limits import COUNTED, buckets
 from accounts.selectors import (
     Reach,
     all_ids,
@@ -24,9 +25,11 @@ from accounts.tokens import Claims, claims_in
 
 __all__ = [
     "CARD_PREFIX",
+    "COUNTED",
     "Claims",
     "Reach",
     "all_ids",
+    "buckets",
     "card_in",
     "cards",
     "claims_in",

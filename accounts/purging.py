@@ -2,7 +2,7 @@
 
 from django.db import IntegrityError, connection, transaction
 
-from accounts import cache
+from accounts import cache, guessing
 from accounts.events import AccountDeleted
 from accounts.models import (
     Account,
@@ -43,6 +43,7 @@ def purge_account(account_id: int) -> bool:
         cache.forget(others)
     if others:
         return False
+    guessing.forget(account_id)
     try:
         _delete_row(account_id)
     except IntegrityError:

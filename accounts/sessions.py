@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import selectors, tokens
+from accounts import guessing, selectors, tokens
 from accounts.events import SessionsRevoked
 from accounts.models import Account, Session
 from accounts.tokens import RefreshToken
@@ -27,18 +27,23 @@ class TokenPair:
     expires_in: int
 
 
-def log_in(*, login: str, password: str) -> TokenPair:
-    """Begin a session for a username or e-mail address. Raises Unauthenticated.
+def log_in(*, login: str, password: str, address: str) -> TokenPair:
+    """Begin a session for a username or e-mail address. Raises Unauthenticated, TooMany.
+
+    `address` is where the request comes from; see `guessing`.
 
     Whether the account is unknown or suspended or the password wrong, the answer and the time that
     it takes are the same: the password is hashed once.
     """
     account = selectors.by_login(login)
+    attempt = guessing.begin(account_id=account and account.pk, login=login, address=address)
     if account is None:
         make_password(password)
     if account is None or not account.check_password(password) or not account.is_active:
         raise Unauthenticated("Username or password is wrong.")
-    return _begin(account)
+    pair = _begin(account)
+    guessing.succeeded(attempt)
+    return pair
 
 
 def _begin(account: Account) -> TokenPair:

@@ -31,6 +31,7 @@ from accounts.serializers import (
 )
 from accounts.sessions import TokenPair
 from twitter.lib.errors import NotFound
+from twitter.lib.limits import client_address
 from twitter.lib.pagination import CursorQuery, link_header
 from twitter.lib.renderers import array, envelope, to_json
 from twitter.lib.requests import actor_id, body_or_query, query
@@ -94,7 +95,12 @@ class TokenView(OpenView):
     def post(self, request: Request) -> Response:
         """Log in with a username or an e-mail address."""
         values = _valid(LogInSerializer, request.data)
-        return _tokens(sessions.log_in(login=values["username"], password=values["password"]))
+        pair = sessions.log_in(
+            login=values["username"],
+            password=values["password"],
+            address=client_address(request.META),
+        )
+        return _tokens(pair)
 
 
 class RefreshView(OpenView):

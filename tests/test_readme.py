@@ -15,7 +15,7 @@ CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
 # How a variable is read: in settings.py by django-environ or `required`, elsewhere from os.environ;
 # WSGI has an `environ` as well, which is another matter.
 READ = re.compile(
-    r'(?:\brequired|\benv\.\w+|\bos\.environ\.get|\bgetenv)\(\s*"([A-Z_]+)"'
+    r'(?:\brequired|\brate|\benv\.\w+|\bos\.environ\.get|\bgetenv)\(\s*"([A-Z_]+)"'
     r'|\bos\.environ\["([A-Z_]+)"\]'
 )
 NOT_OURS = {"PATH"}

@@ -7,7 +7,7 @@ returns None. A home that is not there is built here as well, and tweets and use
 cached are fetched from Postgres.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from functools import lru_cache, partial
 from http import HTTPStatus
 from io import BytesIO
@@ -24,18 +24,18 @@ from redis.exceptions import RedisError
 
 from accounts import facade as accounts
 from timelines import remembered, rendering, selectors, store
-from timelines.remembered import Replies
+from timelines.remembered import LastPage, Replies
 from timelines.selectors import Page
 from timelines.skeleton import TOP
 from tweets import facade as tweets
-from twitter.lib import resp
+from twitter.lib import limits, resp
 from twitter.lib.ids import MAX_ID, parse_id
 from twitter.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
 Headers = list[tuple[str, str]]
 
 
-def answer(environ: Mapping[str, Any]) -> tuple[Headers, bytes] | None:
+def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
     """Return headers and body for a WSGI request, or None when it takes more than Redis."""
     if environ["PATH_INFO"] != rendering.HOME_PATH or environ["REQUEST_METHOD"] != "GET":
         return None
@@ -46,11 +46,19 @@ def answer(environ: Mapping[str, Any]) -> tuple[Headers, bytes] | None:
     query = _query(environ.get("QUERY_STRING", ""))
     if claims is None or fixed is None or query is None:
         return None
+    buckets = accounts.buckets(environ, claims=claims)
+    last, commands = _commands(claims.account_id, **query)
     try:
-        found = _read(claims, **query)
+        replies = iter(resp.exchange(*limits.counting(buckets), *commands))
+        environ[accounts.COUNTED] = counted = limits.standings(buckets, replies)
+        over = limits.exceeded(counted)
+        found = None if over else _read(claims, replies, last=last, **query)
     except (RedisError, DatabaseError, InterfaceError):
         return None  # Django takes up a new connection, or tells that it cannot.
-    return found and _rendered(*found, fixed=fixed, query=environ.get("QUERY_STRING", ""))
+    if found is None:
+        return None
+    headers = [*fixed, *limits.headers(counted)]
+    return _rendered(*found, fixed=headers, query=environ.get("QUERY_STRING", ""))
 
 
 def _query(text: str) -> dict[str, int] | None:
@@ -67,21 +75,40 @@ def _query(text: str) -> dict[str, int] | None:
     return None
 
 
+def _commands(
+    reader_id: int, *, limit: int = DEFAULT_LIMIT, max_id: int = MAX_ID
+) -> tuple[LastPage | None, Sequence[bytes]]:
+    """Return what the reader's page was the last time, and the commands to read it now."""
+    last = remembered.last_page(reader_id=reader_id, limit=limit) if max_id == MAX_ID else None
+    return last, last.commands if last else _first_commands(reader_id, limit=limit, max_id=max_id)
+
+
+def _first_commands(reader_id: int, *, limit: int, max_id: int) -> list[bytes]:
+    return [
+        accounts.reading_state(reader_id),
+        tweets.reading_viewer(reader_id),
+        *store.reading(reader_id, newest=_window(limit, max_id)),
+    ]
+
+
 def _read(
-    claims: accounts.Claims, *, limit: int = DEFAULT_LIMIT, max_id: int = MAX_ID
+    claims: accounts.Claims,
+    replies: Iterable[Any],
+    *,
+    last: LastPage | None,
+    limit: int = DEFAULT_LIMIT,
+    max_id: int = MAX_ID,
 ) -> tuple[Page, list[int], tweets.ViewerState] | None:
     """Return a page, the tweets that it mentions, and what the reader did to these."""
     reader_id = claims.account_id
-    last = remembered.last_page(reader_id=reader_id, limit=limit) if max_id == MAX_ID else None
-    commands = last.commands if last else _commands(reader_id, limit=limit, max_id=max_id)
-    state_value, viewer_value, values, followed, seconds_left, *fetched = resp.exchange(*commands)
+    state_value, viewer_value, values, followed, seconds_left, *fetched = replies
     state, viewer = accounts.state_in(state_value), tweets.viewer_in(viewer_value)
     if not (state and state.accepts(claims) and viewer):
         return None
-    replies = (values, followed)
+    home = (values, followed)
     known = last.query.found(fetched[0]) if last else None
-    page = last.again(replies, known=known) if last and known else None
-    page = page or _page(replies, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
+    page = last.again(home, known=known) if last and known else None
+    page = page or _page(home, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
     if page is None:
         return None
     if store.is_to_live_on(seconds_left):
@@ -89,14 +116,6 @@ def _read(
     mentioned = page.hydration.mentioned(page.ids)
     seen = tweets.viewer_state_in(viewer, mentioned)
     return (page, mentioned, seen) if seen else None
-
-
-def _commands(reader_id: int, *, limit: int, max_id: int) -> list[bytes]:
-    return [
-        accounts.reading_state(reader_id),
-        tweets.reading_viewer(reader_id),
-        *store.reading(reader_id, newest=_window(limit, max_id)),
-    ]
 
 
 def _window(limit: int, max_id: int) -> int | None:
@@ -118,7 +137,7 @@ def _page(
         return None
     page = selectors.page_of(home, reader_id=reader_id, limit=limit, before=max_id, known=known)
     if page and values and max_id == MAX_ID and len(page.ids) == limit:
-        commands = _commands(reader_id, limit=limit, max_id=max_id)
+        commands = _first_commands(reader_id, limit=limit, max_id=max_id)
         remembered.remember(page, reader_id=reader_id, replies=replies, commands=commands)
     return page
 

@@ -48,6 +48,41 @@ ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", 15 * 60)
 REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", 30 * 86_400)
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 64 * 1024)
 
+
+# --- rate limits ---------------------------------------------------------------------------------
+def rate(name: str, default: str) -> tuple[int, int] | None:
+    """Return a variable's `requests/seconds` as numbers; None for `off`."""
+    text = env.str(name, default)
+    quota, _, seconds = text.partition("/")
+    if text == "off":
+        return None
+    if not (quota.isdecimal() and seconds.isdecimal() and int(quota) and int(seconds)):
+        raise ImproperlyConfigured(f"{name}: requests/seconds, such as 300/60, or off.")
+    return int(quota), int(seconds)
+
+
+# Kind of request -> whose are counted together -> (requests, seconds).
+RATE_LIMITS: dict[str, dict[str, tuple[int, int] | None]] = {
+    "reads": {
+        "user": rate("RATE_LIMIT_READS_PER_USER", "1200/60"),
+        "token": rate("RATE_LIMIT_READS_PER_TOKEN", "900/60"),
+        "address": rate("RATE_LIMIT_READS_PER_ADDRESS", "6000/60"),
+    },
+    "writes": {
+        "user": rate("RATE_LIMIT_WRITES_PER_USER", "300/60"),
+        "token": rate("RATE_LIMIT_WRITES_PER_TOKEN", "240/60"),
+        "address": rate("RATE_LIMIT_WRITES_PER_ADDRESS", "1200/60"),
+    },
+    "log-ins": {
+        "address": rate("RATE_LIMIT_LOG_INS_PER_ADDRESS", "60/300"),
+        "account-and-address": rate("RATE_LIMIT_LOG_INS_PER_ACCOUNT_AND_ADDRESS", "10/900"),
+        "account": rate("RATE_LIMIT_LOG_INS_PER_ACCOUNT", "100/3600"),
+    },
+    "sign-ups": {"address": rate("RATE_LIMIT_SIGN_UPS_PER_ADDRESS", "30/3600")},
+}
+# Proxies in front that add the client's address to the end of X-Forwarded-For.
+TRUSTED_HOPS = env.int("TRUSTED_HOPS", 0)
+
 # --- apps and requests ---------------------------------------------------------------------------
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -65,6 +100,7 @@ INSTALLED_APPS = [
     "timelines",
 ]
 MIDDLEWARE = [
+    "accounts.limits.rate_limits",
     "twitter.lib.middleware.require_length",
     "django.middleware.security.SecurityMiddleware",
     "twitter.lib.middleware.StaticFiles",

@@ -159,14 +159,14 @@ def test_adding_an_account(admin: Client) -> None:
     assert answer.status_code == 302
     helper = Account.objects.get(username="helper")
     assert helper.email is None
-    assert sessions.log_in(login="helper", password=PASSWORD)
+    assert sessions.log_in(address="192.0.2.1", login="helper", password=PASSWORD)
     assert LogEntry.objects.get().is_addition()
 
 
 def test_changing_ones_own_password_in_the_admin_ends_the_api_log_ins(
     admin: Client, chief: Account
 ) -> None:
-    pair = sessions.log_in(login="chief", password=PASSWORD)
+    pair = sessions.log_in(address="192.0.2.1", login="chief", password=PASSWORD)
     form = {"new_password1": "brand new secret", "new_password2": "brand new secret"}
     admin.post("/admin/password_change/", {"old_password": PASSWORD, **form})
     with pytest.raises(Unauthenticated):

@@ -20,7 +20,7 @@ WITH_COMMITS = pytest.mark.django_db(transaction=True)
 
 
 def log_in(account: Account) -> tuple[APIClient, sessions.TokenPair]:
-    pair = sessions.log_in(login=account.username, password=PASSWORD)
+    pair = sessions.log_in(address="192.0.2.1", login=account.username, password=PASSWORD)
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {pair.access_token}")
     return client, pair

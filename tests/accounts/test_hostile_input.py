@@ -38,6 +38,12 @@ def send(client: Any, method: str, path: str, body: Any) -> Any:
     return getattr(client, method)(path, json.dumps(body), content_type="application/json")
 
 
+@pytest.fixture(autouse=True)
+def _no_limits(settings: Any) -> None:
+    """Take as many bad values as there are."""
+    settings.RATE_LIMITS = {kind: {} for kind in settings.RATE_LIMITS}
+
+
 @pytest.fixture
 def client(api: Any) -> Any:
     return api(AccountFactory(username="Bob").id)

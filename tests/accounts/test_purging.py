@@ -26,7 +26,7 @@ def test_nothing_is_left_and_the_others_counters_are_right(
     ada = AccountFactory(username="ada", email="ada@example.org")
     followers = [follow.follower for follow in FollowFactory.create_batch(5, followed=ada)]
     followees = [follow.followed for follow in FollowFactory.create_batch(3, follower=ada)]
-    sessions.log_in(login="ada", password=PASSWORD)
+    sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
     services.fold_counters()
     others = [account.id for account in followers + followees]
     facade.cards(others)

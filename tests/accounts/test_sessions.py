@@ -24,12 +24,12 @@ def ada() -> Account:
 
 @pytest.fixture
 def pair(ada: Account) -> sessions.TokenPair:
-    return sessions.log_in(login="ada", password=PASSWORD)
+    return sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
 
 
 @pytest.mark.parametrize("login", ["Ada", "ada", "ADA", "ada@example.org", "ADA@EXAMPLE.ORG"])
 def test_one_logs_in_by_username_or_email_whatever_the_case(ada: Account, login: str) -> None:
-    pair = sessions.log_in(login=login, password=PASSWORD)
+    pair = sessions.log_in(address="192.0.2.1", login=login, password=PASSWORD)
     claims = verify_access_token(pair.access_token)
     assert claims.account_id == ada.id
     assert claims.session_id == Session.objects.get().pk
@@ -53,20 +53,20 @@ def test_wrong_credentials_get_one_answer_and_cost_one_hash(
 
         monkeypatch.setattr(type(hasher), name, counting)
     with pytest.raises(Unauthenticated, match="Username or password is wrong"):
-        sessions.log_in(login=login, password=password)
+        sessions.log_in(address="192.0.2.1", login=login, password=password)
     assert len(hashed) == 1
 
 
 def test_a_suspended_account_cannot_log_in(ada: Account) -> None:
     services.suspend(account_id=ada.id, by_id=AccountFactory().id, reason="spam")
     with pytest.raises(Unauthenticated, match="Username or password is wrong"):
-        sessions.log_in(login="ada", password=PASSWORD)
+        sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
 
 
 def test_an_imported_account_cannot_log_in() -> None:
     Account.objects.create_user("u1")
     with pytest.raises(Unauthenticated):
-        sessions.log_in(login="u1", password="")
+        sessions.log_in(address="192.0.2.1", login="u1", password="")
 
 
 def test_no_secret_is_stored(pair: sessions.TokenPair) -> None:
@@ -152,8 +152,8 @@ def test_a_new_password_ends_all_sessions(ada: Account, pair: sessions.TokenPair
     with pytest.raises(Unauthenticated):
         sessions.refresh(pair.refresh_token)
     with pytest.raises(Unauthenticated):
-        sessions.log_in(login="ada", password=PASSWORD)
-    sessions.log_in(login="ada", password="brand new secret")
+        sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
+    sessions.log_in(address="192.0.2.1", login="ada", password="brand new secret")
 
 
 def test_a_password_replaced_while_it_is_checked_opens_no_session(
@@ -170,14 +170,14 @@ def test_a_password_replaced_while_it_is_checked_opens_no_session(
 
     monkeypatch.setattr(Account, "check_password", slow_check)
     with pytest.raises(Unauthenticated):
-        sessions.log_in(login="ada", password=PASSWORD)
+        sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
     assert not Session.objects.exists()
 
 
 def test_ended_sessions_are_deleted_when_their_access_tokens_have_expired(
     ada: Account, pair: sessions.TokenPair
 ) -> None:
-    sessions.log_in(login="ada", password=PASSWORD)
+    sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
     sessions.log_out(pair.refresh_token)
     assert sessions.delete_ended() == 0
     Session.objects.filter(revoked_at__isnull=False).update(expires_at=timezone.now())

@@ -42,7 +42,7 @@ def test_signing_up_answers_the_owner(api: Any) -> None:
         "email": "ada@example.org",
     }
     assert ada.password.startswith("argon2")
-    assert sessions.log_in(login="ada", password=PASSWORD)
+    assert sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
 
 
 def test_two_sign_ups_at_once_for_one_name(api: Any, at_once: Any, assert_problem: Any) -> None:

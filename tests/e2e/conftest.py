@@ -31,6 +31,11 @@ OF_THE_TESTS = {
     "SECRET_KEY",
     "TWITTER_ENV",
 }
+# All tests come from one address.
+LIMITS = {
+    f"RATE_LIMIT_{kind}_PER_ADDRESS": "1000000/60"
+    for kind in ("READS", "WRITES", "LOG_INS", "SIGN_UPS")
+}
 # But for a health check's 503, which a starting service answers until it is ready.
 ERROR = re.compile('"level": "(error|critical)"(?!.*Service Unavailable: /[a-z]+/healthz")')
 
@@ -71,6 +76,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def _running(state: Path, log: Path) -> Iterator[None]:
     environment = {name: value for name, value in os.environ.items() if name not in OF_THE_TESTS}
     environment |= {"PORT": str(free_port()), "STATE_DIR": str(state), "LOG_LEVEL": "WARNING"}
+    environment |= LIMITS
     supervisor = Supervisor()
     with contextlib.ExitStack() as ending:
         # Only its end: its beginning would take the signals away from pytest.

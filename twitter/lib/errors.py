@@ -73,6 +73,16 @@ class Unprocessable(DomainError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class TooMany(DomainError):
+    """429: asked too often; `seconds` from now it is worth another try."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, detail: str, *, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
 Problem = shape(
     "Problem",
     type=serializers.CharField(default="about:blank"),
@@ -136,6 +146,8 @@ def _as_api_error(error: DomainError) -> exceptions.APIException:
     else:
         translated = exceptions.APIException(error.detail)
         translated.status_code = error.status
+    if isinstance(error, TooMany):
+        translated.wait = error.seconds  # type: ignore[attr-defined]  # becomes Retry-After
     return translated
 
 

@@ -59,7 +59,7 @@ class ApiSchema(AutoSchema):
         return dict(sorted(responses.items()))
 
     def _common_errors(self) -> list[str]:
-        errors = ["400", "404", "503"]
+        errors = ["400", "404", "429", "503"]
         if self.get_auth():
             errors.append("401")
         if self.method not in _SAFE:

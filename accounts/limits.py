@@ -1,0 +1,89 @@
+"""Whose requests are counted together: those of a user, of a log-in, and of an address."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from accounts.tokens import Claims, claims_in
+from twitter.lib import limits
+from twitter.lib.errors import plain_problem
+from twitter.lib.limits import Bucket, Standing
+from twitter.lib.middleware import API
+
+# Where whoever has counted a request already leaves what came out.
+COUNTED = "twitter.limits"
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+_OF_THEIR_OWN = {
+    ("POST", "/auth/create"): "sign-ups",
+    ("POST", "/auth/token"): "log-ins",
+    ("POST", "/admin/login/"): "log-ins",
+}
+_UNLIMITED = ("/healthz", "/helthz")
+
+
+def kind_of(*, method: str, path: str) -> str | None:
+    """Return which of RATE_LIMITS a request is subject to."""
+    if kind := _OF_THEIR_OWN.get((method, path)):
+        return kind
+    if not path.startswith(API) or path.endswith(_UNLIMITED):
+        return None
+    return "reads" if method in SAFE else "writes"
+
+
+def buckets(environ: Mapping[str, Any], *, claims: Claims | None) -> tuple[Bucket, ...]:
+    """Return what a WSGI request counts for; `claims` are those of its access token."""
+    kind = kind_of(method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
+    if kind is None:
+        return ()
+    user, token = (claims.account_id, claims.session_id) if claims else (None, None)
+    rules = tuple(settings.RATE_LIMITS[kind].items())
+    return _buckets(kind, rules, user, token, limits.client_address(environ))
+
+
+@lru_cache(maxsize=5_000)  # of some 2 KB
+def _buckets(
+    kind: str,
+    rules: tuple[tuple[str, tuple[int, int] | None], ...],
+    user: int | None,
+    token: int | None,
+    address: str,
+) -> tuple[Bucket, ...]:
+    whose: dict[str, str | int | None] = {"user": user, "token": token, "address": address}
+    found = [
+        limits.bucket(kind=kind, subject=subject, who=who, limit=limit)
+        for subject, limit in rules
+        if (who := whose.get(subject)) is not None
+    ]
+    return tuple(each for each in found if each)
+
+
+def rate_limits(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Refuse who asks too often (429), and tell everybody how they stand."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        counted: list[Standing] | None = request.META.get(COUNTED)
+        if counted is None:
+            claims = claims_in(request.META.get("HTTP_AUTHORIZATION", ""))
+            counted = limits.count(buckets(request.META, claims=claims))
+        over = limits.exceeded(counted)
+        response = _refusal(over) if over else get_response(request)
+        for name, value in limits.headers(counted):
+            response[name] = value
+        return response
+
+    return middleware
+
+
+def _refusal(over: Standing) -> HttpResponse:
+    its = over.bucket
+    detail = f"Too many requests: {its.name} allows {its.quota} in {its.seconds} seconds."
+    response = plain_problem(HTTPStatus.TOO_MANY_REQUESTS, detail)
+    response["Retry-After"] = str(over.reset)
+    return response

@@ -1,0 +1,172 @@
+"""Rate limits: how often somebody may do something within a window of time.
+
+A window begins with its first request and ends after so many seconds; then counting starts anew.
+The counts are in Redis. Without Redis, each process counts for itself: a limit is then looser by
+the number of processes, but nobody is refused whom it would have let in, and it is still a limit.
+
+What clients are told follows draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import ipaddress
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from itertools import chain, islice
+from typing import Any
+
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from twitter.lib import resp
+
+# Of an IPv6 address, the network that one customer gets (RFC 6177).
+IPV6_PREFIX = 64
+# INET6_ADDRSTRLEN of POSIX is 46; an address with a zone takes some more.
+ADDRESS_LENGTH = 64
+# Counts that a process keeps while Redis is away, some 200 bytes each.
+_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Who may do what, and how often: `quota` times in `seconds`."""
+
+    name: str
+    quota: int
+    seconds: int
+    key: str
+
+    @cached_property
+    def commands(self) -> tuple[bytes, bytes, bytes]:
+        """What counts a request, packed; `standings` reads the replies."""
+        return (
+            resp.pack("INCR", self.key),
+            # Each time: so no count stays for ever because a process died after its first.
+            resp.pack("EXPIRE", self.key, self.seconds, "NX"),
+            resp.pack("TTL", self.key),
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How full a bucket is, the present request included; `reset`: seconds until it is empty."""
+
+    bucket: Bucket
+    used: int
+    reset: int
+
+    @property
+    def remaining(self) -> int:
+        """How many more are allowed."""
+        return max(self.bucket.quota - self.used, 0)
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the present request is one too many."""
+        return self.used > self.bucket.quota
+
+
+def bucket(
+    *, kind: str, subject: str, who: str | int, limit: tuple[int, int] | None
+) -> Bucket | None:
+    """Return the bucket of a limit, as RATE_LIMITS has it, for somebody; None without a limit.
+
+    `who` is kept as a digest only, for it may be an address or a name.
+    """
+    if limit is None:
+        return None
+    quota, seconds = limit
+    name = f"{kind}-per-{subject}"
+    return Bucket(name=name, quota=quota, seconds=seconds, key=f"limit:{name}:{digest(who)}")
+
+
+def digest(who: str | int) -> str:
+    """Return what stands for somebody in Redis: BLAKE2b (RFC 7693), keyed with SECRET_KEY."""
+    key = settings.SECRET_KEY.encode()[:64]
+    return blake2b(str(who).encode(), key=key, digest_size=12).hexdigest()
+
+
+def counting(buckets: Iterable[Bucket]) -> list[bytes]:
+    """Return packed commands that count a request, some for each bucket; see `standings`."""
+    return list(chain.from_iterable(each.commands for each in buckets))
+
+
+def standings(buckets: Iterable[Bucket], replies: Iterator[int]) -> list[Standing]:
+    """Return what replies to `counting` say; takes no more than these from the iterator."""
+    counted = []
+    for each in buckets:
+        used, _, reset = islice(replies, 3)
+        counted.append(Standing(bucket=each, used=used, reset=reset))
+    return counted
+
+
+def count(buckets: Sequence[Bucket]) -> list[Standing]:
+    """Count a request; return how full its buckets are."""
+    try:
+        return standings(buckets, iter(resp.exchange(*counting(buckets))))
+    except RedisError:
+        return [_count_here(each) for each in buckets]
+
+
+_here: dict[str, tuple[int, float]] = {}
+_here_lock = threading.Lock()
+
+
+def _count_here(each: Bucket) -> Standing:
+    now = time.monotonic()
+    with _here_lock:
+        used, end = _here.get(each.key, (0, 0.0))
+        if end <= now:
+            used, end = 0, now + each.seconds
+        if each.key not in _here and len(_here) >= _MOST:
+            _here.clear()
+        _here[each.key] = (used + 1, end)
+    return Standing(bucket=each, used=used + 1, reset=round(end - now))
+
+
+def exceeded(counted: Iterable[Standing]) -> Standing | None:
+    """Return the bucket that lets the request not pass, the one that stays full the longest."""
+    too_full = [standing for standing in counted if standing.is_exceeded]
+    return max(too_full, key=lambda standing: standing.reset, default=None)
+
+
+def headers(counted: Sequence[Standing]) -> list[tuple[str, str]]:
+    """Return what tells a client how it stands: of its buckets, the one that is fullest."""
+    if not counted:
+        return []
+    fullest = min(counted, key=lambda standing: standing.remaining / standing.bucket.quota)
+    its = fullest.bucket
+    return [
+        ("RateLimit", f'"{its.name}";r={fullest.remaining};t={fullest.reset}'),
+        ("RateLimit-Policy", f'"{its.name}";q={its.quota};w={its.seconds}'),
+    ]
+
+
+def client_address(environ: Mapping[str, Any]) -> str:
+    """Return the address that a WSGI request came from, of IPv6 the network.
+
+    Each proxy adds the address that it sees to the end of X-Forwarded-For. So the last
+    TRUSTED_HOPS entries are true, and what stands before them is what the client claims.
+    """
+    peer, hops = environ.get("REMOTE_ADDR", ""), settings.TRUSTED_HOPS
+    chain = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", hops) if hops else []
+    # A shorter one did not come through all proxies.
+    claimed = chain[-hops].strip() if hops and len(chain) >= hops else peer
+    return _network(claimed[:ADDRESS_LENGTH]) or peer
+
+
+@lru_cache(maxsize=10_000)
+def _network(address: str) -> str | None:
+    """Return what one customer has, of which the address is part; None if it is not an address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False))
