@@ -37,7 +37,9 @@ class LogInForm(AdminAuthenticationForm):
         meta = self.request.META if self.request else {}
         try:
             attempt = guessing.begin(
-                account_id=account and account.pk, login=login, address=client_address(meta)
+                account_id=account.pk if account else None,
+                login=login,
+                address=client_address(meta),
             )
         except TooMany as error:
             raise forms.ValidationError(error.detail, code="too_many") from error

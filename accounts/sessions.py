@@ -36,7 +36,9 @@ def log_in(*, login: str, password: str, address: str) -> TokenPair:
     it takes are the same: the password is hashed once.
     """
     account = selectors.by_login(login)
-    attempt = guessing.begin(account_id=account and account.pk, login=login, address=address)
+    attempt = guessing.begin(
+        account_id=account.pk if account else None, login=login, address=address
+    )
     if account is None:
         make_password(password)
     if account is None or not account.check_password(password) or not account.is_active:

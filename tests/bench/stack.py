@@ -61,14 +61,6 @@ def server_pids() -> dict[str, int]:
     return found
 
 
-# Requests are counted as ever, but all of the bench's come from one address and from few users.
-LIMITS = {
-    f"RATE_LIMIT_{kind}_PER_{subject}": "1000000000/60"
-    for kind in ("READS", "WRITES")
-    for subject in ("USER", "TOKEN", "ADDRESS")
-}
-
-
 @contextlib.contextmanager
 def service(
     folder: Path,
@@ -82,8 +74,7 @@ def service(
     `worker_processes` is the only thing that can be told otherwise, and the environment.
     """
     port = free_port()
-    settings = {**os.environ, "PORT": str(port), "WEB_HOST": "127.0.0.1"}
-    settings |= LIMITS | dict(environment or {})
+    settings = {**os.environ, "PORT": str(port), "WEB_HOST": "127.0.0.1", **(environment or {})}
     with _ending() as supervisor:
         pids = {}
         for name in names:
