@@ -32,14 +32,15 @@ class LogInForm(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         """Check name and password, unless there were too many attempts."""
-        login = self.cleaned_data.get("username") or ""
+        login, password = (self.cleaned_data.get(name) for name in ("username", "password"))
+        if not (login and password):
+            return super().clean()  # which looks at no password then
         account = selectors.by_login(login)
-        meta = self.request.META if self.request else {}
         try:
             attempt = guessing.begin(
                 account_id=account.pk if account else None,
                 login=login,
-                address=client_address(meta),
+                address=client_address(self.request.META if self.request else {}),
             )
         except TooMany as error:
             raise forms.ValidationError(error.detail, code="too_many") from error

@@ -1,11 +1,13 @@
 """Passwords are not to be guessed, and whoever tries is not to lock the account's owner out.
 
-Attempts are counted for an account and an address together, and for the account alone. The latter
-count is what stops many addresses; it does not hold for addresses from which the account was logged
-in to before, so a stranger cannot use it up for its owner. A log-in that nobody has is counted like
-any other, so refusals do not tell whether it exists.
+Attempts are counted for a login and an address together, and what these let pass for the login
+alone. The latter count is what stops many addresses; it does not hold for addresses from which the
+account was logged in to before, so strangers cannot use it up for its owner there. Logins count as
+they are typed: whether one is an account's name, another its e-mail address, or nobody's, makes no
+difference.
 """
 
+import time
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -16,7 +18,7 @@ from twitter.lib.errors import TooMany
 from twitter.lib.limits import Bucket
 
 KNOWN_SECONDS = 30 * 86_400
-# Addresses of one account; when there are so many, all are forgotten.
+# Addresses of one account; the latest of them.
 KNOWN_MOST = 100
 
 
@@ -34,29 +36,35 @@ def begin(*, account_id: int | None, login: str, address: str) -> Attempt:
 
     `account_id` is None when nobody has that login.
     """
-    who = account_id or login.lower()
-    pair = _bucket("account-and-address", f"{who} {address}")
-    alone = _bucket("account", who)
-    if account_id and _is_known(account_id, address):
-        alone = None
-    over = limits.exceeded(limits.count([each for each in (pair, alone) if each]))
-    if over:
+    login = login.lower()
+    together = _count("account-and-address", f"{login} {address}")
+    if not (account_id and _is_known(account_id, address)):
+        # Only what passed: or a single address could use this up.
+        _count("account", login)
+    return Attempt(account_id=account_id, address=address, together=together)
+
+
+def _count(subject: str, who: str) -> Bucket | None:
+    limit = settings.RATE_LIMITS["log-ins"].get(subject)
+    bucket = limits.bucket(kind="log-ins", subject=subject, who=who, limit=limit)
+    if bucket and (over := limits.exceeded(limits.count([bucket]))):
         raise TooMany("Too many attempts to log in; try again later.", seconds=over.reset)
-    return Attempt(account_id=account_id, address=address, together=pair)
+    return bucket
 
 
 def succeeded(attempt: Attempt) -> None:
     """Forget the failures, and remember that the account is used from this address."""
     if attempt.account_id is None:
         return
-    known, address = _key(attempt.account_id), limits.digest(attempt.address)
+    now, known = int(time.time()), _key(attempt.account_id)
+    if attempt.together:
+        limits.forget(attempt.together)
     try:
-        [count] = resp.exchange(resp.pack("SCARD", known))
-        commands = [resp.pack("DEL", known)] if count >= KNOWN_MOST else []
-        if attempt.together:
-            commands.append(resp.pack("DEL", attempt.together.key))
         resp.exchange(
-            *commands, resp.pack("SADD", known, address), resp.pack("EXPIRE", known, KNOWN_SECONDS)
+            resp.pack("ZADD", known, now, limits.digest(attempt.address)),
+            resp.pack("ZREMRANGEBYSCORE", known, "-inf", now - KNOWN_SECONDS),
+            resp.pack("ZREMRANGEBYRANK", known, 0, -KNOWN_MOST - 1),
+            resp.pack("EXPIRE", known, KNOWN_SECONDS),
         )
     except RedisError:
         return  # The address will be new another time.
@@ -67,17 +75,12 @@ def forget(account_id: int) -> None:
     resp.exchange(resp.pack("UNLINK", _key(account_id)))
 
 
-def _bucket(subject: str, who: str | int) -> Bucket | None:
-    limit = settings.RATE_LIMITS["log-ins"].get(subject)
-    return limits.bucket(kind="log-ins", subject=subject, who=who, limit=limit)
-
-
 def _is_known(account_id: int, address: str) -> bool:
     try:
-        [known] = resp.exchange(resp.pack("SISMEMBER", _key(account_id), limits.digest(address)))
+        [seen] = resp.exchange(resp.pack("ZSCORE", _key(account_id), limits.digest(address)))
     except RedisError:
         return False
-    return bool(known)
+    return seen is not None and float(seen) > time.time() - KNOWN_SECONDS
 
 
 def _key(account_id: int) -> str:

@@ -23,14 +23,14 @@ _OF_THEIR_OWN = {
     ("POST", "/auth/token"): "log-ins",
     ("POST", "/admin/login/"): "log-ins",
 }
-_UNLIMITED = ("/healthz", "/helthz")
+_HEALTH = {f"{service}{name}" for service in API for name in ("healthz", "helthz")}
 
 
 def kind_of(*, method: str, path: str) -> str | None:
     """Return which of RATE_LIMITS a request is subject to."""
     if kind := _OF_THEIR_OWN.get((method, path)):
         return kind
-    if not path.startswith(API) or path.endswith(_UNLIMITED):
+    if path in _HEALTH or not path.startswith((*API, "/api/")):
         return None
     return "reads" if method in SAFE else "writes"
 

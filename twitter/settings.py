@@ -82,6 +82,9 @@ RATE_LIMITS: dict[str, dict[str, tuple[int, int] | None]] = {
 }
 # Proxies in front that add the client's address to the end of X-Forwarded-For.
 TRUSTED_HOPS = env.int("TRUSTED_HOPS", 0)
+BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", False)
+if BEHIND_TLS_PROXY and "TRUSTED_HOPS" not in env:
+    raise ImproperlyConfigured("Behind a proxy, set TRUSTED_HOPS, or all clients look like one.")
 
 # --- apps and requests ---------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -230,7 +233,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^(auth|tweet|timeline)/(healthz|helthz)$"]
-if env.bool("BEHIND_TLS_PROXY", False):
+if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 

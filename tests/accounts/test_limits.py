@@ -42,7 +42,9 @@ def limit(settings):
         ("GET", "/admin/login/", None),
         ("GET", "/auth/healthz", None),
         ("GET", "/tweet/helthz", None),
-        ("GET", "/api/docs/", None),
+        ("GET", "/auth/name/healthz", "reads"),
+        ("GET", "/api/schema/", "reads"),
+        ("GET", "/static/admin/css/base.css", None),
     ],
 )
 def test_what_a_request_counts_for(method, path, kind):
@@ -129,16 +131,33 @@ def attempt(login, password, address=HERE):
 def test_guessing_is_stopped_even_with_the_right_password(limit):
     limit("log-ins", account_and_address=(3, 900), account=(100, 3600))
     AccountFactory(username="ada", email="ada@example.com")
-    guesses = [attempt(login, "wrong") for login in ("ada", "ADA", "ada@example.com")]
+    guesses = [attempt(login, "wrong") for login in ("ada", "ADA", "Ada")]
     assert guesses == [Unauthenticated] * 3
-    assert attempt("Ada@example.com", PASSWORD) is TooMany
+    assert attempt("adA", PASSWORD) is TooMany
+    assert attempt("ada", PASSWORD, ELSEWHERE) is None
+
+
+def test_a_refusal_does_not_tell_whose_an_address_is(limit):
+    limit("log-ins", account_and_address=(2, 900), account=(100, 3600))
+    ada = AccountFactory(username="ada", email="jane.doe@example.com")
+    assert [attempt("ada", "wrong") for _ in range(3)][-1] is TooMany
+    assert attempt("jane.doe@example.com", "wrong") is Unauthenticated
+    assert attempt(str(ada.pk), "wrong") is Unauthenticated
+
+
+def test_a_single_address_does_not_use_up_what_all_have_together(limit):
+    limit("log-ins", account_and_address=(2, 900), account=(5, 3600))
+    AccountFactory(username="ada")
+    for _ in range(20):
+        attempt("ada", "wrong", HERE)
     assert attempt("ada", PASSWORD, ELSEWHERE) is None
 
 
 def test_a_login_that_nobody_has_is_slowed_down_just_the_same(limit):
     limit("log-ins", account_and_address=(2, 900), account=(3, 3600))
     assert [attempt("nobody", "wrong") for _ in range(3)] == [Unauthenticated] * 2 + [TooMany]
-    assert [attempt("nobody", "wrong", f"192.0.2.{n}") for n in (7, 8)] == [TooMany] * 2
+    elsewhere = [attempt("nobody", "wrong", f"192.0.2.{number}") for number in (7, 8, 9)]
+    assert elsewhere == [Unauthenticated] + [TooMany] * 2
 
 
 def test_a_success_forgets_the_failures(limit):
@@ -191,7 +210,8 @@ def test_where_an_account_is_used_from_is_bounded_and_goes_with_it(valkey, monke
     monkeypatch.setattr(guessing, "KNOWN_MOST", 3)
     for number in range(7):
         assert attempt("ada", PASSWORD, f"192.0.2.{number}") is None
-        assert 1 <= valkey.scard(f"limit:known:{ada.pk}") <= 3
+        assert 1 <= valkey.zcard(f"limit:known:{ada.pk}") <= 3
+        assert guessing._is_known(ada.pk, f"192.0.2.{number}")
     assert valkey.ttl(f"limit:known:{ada.pk}") > 0
     guessing.forget(ada.pk)
     assert not valkey.exists(f"limit:known:{ada.pk}")
@@ -216,3 +236,28 @@ def test_the_admin_lets_in_who_knows_the_password(limit, client):
         answer = client.post("/admin/login/", {"username": "chief", "password": PASSWORD})
         assert answer.status_code == 302
         client.logout()
+
+
+def test_the_admin_counts_nothing_without_a_password_and_takes_it_for_no_success(
+    limit, client, valkey
+):
+    limit("log-ins", account_and_address=(2, 900), address=(100, 60))
+    ada = AccountFactory(username="ada")
+    assert attempt("ada", "wrong", "127.0.0.1") is Unauthenticated
+    for empty in ("", "\0"):
+        client.post("/admin/login/", {"username": "ada", "password": empty})
+    assert not valkey.exists(f"limit:known:{ada.pk}")
+    assert attempt("ada", "wrong", "127.0.0.1") is Unauthenticated
+    assert attempt("ada", PASSWORD, "127.0.0.1") is TooMany
+
+
+def test_an_address_is_known_for_thirty_days_only(limit, valkey):
+    ada = AccountFactory(username="ada")
+    assert attempt("ada", PASSWORD, HERE) is None
+    assert guessing._is_known(ada.pk, HERE)
+    [(digest, _)] = valkey.zrange(f"limit:known:{ada.pk}", 0, -1, withscores=True)
+    long_ago = guessing.time.time() - guessing.KNOWN_SECONDS - 1
+    valkey.zadd(f"limit:known:{ada.pk}", {digest: long_ago})
+    assert not guessing._is_known(ada.pk, HERE)
+    assert attempt("ada", PASSWORD, ELSEWHERE) is None
+    assert valkey.zcard(f"limit:known:{ada.pk}") == 1

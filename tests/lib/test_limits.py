@@ -82,7 +82,42 @@ def test_without_redis_no_more_is_kept_than_fits(redis_gone, monkeypatch):
     redis_gone()
     for number in range(25):
         limits.count([bucket(who=number)])
-    assert len(limits._here) <= 10
+    assert len(limits._here["reads-per-user"]) == 10
+    assert limits.count([bucket(who=24)])[0].used == 2  # the oldest went
+
+
+def test_without_redis_those_who_read_do_not_make_those_who_guess_forgotten(
+    redis_gone, monkeypatch
+):
+    monkeypatch.setattr(limits, "_here", {})
+    monkeypatch.setattr(limits, "_MOST", 3)
+    redis_gone()
+    guess = bucket(kind="log-ins", who="mallory")
+    limits.count([guess])
+    for number in range(20):
+        limits.count([bucket(who=number)])
+    assert limits.count([guess])[0].used == 2
+
+
+def test_a_window_that_is_just_ending_is_worth_a_second(valkey):
+    one = bucket()
+    replies = [4, 0, -2, 4, 0, 0]
+    assert [standing.reset for standing in limits.standings([one, one], iter(replies))] == [1, 1]
+
+
+def test_of_two_full_buckets_the_one_is_told_that_stays_full():
+    counted = [Standing(bucket(), used=9, reset=3), Standing(bucket(kind="x"), used=9, reset=50)]
+    assert dict(limits.headers(counted))["RateLimit"] == '"x-per-user";r=0;t=50'
+
+
+def test_what_is_forgotten_is_counted_anew_with_redis_and_without(redis_gone, monkeypatch):
+    monkeypatch.setattr(limits, "_here", {})
+    one = bucket()
+    for _ in range(2):
+        limits.count([one])
+        limits.forget(one)
+        assert limits.count([one])[0].used == 1
+        redis_gone()
 
 
 def test_the_fullest_bucket_is_told_and_the_longest_is_waited_for():
@@ -118,7 +153,10 @@ def test_no_name_and_no_address_is_kept(valkey):
         (2, "198.51.100.7", "203.0.113.1"),  # it did not come through both
         (1, "", "203.0.113.1"),
         (1, "nonsense", "203.0.113.1"),
-        (1, "198.51.100.7:1234", "203.0.113.1"),
+        (1, "198.51.100.7:1234", "198.51.100.7"),
+        (1, "[2001:db8:1:2:3::4]:1234", "2001:db8:1:2::/64"),
+        (1, "[2001:db8:1:2:3::4]", "2001:db8:1:2::/64"),
+        (1, "[198.51.100.7", "203.0.113.1"),
         (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         (1, "::ffff:198.51.100.7", "198.51.100.7"),
         (1, "\u0661\u0662.0.0.1", "203.0.113.1"),

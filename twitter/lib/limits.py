@@ -2,12 +2,14 @@
 
 A window begins with its first request and ends after so many seconds; then counting starts anew.
 The counts are in Redis. Without Redis, each process counts for itself: a limit is then looser by
-the number of processes, but nobody is refused whom it would have let in, and it is still a limit.
+the number of processes, but it is still a limit.
 
 What clients are told follows draft-ietf-httpapi-ratelimit-headers-10.
 """
 
 import ipaddress
+import logging
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -26,8 +28,13 @@ from twitter.lib import resp
 IPV6_PREFIX = 64
 # INET6_ADDRSTRLEN of POSIX is 46; an address with a zone takes some more.
 ADDRESS_LENGTH = 64
-# Counts that a process keeps while Redis is away, some 200 bytes each.
+# Counts of a name that a process keeps while Redis is away, some 300 bytes each.
 _MOST = 10_000
+
+# Some proxies write the port as well.
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,7 @@ class Bucket:
         )
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How full a bucket is, the present request included; `reset`: seconds until it is empty."""
 
     bucket: Bucket
@@ -99,7 +105,8 @@ def standings(buckets: Iterable[Bucket], replies: Iterator[int]) -> list[Standin
     counted = []
     for each in buckets:
         used, _, reset = islice(replies, 3)
-        counted.append(Standing(bucket=each, used=used, reset=reset))
+        # Redis rounds, and says -2 if the window has just ended.
+        counted.append(Standing(bucket=each, used=used, reset=max(reset, 1)))
     return counted
 
 
@@ -107,24 +114,37 @@ def count(buckets: Sequence[Bucket]) -> list[Standing]:
     """Count a request; return how full its buckets are."""
     try:
         return standings(buckets, iter(resp.exchange(*counting(buckets))))
-    except RedisError:
+    except RedisError as error:
+        logger.warning("Requests are counted without Redis: %s", error)
         return [_count_here(each) for each in buckets]
 
 
-_here: dict[str, tuple[int, float]] = {}
+def forget(bucket: Bucket) -> None:
+    """Let counting begin anew."""
+    with _here_lock:
+        _here.get(bucket.name, {}).pop(bucket.key, None)
+    try:
+        resp.exchange(resp.pack("DEL", bucket.key))
+    except RedisError:
+        return  # Its count ends by itself.
+
+
+# By the bucket's name, so that those who are many do not drive out those who guess.
+_here: dict[str, dict[str, tuple[int, float]]] = {}
 _here_lock = threading.Lock()
 
 
 def _count_here(each: Bucket) -> Standing:
     now = time.monotonic()
     with _here_lock:
-        used, end = _here.get(each.key, (0, 0.0))
+        counts = _here.setdefault(each.name, {})
+        used, end = counts.pop(each.key, (0, 0.0))
         if end <= now:
             used, end = 0, now + each.seconds
-        if each.key not in _here and len(_here) >= _MOST:
-            _here.clear()
-        _here[each.key] = (used + 1, end)
-    return Standing(bucket=each, used=used + 1, reset=round(end - now))
+        if len(counts) >= _MOST:
+            del counts[next(iter(counts))]  # whoever has not asked for the longest
+        counts[each.key] = (used + 1, end)
+    return Standing(bucket=each, used=used + 1, reset=max(round(end - now), 1))
 
 
 def exceeded(counted: Iterable[Standing]) -> Standing | None:
@@ -137,7 +157,7 @@ def headers(counted: Sequence[Standing]) -> list[tuple[str, str]]:
     """Return what tells a client how it stands: of its buckets, the one that is fullest."""
     if not counted:
         return []
-    fullest = min(counted, key=lambda standing: standing.remaining / standing.bucket.quota)
+    fullest = min(counted, key=lambda one: (one.remaining / one.bucket.quota, -one.reset))
     its = fullest.bucket
     return [
         ("RateLimit", f'"{its.name}";r={fullest.remaining};t={fullest.reset}'),
@@ -161,6 +181,8 @@ def client_address(environ: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=10_000)
 def _network(address: str) -> str | None:
     """Return what one customer has, of which the address is part; None if it is not an address."""
+    if with_port := _WITH_PORT.fullmatch(address):
+        address = with_port[1] or with_port[2]
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
