@@ -74,7 +74,7 @@ def rate_limits(
             counted = limits.count(buckets(request.META, claims=claims))
         over = limits.exceeded(counted)
         response = _refusal(over) if over else get_response(request)
-        for name, value in limits.headers(counted):
+        for name, value in limits.headers([over] if over else counted):
             response[name] = value
         return response
 

@@ -65,6 +65,16 @@ def test_a_refusal_names_the_bucket_and_when_to_come_back(api, limit, make_accou
     assert "reads-per-user allows 2 in 60 seconds" in refusal.json()["detail"]
 
 
+def test_of_two_full_buckets_the_one_is_told_that_stays_full(api, limit, make_account):
+    limit("reads", user=(1, 60), address=(1, 3600))
+    ada = api(make_account("ada"))
+    assert ada.get("/auth/me").status_code == 200
+    refusal = ada.get("/auth/me")
+    assert int(refusal["Retry-After"]) > 60
+    assert refusal["RateLimit-Policy"] == '"reads-per-address";q=1;w=3600'
+    assert refusal["RateLimit"] == f'"reads-per-address";r=0;t={refusal["Retry-After"]}'
+
+
 def test_a_refused_write_writes_nothing(api, limit, make_account):
     limit("writes", user=(1, 60))
     ada, bob, cat = (make_account(name) for name in ("ada", "bob", "cat"))

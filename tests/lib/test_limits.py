@@ -105,11 +105,6 @@ def test_a_window_that_is_just_ending_is_worth_a_second(valkey):
     assert [standing.reset for standing in limits.standings([one, one], iter(replies))] == [1, 1]
 
 
-def test_of_two_full_buckets_the_one_is_told_that_stays_full():
-    counted = [Standing(bucket(), used=9, reset=3), Standing(bucket(kind="x"), used=9, reset=50)]
-    assert dict(limits.headers(counted))["RateLimit"] == '"x-per-user";r=0;t=50'
-
-
 def test_what_is_forgotten_is_counted_anew_with_redis_and_without(redis_gone, monkeypatch):
     monkeypatch.setattr(limits, "_here", {})
     one = bucket()

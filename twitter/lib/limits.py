@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -55,6 +54,11 @@ class Bucket:
             resp.pack("EXPIRE", self.key, self.seconds, "NX"),
             resp.pack("TTL", self.key),
         )
+
+    @cached_property
+    def policy(self) -> str:
+        """The same in a header."""
+        return f'"{self.name}";q={self.quota};w={self.seconds}'
 
 
 class Standing(NamedTuple):
@@ -97,16 +101,16 @@ def digest(who: str | int) -> str:
 
 def counting(buckets: Iterable[Bucket]) -> list[bytes]:
     """Return packed commands that count a request, some for each bucket; see `standings`."""
-    return list(chain.from_iterable(each.commands for each in buckets))
+    return [command for each in buckets for command in each.commands]
 
 
 def standings(buckets: Iterable[Bucket], replies: Iterator[int]) -> list[Standing]:
     """Return what replies to `counting` say; takes no more than these from the iterator."""
     counted = []
     for each in buckets:
-        used, _, reset = islice(replies, 3)
+        used, _, reset = next(replies), next(replies), next(replies)
         # Redis rounds, and says -2 if the window has just ended.
-        counted.append(Standing(bucket=each, used=used, reset=max(reset, 1)))
+        counted.append(Standing(each, used, reset if reset > 0 else 1))
     return counted
 
 
@@ -149,19 +153,19 @@ def _count_here(each: Bucket) -> Standing:
 
 def exceeded(counted: Iterable[Standing]) -> Standing | None:
     """Return the bucket that lets the request not pass, the one that stays full the longest."""
-    too_full = [standing for standing in counted if standing.is_exceeded]
-    return max(too_full, key=lambda standing: standing.reset, default=None)
+    too_full = [one for one in counted if one.is_exceeded]
+    return max(too_full, key=lambda one: one.reset) if too_full else None
 
 
 def headers(counted: Sequence[Standing]) -> list[tuple[str, str]]:
     """Return what tells a client how it stands: of its buckets, the one that is fullest."""
     if not counted:
         return []
-    fullest = min(counted, key=lambda one: (one.remaining / one.bucket.quota, -one.reset))
+    fullest = max(counted, key=lambda one: one.used / one.bucket.quota)
     its = fullest.bucket
     return [
         ("RateLimit", f'"{its.name}";r={fullest.remaining};t={fullest.reset}'),
-        ("RateLimit-Policy", f'"{its.name}";q={its.quota};w={its.seconds}'),
+        ("RateLimit-Policy", its.policy),
     ]
 
 
