@@ -56,13 +56,14 @@ def succeeded(attempt: Attempt) -> None:
     """Forget the failures, and remember that the account is used from this address."""
     if attempt.account_id is None:
         return
-    now, known = int(time.time()), _key(attempt.account_id)
+    now, known = time.time(), _key(attempt.account_id)
     if attempt.together:
         limits.forget(attempt.together)
     try:
         resp.exchange(
-            resp.pack("ZADD", known, now, limits.digest(attempt.address)),
-            resp.pack("ZREMRANGEBYSCORE", known, "-inf", now - KNOWN_SECONDS),
+            # To the microsecond: of equal ones, the wrong one might go.
+            resp.pack("ZADD", known, f"{now:.6f}", limits.digest(attempt.address)),
+            resp.pack("ZREMRANGEBYSCORE", known, "-inf", f"{now - KNOWN_SECONDS:.6f}"),
             resp.pack("ZREMRANGEBYRANK", known, 0, -KNOWN_MOST - 1),
             resp.pack("EXPIRE", known, KNOWN_SECONDS),
         )
