@@ -38,7 +38,8 @@ def begin(*, account_id: int | None, login: str, address: str) -> Attempt:
     """
     login = login.lower()
     together = _count("account-and-address", f"{login} {address}")
-    if not (account_id and _is_known(account_id, address)):
+    # Asked for nobody's logins too, so that these take as long.
+    if not _is_known(account_id or 0, address):
         # Only what passed: or a single address could use this up.
         _count("account", login)
     return Attempt(account_id=account_id, address=address, together=together)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from rest_framework.permissions import SAFE_METHODS
 
 from accounts.tokens import Claims, claims_in
 from twitter.lib import limits
@@ -17,7 +18,6 @@ from twitter.lib.middleware import API
 # Where whoever has counted a request already leaves what came out.
 COUNTED = "twitter.limits"
 
-SAFE = {"GET", "HEAD", "OPTIONS"}
 _OF_THEIR_OWN = {
     ("POST", "/auth/create"): "sign-ups",
     ("POST", "/auth/token"): "log-ins",
@@ -32,7 +32,7 @@ def kind_of(*, method: str, path: str) -> str | None:
         return kind
     if path in _HEALTH or not path.startswith((*API, "/api/")):
         return None
-    return "reads" if method in SAFE else "writes"
+    return "reads" if method in SAFE_METHODS else "writes"
 
 
 def buckets(environ: Mapping[str, Any], *, claims: Claims | None) -> tuple[Bucket, ...]:

@@ -1,5 +1,6 @@
 """Every endpoint, asked by everybody: docs/authorisation.md says what they get."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
-from rest_framework.test import APIClient
 
 from accounts import sessions
 from accounts.models import Account
-from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tweets.models import Tweet
 
@@ -50,6 +49,13 @@ class World:
             "name": self.owner.username,
             "tweet_id": self.tweet_id,
         }
+
+    def change_owner(self, **changes: Any) -> None:
+        Account.objects.filter(id=self.owner.pk).update(**changes)
+
+    def change_tweet(self, state: Tweet.State) -> None:
+        removed = {"state": state, "removed_at": timezone.now()}
+        Tweet.objects.filter(id=self.tweet_id).update(**removed)
 
 
 # What is sent along, where something has to be.
@@ -95,12 +101,16 @@ def world(db, request):
     return World(owner=owner, third=third, tweet_id=tweet.pk, actor=actor, refresh_token=token)
 
 
-def client_of(actor: Account | None) -> APIClient:
-    client = APIClient(raise_request_exception=False)
-    if actor:
-        token = issue_access_token(account_id=actor.pk, session_id=1, generation=0)
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return client
+@pytest.fixture
+def ask(api, world):
+    """Return a function that sends the actor's request."""
+
+    def send(method: str, url: str, body: dict[str, str] | None) -> Any:
+        client = api(world.actor.pk if world.actor else None)
+        data = "" if body is None else json.dumps(body)
+        return client.generic(method, url, data=data, content_type="application/json")
+
+    return send
 
 
 @pytest.mark.parametrize(
@@ -112,15 +122,10 @@ def client_of(actor: Account | None) -> APIClient:
     ],
     indirect=["world"],
 )
-def test_everybody_gets_what_the_table_says(method, path, world, status):
+def test_everybody_gets_what_the_table_says(method, path, world, status, ask):
     body = BODIES.get((method, path))
     url = path.format(**world.paths) + QUERIES.get(path, "")
-    answer = client_of(world.actor).generic(
-        method,
-        url,
-        data="" if body is None else APIClient()._encode_data(body(world), format="json")[0],
-        content_type="application/json",
-    )
+    answer = ask(method, url, body and body(world))
     assert answer.status_code == status, answer.content
     if status >= 400:
         assert answer["Content-Type"] == "application/problem+json"
@@ -132,37 +137,46 @@ def test_every_endpoint_has_a_rule():
     assert described == RULES.keys()
 
 
-SEEN = [
+SEEN_OF_USERS = [
     ("GET", "/auth/id/{user_id}", None),
     ("GET", "/auth/name/{name}", None),
     ("GET", "/auth/followers/{user_id}", None),
     ("GET", "/auth/following/{user_id}", None),
     ("GET", "/timeline/user/{author_id}", None),
     ("POST", "/auth/follow", {"user_id": "{user_id}"}),
+]
+SEEN_OF_TWEETS = [
     ("GET", "/tweet/id/{tweet_id}", None),
     ("DELETE", "/tweet/delete/{tweet_id}", None),
     ("POST", "/tweet/like", {"tweet_id": "{tweet_id}"}),
     ("POST", "/tweet/retweet", {"tweet_id": "{tweet_id}"}),
 ]
+WAYS_TO_GO = {
+    "suspended": lambda world: world.change_owner(suspended_at=timezone.now()),
+    "deleted": lambda world: world.change_owner(deleted_at=timezone.now()),
+    "tweet hidden": lambda world: world.change_tweet(Tweet.State.HIDDEN),
+    "tweet deleted": lambda world: world.change_tweet(Tweet.State.DELETED),
+}
 
 
-@pytest.mark.parametrize("gone", ["suspended", "deleted"])
 @pytest.mark.parametrize("world", ["other user"], indirect=True)
-@pytest.mark.parametrize(("method", "path", "body"), SEEN)
-def test_what_may_not_be_seen_answers_like_what_is_not_there(world, gone, method, path, body):
-    Account.objects.filter(id=world.owner.pk).update(**{f"{gone}_at": timezone.now()})
-    never = {"user_id": 7, "author_id": 7, "name": "neverbeen", "tweet_id": 7}
+@pytest.mark.parametrize(
+    ("gone", "method", "path", "body"),
+    [
+        pytest.param(gone, *seen, id=f"{gone}: {seen[0]} {seen[1]}")
+        for gone in WAYS_TO_GO
+        for seen in (*([] if "tweet" in gone else SEEN_OF_USERS), *SEEN_OF_TWEETS)
+    ],
+)
+def test_what_may_not_be_seen_answers_like_what_is_not_there(world, ask, gone, method, path, body):
+    WAYS_TO_GO[gone](world)
 
-    def ask(names):
-        data = body and {key: value.format(**names) for key, value in body.items()}
-        answer = client_of(world.actor).generic(
-            method,
-            path.format(**names),
-            data=APIClient()._encode_data(data, format="json")[0] if data else "",
-            content_type="application/json",
-        )
+    def answer_for(names):
+        filled = body and {key: value.format(**names) for key, value in body.items()}
+        answer = ask(method, path.format(**names), filled)
         kept = {key: answer[key] for key in answer.headers if not key.startswith("RateLimit")}
         return answer.status_code, kept, answer.content
 
-    assert ask(world.paths) == ask(never)
-    assert ask(never)[0] == 404
+    never = {"user_id": 7, "author_id": 7, "name": "neverbeen", "tweet_id": 7}
+    assert answer_for(world.paths) == answer_for(never)
+    assert answer_for(never)[0] == 404

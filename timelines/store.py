@@ -56,7 +56,7 @@ BATCH = 1_000
 MESSAGE = 5_000
 # Messages that are sent before the replies to an earlier one are waited for.
 MESSAGES_AHEAD = 3
-# Homes that one command tidies, some 50 µs each: nobody else is answered meanwhile.
+# Homes that one command tidies, some 100 µs each: nobody else is answered meanwhile.
 TIDIED_AT_ONCE = 16
 
 

@@ -103,9 +103,9 @@ INSTALLED_APPS = [
     "timelines",
 ]
 MIDDLEWARE = [
-    "accounts.limits.rate_limits",
     "twitter.lib.middleware.require_length",
     "django.middleware.security.SecurityMiddleware",
+    "accounts.limits.rate_limits",
     "twitter.lib.middleware.StaticFiles",
     "twitter.lib.middleware.Session",
     "django.middleware.common.CommonMiddleware",

@@ -60,6 +60,7 @@ def test_a_refusal_names_the_bucket_and_when_to_come_back(api, limit, make_accou
     assert answers[0]["RateLimit-Policy"] == '"reads-per-user";q=2;w=60'
     refusal = answers[2]
     assert refusal["Content-Type"] == "application/problem+json"
+    assert refusal["X-Content-Type-Options"] == "nosniff"
     assert 0 < int(refusal["Retry-After"]) <= 60
     assert refusal.json()["status"] == 429
     assert "reads-per-user allows 2 in 60 seconds" in refusal.json()["detail"]

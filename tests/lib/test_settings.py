@@ -58,3 +58,20 @@ def test_development_lets_plain_http_on_this_machine_in():
     environment = COMPLETE | {"TWITTER_ENV": "development"}
     del environment["ALLOWED_HOSTS"]
     assert start(environment).stdout == "['localhost', '127.0.0.1', '[::1]'] False\n"
+
+
+def test_behind_a_proxy_one_must_say_how_many_there_are():
+    behind = COMPLETE | {"BEHIND_TLS_PROXY": "true"}
+    assert "set TRUSTED_HOPS" in start(behind).stderr
+    assert start(behind | {"TRUSTED_HOPS": "1"}).returncode == 0
+
+
+@pytest.mark.parametrize("limit", ["", "300", "300/", "/60", "0/60", "300/0", "-1/60", "many/60"])
+def test_a_rate_limit_that_is_none_is_refused(limit):
+    name = "RATE_LIMIT_READS_PER_USER"
+    assert f"{name}: requests/seconds" in start(COMPLETE | {name: limit}).stderr
+
+
+@pytest.mark.parametrize("limit", ["300/60", "off"])
+def test_a_rate_limit_may_be_any_or_none(limit):
+    assert start(COMPLETE | {"RATE_LIMIT_READS_PER_USER": limit}).returncode == 0

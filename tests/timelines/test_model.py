@@ -15,6 +15,7 @@ from itertools import permutations
 import hypothesis.strategies as st
 import pytest
 from celery import current_app
+from django.test import Client
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import (
     Bundle,
@@ -89,6 +90,7 @@ class Model:
 class Histories(RuleBasedStateMachine):
     """Each rule does the same to the service and to the model."""
 
+    client: Client
     posted = Bundle("posted")
 
     @initialize()
@@ -226,7 +228,9 @@ class Histories(RuleBasedStateMachine):
         assert own <= set(shown)
 
     def _read(self, who: int) -> list[int]:
-        answer = CLIENT.get("/timeline/timeline", {"limit": 100}, headers=_token(self.ids[who]))
+        answer = self.client.get(
+            "/timeline/timeline", {"limit": 100}, headers=_token(self.ids[who])
+        )
         assert answer.status_code == 200, answer.content
         return [int(tweet["id"]) for tweet in answer.json()["data"]]
 
@@ -250,15 +254,14 @@ def _token(account_id: int) -> dict[str, str]:
 
 
 def test_homes_are_what_a_naive_model_says(client, settings_of_a_small_home):
-    global CLIENT  # noqa: PLW0603 - hypothesis makes the machine
-    CLIENT = client
+    Histories.client = client  # hypothesis makes the machines
     run_state_machine_as_test(
         Histories,
         settings=settings(
             max_examples=int(EXAMPLES or 30),
             stateful_step_count=60,
             deadline=None,
-            phases=[Phase.generate],
+            phases=[Phase.generate],  # making a failure smaller takes many minutes
             derandomize=not EXAMPLES,
             print_blob=True,
             suppress_health_check=list(HealthCheck),

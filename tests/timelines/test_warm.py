@@ -384,11 +384,13 @@ def test_without_postgres_django_tells_that_it_is_gone(bob, valkey, monkeypatch)
     assert "Retry-After" in dict(headers)
 
 
-def test_a_warm_read_counts_and_tells_how_many_are_left(bob, settings, round_trips):
-    settings.RATE_LIMITS = settings.RATE_LIMITS | {
-        "reads": {"user": (10, 60), "address": (100, 60)}
-    }
+def begin_counting(settings, **reads):
+    settings.RATE_LIMITS = settings.RATE_LIMITS | {"reads": reads}
     redis.client().delete(*redis.client().keys("limit:*"))
+
+
+def test_a_warm_read_counts_and_tells_how_many_are_left(bob, settings, round_trips):
+    begin_counting(settings, user=(10, 60), address=(100, 60))
     left = []
     for _ in range(3):
         round_trips.clear()
@@ -401,8 +403,7 @@ def test_a_warm_read_counts_and_tells_how_many_are_left(bob, settings, round_tri
 
 
 def test_who_reads_too_often_is_refused_and_the_refusal_counts_once(bob, settings):
-    settings.RATE_LIMITS = settings.RATE_LIMITS | {"reads": {"user": (2, 60)}}
-    redis.client().delete(*redis.client().keys("limit:*"))
+    begin_counting(settings, user=(2, 60))
     statuses = [ask(wsgi.application, request(bob))[0] for _ in range(4)]
     assert statuses == ["200 OK"] * 2 + ["429 Too Many Requests"] * 2
     [key] = redis.client().keys("limit:reads-per-user:*")

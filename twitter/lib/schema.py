@@ -5,13 +5,12 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.permissions import SAFE_METHODS
 
 from twitter.lib.errors import CONTENT_TYPE, Problem, problem
 from twitter.lib.ids import WireIdField
 
 WIRE_ID = {"type": "string", "pattern": "^[1-9][0-9]{0,15}$", "examples": ["1234567890123"]}
-
-_SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], Any]:
@@ -62,7 +61,7 @@ class ApiSchema(AutoSchema):
         errors = ["400", "404", "429", "503"]
         if self.get_auth():
             errors.append("401")
-        if self.method not in _SAFE:
+        if self.method not in SAFE_METHODS:
             errors += ["411", "413", "415"]
         return errors
 
