@@ -13,13 +13,11 @@ from hashlib import blake2b
 from timelines import selectors
 from timelines.selectors import Page
 from timelines.skeleton import Draft
+from timelines.store import Replies
 from tweets import facade as tweets
 
 # One takes some 6 KB. When there are so many, all are forgotten: they are soon there again.
 _MOST = 2_000
-
-# What `store.reading` brings: the home's values, and what popular authors wrote.
-Replies = tuple[Sequence[bytes], Sequence[bytes | None]]
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,7 @@ def _digest(replies: Replies) -> bytes:
 
     BLAKE2b, RFC 7693; of 2^64 homes, two would be alike by chance.
     """
-    values, followed = replies
-    digest = blake2b(b" ".join(values), digest_size=16)
-    for value in followed:
+    digest = blake2b(b" ".join([*replies.values, replies.kind or b""]), digest_size=16)
+    for value in replies.followed:
         digest.update(b"|-" if value is None else b"|%d:%b" % (len(value), value))
     return digest.digest()

@@ -2,6 +2,15 @@
 
 from twitter.lib import resp
 
+# Raises KEYS[1] to ARGV[1], a number that Lua's doubles are not exact enough for: as text.
+_RAISE = """
+local highest = redis.call('GET', KEYS[1]) or ''
+if #highest < #ARGV[1] or (#highest == #ARGV[1] and highest < ARGV[1]) then
+    redis.call('SET', KEYS[1], ARGV[1])
+end
+"""
+RAISE = resp.Script(_RAISE)
+
 # Begins a build unless there is a home. ARGV: the build's name, its seconds to live.
 BEGIN = resp.Script("""
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -10,74 +19,52 @@ redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1
 """)
 
-# Completes the build named ARGV[1], unless the home was dropped meanwhile: what arrived since the
-# build began stays in front. After ARGV[3], which says how many there are, follow the home's values
-# (mark, snapshot, floor), and then the popular authors that its owner follows.
-COMPLETE = resp.Script("""
-if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then return 0 end
-redis.call('DEL', KEYS[2])
+# Completes the build named ARGV[2] of the home KEYS[2], unless that was dropped meanwhile: what
+# arrived since the build began stays in front. ARGV[3]: the home's seconds to live. After ARGV[4],
+# which says how many there are, follow the home's values, and then, for KEYS[3], the popular authors
+# that its owner follows.
+COMPLETE = resp.Script(
+    _RAISE
+    + """
+if redis.call('LREM', KEYS[2], -1, ARGV[2]) == 0 then return 0 end
+redis.call('DEL', KEYS[3])
 local function push(key, first, last)
     for i = first, last, 1000 do
         redis.call('RPUSH', key, unpack(ARGV, i, math.min(i + 999, last)))
     end
 end
-local last = 3 + ARGV[3]
-push(KEYS[1], 4, last)
-push(KEYS[2], last + 1, #ARGV)
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('EXPIRE', KEYS[2], ARGV[2])
+local last = 4 + ARGV[4]
+push(KEYS[2], 5, last)
+push(KEYS[3], last + 1, #ARGV)
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('EXPIRE', KEYS[3], ARGV[3])
 return 1
-""")
+"""
+)
 
-# Adds the entry ARGV[1] to a home that exists, unless there is the mark of its tweet's removal.
-PUSH_UNLESS_REMOVED = resp.Script("""
-if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-return redis.call('LPUSHX', KEYS[1], ARGV[1])
-""")
+# Adds the entry ARGV[2] to the home KEYS[2] if it exists, unless there is the mark of its tweet's
+# removal; returns the home's length.
+PUSH_UNLESS_REMOVED = resp.Script(
+    _RAISE
+    + """
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+return redis.call('LPUSHX', KEYS[2], ARGV[2])
+"""
+)
 
-# Sorts homes that are not being built, and keeps the newest ARGV[1] entries of long ones; the next
-# one is made the floor, by setting its tag. Often what has arrived is in order already, and only
-# the mark has to move. SORT compares doubles, and as text what these do not tell apart: numbers of
-# one length, so the order is right. To set the tag, Lua's doubles are not exact enough, but for the
-# last 10 digits they are, and 10^10 is a multiple of 2^10.
-TIDY = resp.Script("""
-local size = tonumber(ARGV[1])
-local function cut(key)
-    redis.call('LTRIM', key, 0, size + 1)
-    local last = redis.call('LINDEX', key, -1)
-    local high, low = tonumber(last:sub(1, -11)) or 0, tonumber(last:sub(-10))
-    low = low + 1023 - low % 1024
-    if low >= 1e10 then high, low = high + 1, low - 1e10 end
-    redis.call('LSET', key, -1, string.format('%d%010d', high, low))
-end
-local function is_sorted(values)
-    local above = values[1]
-    for i = 2, #values do
-        local value = values[i]
-        if #above < #value or (#above == #value and above <= value) then return false end
-        above = value
-    end
-    return true
-end
-for _, key in ipairs(KEYS) do
-    local mark = ARGV[2]
-    local position = redis.call('LPOS', key, mark)
-    if not position then
-        mark = ARGV[3]
-        position = redis.call('LPOS', key, mark)
-    end
-    if position and position > 0 then
-        local first = redis.call('LRANGE', key, 0, math.min(position + 1, 300))
-        table.remove(first, position + 1)
-        if #first == position + 1 and is_sorted(first) then
-            redis.call('LREM', key, 1, mark)
-            redis.call('LPUSH', key, mark)
-        else
-            local ttl = redis.call('PTTL', key)
-            redis.call('SORT', key, 'DESC', 'STORE', key)
-            if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
+# Pushes a floor into homes, the keys after the first, and cuts those that are longer than ARGV[1].
+# One that is being built is not cut: what arrived in it is all that the snapshot lacks.
+PUSH_FLOORS = resp.Script("""
+local highest = redis.call('GET', KEYS[1])
+local full = tonumber(ARGV[1])
+for i = 2, highest and #KEYS or 0 do
+    local key = KEYS[i]
+    if redis.call('LPUSHX', key, highest) > full then
+        local kind = redis.call('LINDEX', key, -1)
+        if kind == ARGV[2] or kind == ARGV[3] then
+            redis.call('LTRIM', key, 0, full - 2)
+            redis.call('RPUSH', key, kind)
         end
     end
-    if position and redis.call('LLEN', key) > size + 2 then cut(key) end
 end
 """)

@@ -1,20 +1,22 @@
 """Home timelines in Redis.
 
-A home is a list of 64-bit integers:
+A home is a list of 64-bit integers, the newest arrival first:
 
 - an entry is a tweet's id times 1,024, plus a fingerprint of its original when it is a retweet, so
   that a reader finds repeated originals without looking at each tweet;
-- a floor is an id times 1,024 plus 1,023: the home holds every entry above it, and says nothing
-  about what is below. The floor of id 0 says that nothing is below;
-- the mark, the largest of all numbers: what stands after it is sorted, newest first.
+- a floor is an id times 1,024 plus 1,023. It says: every entry above me that belongs into this home
+  stands before me. The floor of id 0 says that nothing is older;
+- the last value is the home's kind: whether it is complete, whether its reader has to merge what
+  popular authors wrote (`popular.py`), or that it is being built. Only the build that it names may
+  complete the home.
 
-New entries are pushed in front of the mark, in any order and perhaps twice; the reader sorts them
-in. Now and then the whole list is sorted and cut (`tidy`), by which the mark comes to the front.
-While a home is being built there is no mark, but a number that names the build, and only the build
-that it names may complete the home.
+Entries are pushed in any order and perhaps twice; the reader sorts them. Each FLOOR_EVERY values a
+floor is pushed as well. Any part of the list that begins at its front is complete above the last
+floor in it: so a reader of the newest entries takes a window, and a home is cut by dropping its end.
 
-The home of somebody who follows popular authors has another mark, which tells the reader to merge
-what these wrote (`popular.py`).
+A floor that is pushed is the highest entry that was ever pushed into any home (`HIGHEST`): whoever
+pushes an entry raises that first, so whatever is above a floor comes after it, that is, before it
+in the list.
 """
 
 import random
@@ -22,7 +24,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -34,17 +36,20 @@ TAG_BITS = 10
 TAGS: int = 2**TAG_BITS - 1
 FLOOR_TAG = TAGS
 # With the version of a home's form: those of an earlier form expire unread.
-KEY_PREFIX = "home:2:"
-MARK = b"%d" % (2**63 - 1)
-MARK_TO_MERGE = b"%d" % (2**63 - 2)
-# Numbers from here on name builds. No id is so large before the year 2058.
+KEY_PREFIX = "home:3:"
+HIGHEST = "highest"
+# Kinds of a home. Numbers below them, from BUILDING on, name builds; no id is so large before the
+# year 2058.
+COMPLETE = b"%d" % (2**63 - 1)
+TO_MERGE = b"%d" % (2**63 - 2)
 BUILDING = 2**62
 # The floor under which nothing is.
 END = FLOOR_TAG
-# A home is sorted, and cut to HOME_SIZE, when so many values have come since the last time: so a
-# window of TIDY_EVERY + n values holds the n newest entries, and sorting costs little for each
-# delivery.
-TIDY_EVERY = 192
+# Of so many values in a row, one is a floor.
+FLOOR_EVERY = 32
+# A window of the newest entries has room for the values down to the next floor, and for as many
+# that do not count because they came late.
+WINDOW_MARGIN = 2 * FLOOR_EVERY
 # No writer stands still between its commit and its push for so long.
 REMOVED_SECONDS = 86_400
 # A build that is not complete by then has died; the next read starts another.
@@ -56,8 +61,8 @@ BATCH = 1_000
 MESSAGE = 5_000
 # Messages that are sent before the replies to an earlier one are waited for.
 MESSAGES_AHEAD = 3
-# Homes that one command tidies, some 100 µs each: nobody else is answered meanwhile.
-TIDIED_AT_ONCE = 16
+# Homes that one command puts floors into, some 4 µs each: nobody else is answered meanwhile.
+FLOORS_AT_ONCE = 250
 
 
 def pack(*, tweet_id: int, original_id: int) -> int:
@@ -81,25 +86,31 @@ class Home:
 
     It holds every entry above `floor`, but for those of the authors in `unknown`, which are to be
     fetched from Postgres first. `is_short`: built anew, it would reach much further down.
-    `is_tidy`: a window of it is enough to read its newest entries.
     """
 
     entries: list[int]
     floor: int
     is_short: bool
-    is_tidy: bool = True
     unknown: Sequence[int] = ()
 
     @classmethod
-    def of(cls, entries: list[int], floor: int, *, is_tidy: bool = True) -> "Home":
+    def of(cls, entries: list[int], floor: int) -> "Home":
         """Return a home that needs no merging."""
         is_short = floor != END and len(entries) < settings.HOME_SIZE // 2
-        return cls(entries=entries, floor=floor, is_short=is_short, is_tidy=is_tidy)
+        return cls(entries=entries, floor=floor, is_short=is_short)
 
     @property
     def reaches_end(self) -> bool:
         """Whether nothing is older than the last entry."""
         return self.floor == END
+
+
+class Replies(NamedTuple):
+    """What Redis replies to `reading`, but for the seconds."""
+
+    values: Sequence[bytes]
+    kind: bytes | None
+    followed: Sequence[bytes | None]
 
 
 def _key(account_id: int) -> str:
@@ -109,23 +120,22 @@ def _key(account_id: int) -> str:
 @redis.without_redis(lambda: None)
 def read(account_id: int) -> Home | None:
     """Return the account's home and let it live on; None when there is none (or no Redis)."""
-    values, followed, seconds_left = resp.exchange(*reading(account_id))
-    home = parse(values, followed)
+    *replies, seconds_left = resp.exchange(*reading(account_id))
+    home = parse(Replies(*replies))
     if home and is_to_live_on(seconds_left):
         resp.exchange(*living_on(account_id))
-    if home and not home.is_tidy:  # Whoever pushed was stopped before tidying.
-        tidy([account_id])
     return home
 
 
-def reading(account_id: int, *, newest: int | None = None) -> tuple[bytes, bytes, bytes]:
-    """Return the packed commands that fetch a home's values, what `popular` adds, and its TTL.
+def reading(account_id: int, *, newest: int | None = None) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return the packed commands that bring `Replies` for a home, and the seconds it has to live.
 
-    With `newest`, as many values as hold the so many newest entries if the home is tidy.
+    With `newest`, a window that holds so many of the newest entries unless most came late.
     """
-    last = -1 if newest is None else TIDY_EVERY + newest
+    last = -1 if newest is None else newest + WINDOW_MARGIN - 1
     return (
         resp.pack("LRANGE", _key(account_id), 0, last),
+        resp.pack("LINDEX", _key(account_id), -1),
         popular.reading(account_id),
         resp.pack("TTL", _key(account_id)),
     )
@@ -147,34 +157,34 @@ def living_on(account_id: int) -> list[bytes]:
 
 def peek(account_id: int) -> Home | None:
     """Return the account's home without letting it live longer. Raises redis.RedisError."""
-    values, followed, _ = resp.exchange(*reading(account_id))
-    return parse(values, followed)
+    *replies, _ = resp.exchange(*reading(account_id))
+    return parse(Replies(*replies))
 
 
-def parse(
-    values: Sequence[bytes], followed: Sequence[bytes | None], *, newest: int | None = None
-) -> Home | None:
-    """Return the home that replies to `reading` make; None when they do not reach the mark.
+def parse(replies: Replies, *, newest: int = 0) -> Home | None:
+    """Return the home that replies to `reading` make, or as much of it as a window holds.
 
-    With `newest`, a home of so many entries or some more: what a window is sure to hold.
+    None if there is none, if it is being built, or if the window does not hold the `newest` entries.
     """
-    to_merge = MARK_TO_MERGE in values
-    if not to_merge and MARK not in values:
+    if replies.kind not in (COMPLETE, TO_MERGE):
         return None
-    arrived = values.index(MARK_TO_MERGE if to_merge else MARK)
-    behind = list(map(int, values[arrived + 1 :][:newest]))
-    if not behind:
+    numbers = list(map(int, replies.values))
+    floor = next((number for number in reversed(numbers) if _is_floor(number)), None)
+    if floor is None:
         return None
-    if to_merge and not followed:  # Redis evicted whom to merge: a home that knows nothing.
+    entries = {number for number in numbers if floor < number < BUILDING and not _is_floor(number)}
+    if floor != END and len(entries) < newest:
+        return None
+    own = Home.of(sorted(entries, reverse=True), floor)
+    if replies.kind == COMPLETE:
+        return own
+    if not replies.followed:  # Redis evicted whom to merge: a home that knows nothing.
         return Home.of([], BUILDING)
-    floors = [number for number in behind if number & TAGS == FLOOR_TAG]
-    # If it is further down, so much of the list is complete down to its end.
-    floor = floors[0] if floors else floor_below(behind[-1])
-    entries = [number for number in behind if number > floor]
-    if arrived:
-        entries += [number for number in map(int, values[:arrived]) if number > floor]
-    own = Home.of(sorted(set(entries), reverse=True), floor, is_tidy=arrived <= TIDY_EVERY)
-    return _merged(own, popular.parse(followed)) if to_merge else own
+    return _merged(own, popular.parse(replies.followed))
+
+
+def _is_floor(number: int) -> bool:
+    return number & TAGS == FLOOR_TAG and number < BUILDING
 
 
 def _merged(own: Home, followed: popular.Followed) -> Home:
@@ -193,9 +203,9 @@ def push_unless_removed(entry: int, account_id: int) -> None:
     Whoever removes the tweet marks it first. So this either sees the mark, or comes before it and
     leaves the entry to be found. Raises redis.RedisError.
     """
-    keys = [_key(account_id), _removed_key(id_of(entry))]
-    length = scripts.PUSH_UNLESS_REMOVED.run(keys=keys, arguments=[entry])
-    resp.exchange(*_tidying([account_id], [length]))
+    keys = [HIGHEST, _key(account_id), _removed_key(id_of(entry))]
+    length = scripts.PUSH_UNLESS_REMOVED.run(keys=keys, arguments=[entry | TAGS, entry])
+    resp.exchange(*_floors([account_id], [length]))
 
 
 def mark_removed(tweet_id: int) -> None:
@@ -215,18 +225,21 @@ def push_pages(entry: int, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[
     """
     with resp.Pipe() as pipe:
         under_way: deque[tuple[Sequence[int], Sequence[int]]] = deque()
-        tidying: list[bytes] = []
+        # With each message, for Redis may have lost everything since the last.
+        raising = scripts.RAISE.packed(keys=[HIGHEST], arguments=[entry | TAGS])
+        floors: list[bytes] = []
         for part, page in chain(_parts(pages), [((), ())] * MESSAGES_AHEAD):
-            pipe.send(b"".join([*tidying, *_pushes(entry, part)]), len(tidying) + len(part))
+            message = b"".join([raising, *floors, *_pushes(entry, part)])
+            pipe.send(message, 1 + len(floors) + len(part))
             under_way.append((part, page))
-            tidying = []
+            floors = []
             if len(under_way) > MESSAGES_AHEAD:
                 pushed, done = under_way.popleft()
                 replies = pipe.receive()
-                tidying = _tidying(pushed, replies[len(replies) - len(pushed) :])
+                floors = _floors(pushed, replies[len(replies) - len(pushed) :])
                 if done:
                     yield done
-        pipe.send(b"".join(tidying), len(tidying))
+        pipe.send(b"".join(floors), len(floors))
         for _ in range(MESSAGES_AHEAD + 1):
             pipe.receive()
 
@@ -258,30 +271,28 @@ def _of_one_length(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
     return [list(run) for _, run in groupby(numbers, key=lambda number: len(str(number)))]
 
 
-def _tidying(account_ids: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
-    """Return commands that tidy those of the homes whose length says so.
-
-    A home that was cut has HOME_SIZE entries, the mark and a floor.
-    """
-    just_cut = settings.HOME_SIZE + 2
-    enough = {one for one in set(lengths) if one and not (one - just_cut) % TIDY_EVERY}
+def _floors(account_ids: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+    """Return commands that push a floor into those of the homes whose length says so."""
+    enough = {one for one in set(lengths) if one and not one % FLOOR_EVERY}
+    if not enough:
+        return []
     lengths_of = zip(account_ids, lengths, strict=True)
-    untidy = [one for one, length in lengths_of if length in enough]
+    homes = [_key(one) for one, length in lengths_of if length in enough]
+    arguments: list[resp.Argument] = [_full(), COMPLETE, TO_MERGE]
     return [
-        scripts.TIDY.packed(**_to_tidy(batch)) for batch in _batches(untidy, size=TIDIED_AT_ONCE)
+        scripts.PUSH_FLOORS.packed(keys=[HIGHEST, *batch], arguments=arguments)
+        for batch in _batches(homes, size=FLOORS_AT_ONCE)
     ]
 
 
-def tidy(account_ids: Iterable[int]) -> None:
-    """Sort homes, and cut them to HOME_SIZE. Raises redis.RedisError."""
-    scripts.TIDY.run(**_to_tidy(account_ids))
+def _full() -> int:
+    """Return the length to which homes are cut: HOME_SIZE entries, floors, and the kind.
 
-
-def _to_tidy(account_ids: Iterable[int]) -> dict[str, list[Any]]:
-    return {
-        "keys": [_key(number) for number in account_ids],
-        "arguments": [settings.HOME_SIZE, MARK, MARK_TO_MERGE],
-    }
+    What stands behind the last floor does not count, so there is room for that as well. The length
+    is one more than one at which a floor is pushed: so the next comes FLOOR_EVERY values later.
+    """
+    blocks = -(-settings.HOME_SIZE // (FLOOR_EVERY - 1)) + 1
+    return blocks * FLOOR_EVERY + 1
 
 
 def remove(entry: int, account_ids: Collection[int]) -> None:
@@ -300,7 +311,7 @@ def remove(entry: int, account_ids: Collection[int]) -> None:
 
 
 def _is_build(value: bytes) -> bool:
-    return int(value) >= BUILDING and value not in (MARK, MARK_TO_MERGE)
+    return value not in (COMPLETE, TO_MERGE)
 
 
 def drop(account_ids: Collection[int]) -> None:
@@ -342,13 +353,21 @@ def complete_build(
 
     `entries` come newest first; `to_merge` are the popular authors that are not among them.
     """
-    mark = MARK_TO_MERGE if to_merge else MARK
-    values: list[resp.Argument] = [mark, *entries, floor]
+    values = [*_with_floors(entries), floor, TO_MERGE if to_merge else COMPLETE]
+    highest = entries[0] | TAGS if entries else 0
     scripts.COMPLETE.run(
-        keys=[_key(account_id), popular.key_of_followed(account_id)],
-        arguments=[build, settings.HOME_TTL_SECONDS, len(values), *values, *to_merge],
+        keys=[HIGHEST, _key(account_id), popular.key_of_followed(account_id)],
+        arguments=[highest, build, settings.HOME_TTL_SECONDS, len(values), *values, *to_merge],
     )
 
 
-def _batches(items: Sequence[int], *, size: int = BATCH) -> Iterable[Sequence[int]]:
+def _with_floors(entries: Sequence[int]) -> Iterator[int]:
+    """Yield entries, which come newest first, with floors among them."""
+    for place, entry in enumerate(entries):
+        if not place % (FLOOR_EVERY - 1):
+            yield entry | TAGS
+        yield entry
+
+
+def _batches(items: Sequence[Any], *, size: int = BATCH) -> Iterable[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))

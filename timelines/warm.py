@@ -24,9 +24,10 @@ from redis.exceptions import RedisError
 
 from accounts import facade as accounts
 from timelines import remembered, rendering, selectors, store
-from timelines.remembered import LastPage, Replies
+from timelines.remembered import LastPage
 from timelines.selectors import Page
 from timelines.skeleton import TOP
+from timelines.store import Replies
 from tweets import facade as tweets
 from twitter.lib import limits, resp
 from twitter.lib.ids import MAX_ID, parse_id
@@ -101,11 +102,11 @@ def _read(
 ) -> tuple[Page, list[int], tweets.ViewerState] | None:
     """Return a page, the tweets that it mentions, and what the reader did to these."""
     reader_id = claims.account_id
-    state_value, viewer_value, values, followed, seconds_left, *fetched = replies
+    state_value, viewer_value, values, kind, followed, seconds_left, *fetched = replies
     state, viewer = accounts.state_in(state_value), tweets.viewer_in(viewer_value)
     if not (state and state.accepts(claims) and viewer):
         return None
-    home = (values, followed)
+    home = Replies(values, kind, followed)
     known = last.query.found(fetched[0]) if last else None
     page = last.again(home, known=known) if last and known else None
     page = page or _page(home, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
@@ -127,16 +128,16 @@ def _page(
     replies: Replies, *, reader_id: int, limit: int, max_id: int, known: tweets.Found | None
 ) -> Page | None:
     """Work out the page of a home, which is built if it is not there; remember the newest."""
-    values, _ = replies
-    home = (
-        store.parse(*replies, newest=_window(limit, max_id))
-        if values
-        else selectors.build_home(reader_id, size=selectors.FIRST_SIZE)
-    )
+    window = _window(limit, max_id)
+    home = enough = store.parse(replies, newest=window or 0)
+    if not replies.values:
+        home = selectors.build_home(reader_id, size=selectors.FIRST_SIZE)
+    elif not enough and window:  # Most of it came late.
+        home = store.read(reader_id)
     if home is None:
         return None
     page = selectors.page_of(home, reader_id=reader_id, limit=limit, before=max_id, known=known)
-    if page and values and max_id == MAX_ID and len(page.ids) == limit:
+    if page and enough and max_id == MAX_ID and len(page.ids) == limit:
         commands = _first_commands(reader_id, limit=limit, max_id=max_id)
         remembered.remember(page, reader_id=reader_id, replies=replies, commands=commands)
     return page

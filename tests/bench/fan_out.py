@@ -77,8 +77,8 @@ def measure(bench: Bench) -> list[Figure]:
             rounds=[star.bytes_of_a_home],
             target=10_240,
             most=True,
-            detail=f"sorted set of as many: {sets.bytes_each():,} bytes; a home is cut back to 800"
-            f" after {star.cycle} deliveries",
+            detail=f"sorted set of as many: {sets.bytes_each():,} bytes; a home is cut"
+            f" each {star.cycle} deliveries",
         ),
     ]
     sets.delete()

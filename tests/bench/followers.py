@@ -23,7 +23,7 @@ from timelines import services as timelines
 from twitter.lib import redis
 from twitter.lib.ids import id_at
 
-HOME_KEY = "home:2:%d"
+HOME_KEY = "home:3:%d"
 SET_KEY = "bench:set:%d"
 BATCH = 1_000
 # Accounts of this module begin here, counted in accounts; each star has its own part.
@@ -39,7 +39,7 @@ class Star:
     All that the sources wrote is older than the network's tweets: whoever looks for the newest of
     these, from the newest of all downwards, does not meet it.
 
-    `cycle` is the number of deliveries after which a home is cut back to HOME_SIZE.
+    `cycle` is the number of deliveries from one time that a home is cut to the next.
     """
 
     def __init__(self, letter: str, *, followers: int, sources: int, place: int) -> None:
@@ -55,12 +55,13 @@ class Star:
             )
         say(f"{followers:,} homes")
         self.bytes_of_a_home = self._build(0)
-        self.cycle = self._grow_until_cut()
+        to_first = self._grow_until_cut(FULL)
+        self.cycle = self._grow_until_cut(FULL + to_first)
         # One source for each length that a home may have, if that are not too many.
         del self._sources[self.cycle :]
         for source in range(1, len(self._sources)):
             self._build(source)
-            self._deliver(source, self.cycle * source // len(self._sources))
+            self._deliver(source, to_first + self.cycle * source // len(self._sources))
         self._copy_homes()
         settle()
 
@@ -80,13 +81,13 @@ class Star:
                 tweet_id=tweet_id, author_id=self._sources[place], original_id=0, after=0
             )
 
-    def _grow_until_cut(self) -> int:
+    def _grow_until_cut(self, begin: int) -> int:
         """Deliver to the first home until it is shorter than before; return how often."""
         key = HOME_KEY % self.followers[0]
         length, delivered = 0, 0
-        while (now := int(redis.client().llen(key))) > length:
+        while (now := int(redis.client().llen(key))) >= length:
             length = now
-            self._deliver(0, 1, begin=FULL + delivered)
+            self._deliver(0, 1, begin=begin + delivered)
             delivered += 1
             if delivered > LONGEST_CYCLE:
                 raise AssertionError(f"{key} is not cut after {delivered} deliveries")

@@ -1,10 +1,20 @@
 """Homes in Redis: what arrives in any order, twice, or while a home is being built."""
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from timelines import store
 from timelines.store import Home
-from twitter.lib import resp
+from twitter.lib import redis, resp
 
 # As large as ids are in the year 2026.
 BASE = 90_000_000_000 << 12
@@ -29,6 +39,11 @@ def build(account_id: int, numbers: list[int], *, end: bool = True) -> None:
     store.complete_build(account_id=account_id, build=name, **snapshot(*numbers, end=end))
 
 
+def read_window(account_id: int, newest: int) -> Home | None:
+    *replies, _ = resp.exchange(*store.reading(account_id, newest=newest))
+    return store.parse(store.Replies(*replies), newest=newest)
+
+
 def push(one: int, account_ids: list[int]) -> None:
     assert list(store.push_pages(one, [account_ids])) == [account_ids]
 
@@ -36,7 +51,7 @@ def push(one: int, account_ids: list[int]) -> None:
 def test_a_home_that_does_not_exist_is_not_written_to(valkey):
     push(entry(1), [7])
     assert store.read(7) is None
-    assert valkey.dbsize() == 0
+    assert not valkey.keys("home:*")
 
 
 def test_what_arrives_twice_and_in_any_order_is_read_once_and_newest_first():
@@ -60,7 +75,7 @@ def test_a_build_whose_home_was_dropped_meanwhile_is_given_up(valkey):
     name = store.begin_build(7)
     store.drop([7])
     store.complete_build(account_id=7, build=name, **snapshot(20))
-    assert valkey.dbsize() == 0
+    assert not valkey.keys("home:*")
     other = store.begin_build(7)
     store.complete_build(account_id=7, build=name, **snapshot(20))
     assert store.read(7) is None
@@ -69,103 +84,198 @@ def test_a_build_whose_home_was_dropped_meanwhile_is_given_up(valkey):
 
 
 def test_what_is_no_home_does_not_live_on(valkey):
-    valkey.rpush("home:2:7", entry(1), store.END)
-    valkey.expire("home:2:7", 100)
+    valkey.rpush("home:3:7", entry(1), store.END)
+    valkey.expire("home:3:7", 100)
     assert store.read(7) is None
-    assert valkey.ttl("home:2:7") <= 100
+    assert valkey.ttl("home:3:7") <= 100
 
 
 def test_only_one_build_at_a_time_and_a_dead_one_expires(valkey):
     assert store.begin_build(7)
     assert store.begin_build(7) is None
     store.read(7)
-    assert 0 < valkey.ttl("home:2:7") <= store.BUILD_SECONDS
+    assert 0 < valkey.ttl("home:3:7") <= store.BUILD_SECONDS
 
 
 def test_reading_lets_a_home_live_on(valkey, settings):
     build(7, [1])
-    valkey.expire("home:2:7", 100)
+    valkey.expire("home:3:7", 100)
     store.read(7)
-    assert valkey.ttl("home:2:7") > 100
-    valkey.expire("home:2:7", 100)
+    assert valkey.ttl("home:3:7") > 100
+    valkey.expire("home:3:7", 100)
     store.peek(7)
-    assert valkey.ttl("home:2:7") <= 100
+    assert valkey.ttl("home:3:7") <= 100
 
 
-def test_a_home_is_cut_to_its_newest_entries_and_knows_where_it_ends(valkey, settings):
+def test_a_home_is_cut_and_knows_where_it_ends(valkey, settings):
     settings.HOME_SIZE = 100
     build(7, list(range(1000, 1100)))
     assert store.read(7).reaches_end
-    for number in range(1100, 1400):
+    for number in range(1100, 1600):
         push(entry(number), [7])
         home = store.read(7)
         assert ids(home) == list(range(number, number - len(home.entries), -1))
-        assert 100 <= len(home.entries) < 100 + store.TIDY_EVERY
+        assert 100 <= len(home.entries) <= 100 + 3 * store.FLOOR_EVERY
     assert not home.reaches_end
-    assert valkey.ttl("home:2:7") > 0
-
-
-def test_the_floor_of_a_cut_home_is_right_beneath_its_last_entry(settings):
-    settings.HOME_SIZE = 5
-    for carry in range(0, 3 * 1024, 100):  # so that the last ten digits overflow now and then
-        first = 10**10 // 1024 * 7 + carry
-        account_id = 1 + carry
-        build(account_id, list(range(first, first + 8)))
-        store.tidy([account_id])
-        home = store.read(account_id)
-        assert ids(home) == list(range(first + 7, first + 2, -1))
-        assert store.id_of(home.floor) == BASE + first + 2
+    assert valkey.ttl("home:3:7") > 0
 
 
 def test_an_old_tweet_that_arrives_late_does_not_pretend_that_the_home_reaches_down_to_it(settings):
-    settings.HOME_SIZE = 10
     build(7, list(range(100, 110)), end=False)
     push(entry(50), [7])
     assert ids(store.read(7)) == list(range(109, 99, -1))
-    store.remove(entry(109), [7])
-    store.tidy([7])
-    assert ids(store.read(7)) == list(range(108, 99, -1))
+    settings.HOME_SIZE = 10
+    for number in range(200, 400):
+        push(entry(50 if number % 2 else number), [7])
+    home = store.read(7)
+    assert ids(home) == list(range(398, 398 - 2 * len(home.entries), -2))
 
 
 def test_doubles_make_a_home_shorter_at_most(settings):
     settings.HOME_SIZE = 10
     build(7, [1, 2, 3])
-    for _ in range(2 * store.TIDY_EVERY):
+    for _ in range(4 * store.FLOOR_EVERY):
         push(entry(3), [7])
     home = store.read(7)
     assert ids(home) == [3, 2, 1][: len(home.entries)]
     assert not home.reaches_end
 
 
-def test_tidying_leaves_a_home_alone_that_is_being_built():
+def test_a_home_is_not_cut_while_it_is_being_built(settings):
+    settings.HOME_SIZE = 10
     name = store.begin_build(7)
-    for number in range(2 * store.TIDY_EVERY):
+    for number in range(4 * store.FLOOR_EVERY):
         push(entry(100 + number), [7])
     store.complete_build(account_id=7, build=name, **snapshot(1))
-    assert len(ids(store.read(7))) == 2 * store.TIDY_EVERY + 1
+    assert len(ids(store.read(7))) == 4 * store.FLOOR_EVERY + 1
 
 
-@pytest.mark.parametrize(
-    "size", [0, 5, 100, store.TIDY_EVERY - 1, store.TIDY_EVERY, store.TIDY_EVERY + 1, 300, 800]
-)
-@pytest.mark.parametrize("pushed", [0, 1, *range(store.TIDY_EVERY - 2, store.TIDY_EVERY + 1), 600])
-def test_a_window_of_a_home_holds_its_newest_entries(size, pushed):
+@pytest.mark.parametrize("size", [0, 1, 5, 30, 31, 32, 100, 800])
+@pytest.mark.parametrize("pushed", [0, 1, *range(30, 34), 200, 1000])
+def test_a_window_holds_the_newest_entries_of_a_home(size, pushed):
     build(7, list(range(1000, 1000 + size)), end=size < 800)
     for number in range(pushed):
-        # Every third late and out of order, the others newer than all.
-        push(entry(2000 + number if number % 3 else 2000 - number), [7, 8])
-    whole = store.peek(7)
-    for newest in (1, 20, 80, 100):
-        values, followed, _ = resp.exchange(*store.reading(7, newest=newest))
-        window = store.parse(values, followed)
-        assert (
-            store.parse(values, followed, newest=newest).entries[:newest]
-            == (window.entries[:newest])
-        )
+        # Every seventh is late.
+        push(entry(2000 + number if number % 7 else 2000 - number), [7, 8])
+    whole = store.read(7)
+    for newest in (1, 20, 81, 101):
+        window = read_window(7, newest)
         assert window.entries[:newest] == whole.entries[:newest]
-        assert window.entries == whole.entries[: len(window.entries)]
-        assert window.reaches_end <= whole.reaches_end
-        assert len(window.entries) >= newest or window.reaches_end == whole.reaches_end
+        assert len(window.entries) >= newest or window.reaches_end
+
+
+class Arrivals(RuleBasedStateMachine):
+    """A home and what is pushed into it; a plain set says what it has to hold."""
+
+    posted: int
+
+    @initialize(size=st.integers(0, 30), end=st.booleans())
+    def begin(self, size: int, end: bool) -> None:
+        redis.client().flushdb()
+        self.posted = size
+        self.belongs = set(range(size))
+        self.late: list[int] = []
+        build(7, list(self.belongs), end=end or not size)
+
+    @rule(count=st.integers(1, 9))
+    def deliver(self, count: int) -> None:
+        for _ in range(count):
+            self._deliver(self._post())
+
+    @rule()
+    def deliver_later(self) -> None:
+        self.late.append(self._post())
+
+    @rule(data=st.data())
+    def deliver_late(self, data) -> None:
+        for number in data.draw(st.permutations(self.late)):
+            self._deliver(number)
+        self.late = []
+
+    @rule(data=st.data())
+    def deliver_again(self, data) -> None:
+        if self.belongs:
+            self._deliver(data.draw(st.sampled_from(sorted(self.belongs))))
+
+    @rule(data=st.data())
+    def remove(self, data) -> None:
+        if self.belongs:
+            number = data.draw(st.sampled_from(sorted(self.belongs)))
+            self.belongs.remove(number)
+            store.remove(entry(number), [7])
+
+    @rule()
+    def lose_a_floor(self) -> None:
+        """The worker that pushed is killed before it pushes the floor."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store, "_floors", lambda account_ids, lengths: [])
+            self._deliver(self._post())
+
+    @rule()
+    def build_anew(self) -> None:
+        """With a snapshot that holds what was not delivered yet, and something that arrives."""
+        store.drop([7])
+        name = store.begin_build(7)
+        self._deliver(self._post())
+        self.belongs.update(self.late)
+        snap = sorted(self.belongs)[-20:]
+        end = len(snap) == len(self.belongs)
+        store.complete_build(account_id=7, build=name, **snapshot(*snap, end=end))
+
+    def _post(self) -> int:
+        self.posted += 1
+        return self.posted
+
+    def _deliver(self, number: int) -> None:
+        push(entry(number), [7])
+        self.belongs.add(number)
+
+    @invariant()
+    def it_holds_what_it_has_to(self) -> None:
+        if not hasattr(self, "belongs"):
+            return
+        whole = store.read(7)
+        above = [one for one in sorted(self.belongs, reverse=True) if entry(one) > whole.floor]
+        assert ids(whole) == above
+        for newest in (1, 5, 10):
+            window = read_window(7, newest)
+            if window:
+                assert window.entries[:newest] == whole.entries[:newest]
+                assert len(window.entries) >= newest or window.reaches_end
+
+
+def test_homes_and_windows_hold_what_a_plain_set_says(monkeypatch, settings):
+    """Floors close together, and homes cut often; so windows are often enough, and often not."""
+    monkeypatch.setattr(store, "FLOOR_EVERY", 4)
+    monkeypatch.setattr(store, "WINDOW_MARGIN", 8)
+    settings.HOME_SIZE = 20
+    run_state_machine_as_test(
+        Arrivals,
+        settings=hypothesis_settings(
+            max_examples=100,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_a_floor_is_never_below_what_was_pushed_before(valkey):
+    """Also not when an older tweet's floor comes after a newer tweet's push."""
+    for account_id, numbers in ((7, [1]), (8, [])):
+        build(account_id, numbers)
+    for number in (90, 50):
+        for _ in range(store.FLOOR_EVERY):
+            push(entry(number), [8])
+    build(9, [95])
+    store.push_unless_removed(entry(99), 7)
+    for number in range(60, 60 + store.FLOOR_EVERY):
+        push(entry(number), [7, 8, 9])
+    for account_id, highest in ((7, 99), (8, 99), (9, 99)):
+        values = [int(value) for value in valkey.lrange(f"home:3:{account_id}", 0, -2)]
+        floors = [value for value in values if value & store.TAGS == store.FLOOR_TAG]
+        assert floors[0] == entry(highest) | store.TAGS
 
 
 def test_a_removed_entry_is_gone_from_every_home(settings):
@@ -181,7 +291,7 @@ def test_a_removed_entry_is_gone_from_every_home(settings):
 def test_an_entry_survives_packing(original):
     for number in (1, 2**40, 2**53 - 2):
         packed = store.pack(tweet_id=number, original_id=original)
-        assert packed < int(store.MARK)
+        assert packed < int(store.TO_MERGE)
         assert store.id_of(packed) == number
         assert bool(packed & store.TAGS) == bool(original)
         assert packed & store.TAGS != store.FLOOR_TAG
@@ -190,35 +300,38 @@ def test_an_entry_survives_packing(original):
 
 def test_a_full_home_takes_less_than_10_kilobytes(valkey):
     build(7, list(range(0, 800 * 4096, 4096)), end=False)
-    assert valkey.memory_usage("home:2:7", samples=0) <= 10 * 1024
+    assert valkey.memory_usage("home:3:7", samples=0) <= 10 * 1024
 
 
-def test_a_home_is_cut_when_it_has_grown_by_what_a_window_allows(valkey):
+def test_a_home_stays_below_10_kilobytes_however_much_arrives(valkey):
     build(7, list(range(0, 800 * 4096, 4096)), end=False)
-    for number in range(store.TIDY_EVERY - 1):
+    lengths = []
+    for number in range(400):
         push(entry((1000 + number) << 12), [7])
-    assert valkey.llen("home:2:7") == 802 + store.TIDY_EVERY - 1
-    assert valkey.memory_usage("home:2:7", samples=0) <= 11 * 1024
-    push(entry(2000 << 12), [7])
-    assert valkey.llen("home:2:7") == 802
-    assert valkey.lindex("home:2:7", 0) == store.MARK
+        lengths.append(valkey.llen("home:3:7"))
+        assert valkey.memory_usage("home:3:7", samples=0) <= 10 * 1024
+    assert min(lengths) > 800
+    assert max(lengths) - min(lengths[200:]) == store.FLOOR_EVERY - 2
 
 
 def test_pages_are_yielded_when_their_homes_have_the_entry(valkey):
-    """Ids of several lengths, homes that are not there, an empty page, and homes to be tidied."""
+    """Ids of several lengths, homes that are not there, an empty page, and homes to get floors."""
     numbers = [7, 8, 9, 10, 11, 99, 100, 10**15 - 1, 10**15, 10**15 + 1]
     with_home = [number for number in numbers if number not in (9, 100)]
     for number in with_home:
-        build(number, list(range(store.TIDY_EVERY + 802 % store.TIDY_EVERY - 3)))
+        build(number, list(range(26)))  # with a floor, the end's floor and the kind 29 values
     pages = [numbers[:4], [], numbers[4:7], numbers[7:]]
     seen = []
+    push(entry(400), with_home)
+    push(entry(450), with_home)
     for page in store.push_pages(entry(500), pages):
         seen.append(list(page))
         assert all(ids(store.peek(number))[0] == 500 for number in page if number in with_home)
         store.remove(entry(1), page)  # on another connection than the pages that are under way
     assert seen == [page for page in pages if page]
-    assert {valkey.lindex(f"home:2:{number}", 0) for number in with_home} == {store.MARK}
-    assert not valkey.exists("home:2:9")
+    floor = b"%d" % (entry(500) | store.TAGS)
+    assert {valkey.lindex(f"home:3:{number}", 0) for number in with_home} == {floor}
+    assert not valkey.exists("home:3:9")
 
 
 def test_who_takes_no_more_pages_leaves_nothing_behind():
@@ -237,7 +350,7 @@ def test_a_removed_tweet_is_not_pushed_by_a_writer_who_comes_late(valkey):
     store.push_unless_removed(entry(3), 7)
     store.push_unless_removed(entry(4), 8)
     assert ids(store.read(7)) == [2, 1]
-    assert not valkey.exists("home:2:8")
+    assert not valkey.exists("home:3:8")
     assert 0 < valkey.ttl(f"removed:{BASE + 3}") <= store.REMOVED_SECONDS
 
 
@@ -246,44 +359,7 @@ def test_a_removal_during_a_build_is_not_undone_by_its_older_snapshot(valkey):
     older = snapshot(2, 1)
     store.remove(entry(2), [7])
     store.complete_build(account_id=7, build=name, **older)
-    assert valkey.dbsize() == 0
+    assert not valkey.keys("home:*")
     build(7, [1, 3])
     store.remove(entry(3), [7])
     assert ids(store.read(7)) == [1]
-
-
-def test_what_arrived_twice_is_read_once_after_tidying_too():
-    build(7, [1])
-    for number in (5, 5, 4):
-        push(entry(number), [7])
-    store.tidy([7])
-    assert ids(store.read(7)) == [5, 4, 1]
-
-
-def test_a_home_that_was_not_tidied_in_time_is_tidied_by_its_reader(monkeypatch):
-    build(7, [1])
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "_tidying", lambda account_ids, lengths: [])
-        for number in range(2, 3 * store.TIDY_EVERY):
-            push(entry(number), [7])
-    values, followed, _ = resp.exchange(*store.reading(7, newest=20))
-    assert store.parse(values, followed) is None
-    before = store.read(7)
-    values, followed, _ = resp.exchange(*store.reading(7, newest=20))
-    assert store.parse(values, followed, newest=20).entries[:20] == before.entries[:20]
-
-
-@pytest.mark.parametrize("mark", [store.MARK, store.MARK_TO_MERGE])
-def test_tidying_brings_the_mark_to_the_front_and_keeps_the_homes_life(valkey, mark, settings):
-    settings.HOME_SIZE = 20
-    for number, arrived in enumerate(([9, 8, 7], [7, 9, 8], [3, 9], range(90, 40, -1))):
-        key = f"home:2:{number}"
-        behind = [entry(one) for one in (6, 5, 4)]
-        valkey.rpush(key, *[entry(one) for one in arrived], mark, *behind, store.END)
-        valkey.expire(key, 1000)
-        store.tidy([number])
-        values = [int(value) for value in valkey.lrange(key, 0, -1)]
-        assert values[0] == int(mark)
-        assert values == sorted(values, reverse=True)
-        assert len(values) <= 22
-        assert 0 < valkey.ttl(key) <= 1000

@@ -331,9 +331,9 @@ def test_what_is_hidden_is_filled_up_from_what_is_older(bob, people, api, round_
 
 
 def test_a_read_lets_the_home_live_on(bob, valkey):
-    valkey.expire(f"home:2:{bob}", 100)
+    valkey.expire(f"home:3:{bob}", 100)
     assert warm.answer(request(bob)) is not None
-    assert valkey.ttl(f"home:2:{bob}") > 100
+    assert valkey.ttl(f"home:3:{bob}") > 100
 
 
 def test_without_redis_django_answers(bob, redis_gone):
