@@ -21,8 +21,8 @@ return 1
 
 # Completes the build named ARGV[2] of the home KEYS[2], unless that was dropped meanwhile: what
 # arrived since the build began stays in front. ARGV[3]: the home's seconds to live. After ARGV[4],
-# which says how many there are, follow the home's values, and then, for KEYS[3], the popular authors
-# that its owner follows.
+# which says how many there are, follow the home's values, and then the popular authors that its
+# owner follows, for KEYS[3].
 COMPLETE = resp.Script(
     _RAISE
     + """

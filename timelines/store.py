@@ -12,7 +12,7 @@ A home is a list of 64-bit integers, the newest arrival first:
 
 Entries are pushed in any order and perhaps twice; the reader sorts them. Each FLOOR_EVERY values a
 floor is pushed as well. Any part of the list that begins at its front is complete above the last
-floor in it: so a reader of the newest entries takes a window, and a home is cut by dropping its end.
+floor in it: a reader of the newest entries takes a window, and a home is cut by dropping its end.
 
 A floor that is pushed is the highest entry that was ever pushed into any home (`HIGHEST`): whoever
 pushes an entry raises that first, so whatever is above a floor comes after it, that is, before it
@@ -164,7 +164,7 @@ def peek(account_id: int) -> Home | None:
 def parse(replies: Replies, *, newest: int = 0) -> Home | None:
     """Return the home that replies to `reading` make, or as much of it as a window holds.
 
-    None if there is none, if it is being built, or if the window does not hold the `newest` entries.
+    None if there is none, if it is being built, or if a window does not hold the `newest` entries.
     """
     if replies.kind not in (COMPLETE, TO_MERGE):
         return None
@@ -353,7 +353,8 @@ def complete_build(
 
     `entries` come newest first; `to_merge` are the popular authors that are not among them.
     """
-    values = [*_with_floors(entries), floor, TO_MERGE if to_merge else COMPLETE]
+    kind = TO_MERGE if to_merge else COMPLETE
+    values: list[resp.Argument] = [*_with_floors(entries), floor, kind]
     highest = entries[0] | TAGS if entries else 0
     scripts.COMPLETE.run(
         keys=[HIGHEST, _key(account_id), popular.key_of_followed(account_id)],
