@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 
-.PHONY: help run run/migration manage test bench check openapi requirements
+.PHONY: help run run/migration manage test bench chaos check openapi requirements
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -23,6 +23,9 @@ test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goe
 
 bench: ## Measure and write docs/benchmarks.*; ARGS="--graph FILE", "--quick", "--only reads"
 	$(BOOTSTRAP) deploy.local bench $(ARGS)
+
+chaos: ## Kill, stop and fill the service's parts while people use it; ARGS="--seeds 7 --faults 15"
+	$(BOOTSTRAP) deploy.local chaos $(ARGS)
 
 check: ## Lint, types, import contracts, migrations, API snapshot, lock files
 	$(BOOTSTRAP) deploy.local check

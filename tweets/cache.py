@@ -162,11 +162,8 @@ def may_refresh(tweet_id: int) -> bool:
 
     Raises redis.RedisError.
     """
-    pipeline = redis.client().pipeline(transaction=False)
     key = f"tweet:refreshes:{tweet_id}"
-    pipeline.incr(key)
-    pipeline.pexpire(key, 1_000, nx=True)
-    changes, _ = pipeline.execute()
+    changes, _ = resp.exchange(resp.pack("INCR", key), resp.pack("PEXPIRE", key, 1_000, "NX"))
     return bool(changes <= REFRESHES_A_SECOND)
 
 

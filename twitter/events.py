@@ -5,6 +5,8 @@ A system check proves that every task named here exists.
 
 from collections.abc import Mapping, Sequence
 
+from django.conf import settings
+
 from twitter.outbox.events import Hearer
 
 FORGET_ACCOUNT = Hearer(task="accounts.tasks.forget_account", at_once=True)
@@ -14,7 +16,9 @@ FORGET_VIEWER = Hearer(task="tweets.tasks.forget_viewer", at_once=True)
 DROP_HOME = Hearer(task="timelines.tasks.drop_home", at_once=True)
 # A delivery to somebody who has just unfollowed is taken back by the task that made it. If that was
 # killed before, this mends it: no run lasts longer than CELERY_TASK_TIME_LIMIT.
-DROP_HOME_ONCE_MORE = Hearer(task="timelines.tasks.drop_home", delay=150)
+DROP_HOME_ONCE_MORE = Hearer(
+    task="timelines.tasks.drop_home", delay=settings.CELERY_TASK_TIME_LIMIT * 1.25
+)
 DROP_HOMES_OF_FOLLOWERS = Hearer(task="timelines.tasks.drop_homes_of_followers")
 
 HEARERS: Mapping[str, Sequence[Hearer]] = {

@@ -145,7 +145,15 @@ DATABASES["default"].update(
     CONN_MAX_AGE=env.int("DB_CONN_MAX_AGE", 600),
     CONN_HEALTH_CHECKS=True,
     # A request never waits long for Postgres; long work (imports, rebuilds) raises its own limits.
-    OPTIONS={"connect_timeout": 5, "options": "-c lock_timeout=5s"},
+    # What takes a network away without a word is noticed after some 15 seconds.
+    OPTIONS={
+        "connect_timeout": 5,
+        "options": "-c lock_timeout=5s",
+        "keepalives_idle": 5,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 15_000,
+    },
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -156,7 +164,7 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": 0.5,
-            "SOCKET_TIMEOUT": 2,
+            "SOCKET_TIMEOUT": 1,
             "CONNECTION_POOL_KWARGS": {"max_connections": 100},
         },
     },
@@ -173,9 +181,11 @@ CELERY_TASK_ROUTES = {
     # Queues take turns, so a long one does not make the worker look dead.
     "twitter.outbox.tasks.heartbeat": {"queue": "heartbeat"},
 }
-CELERY_TASK_TIME_LIMIT = 120
-CELERY_TASK_SOFT_TIME_LIMIT = 90
+# A task that runs longer is ended, so that it does not hold up others; then it is tried again.
+CELERY_TASK_TIME_LIMIT = env.int("TASK_SECONDS", 120)
+CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
+CELERY_WORKER_CONSUMER = "twitter.celery:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
@@ -185,6 +195,9 @@ CELERY_DB_REUSE_MAX = 1_000
 
 OUTBOX_EVENTS = "twitter.events"
 OUTBOX_MAX_ATTEMPTS = env.int("OUTBOX_MAX_ATTEMPTS", 20)
+# A delivery that is not settled by then is sent again, in case the broker or a worker lost it; the
+# wait doubles with every send, up to 64 times, so that a long queue is not flooded with repeats.
+OUTBOX_RESEND_SECONDS = env.int("OUTBOX_RESEND_SECONDS", 60)
 
 # --- the API -------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

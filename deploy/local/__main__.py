@@ -6,23 +6,26 @@ test PYTEST_OPTIONS  run the tests with temporary servers
 with -- COMMAND      run any command with temporary servers
 check                run everything that is not a test
 bench BENCH_OPTIONS  measure, and write docs/benchmarks.md
+chaos CHAOS_OPTIONS  let things go wrong, and compare what was promised with what there is
 openapi              write docs/openapi.yaml
 requirements         write requirements.txt and requirements-dev.txt (--upgrade: newest)
 """
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
 from deploy.local import requirements, run, servers
 from deploy.local.errors import StackError
-from deploy.local.supervisor import Stopped
+from deploy.local.supervisor import Stopped, Supervisor
 
 PYTEST = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadfile"]
 CHECKS = [sys.executable, "-m", "deploy.local.checks"]
 USAGE = f"usage: python -m deploy.local COMMAND\n\n{__doc__}"
 BENCH = [sys.executable, "-m", "tests.bench"]
+CHAOS = [sys.executable, "-m", "tests.chaos"]
 OPENAPI = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file"]
 
 
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str]) -> int:
             code = servers.run_with([*PYTEST, *options])
         case ["bench", *options]:
             code = servers.run_with([*BENCH, *options], throwaway=False)
+        case ["chaos", *options]:
+            with Supervisor() as supervisor:
+                code = supervisor.run_in_foreground([*CHAOS, *options], environment=os.environ)
         case ["with", "--", program, *options]:
             code = servers.run_with([program, *options])
         case _:

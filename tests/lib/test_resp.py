@@ -2,6 +2,7 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis.exceptions import ResponseError
@@ -76,3 +77,46 @@ def test_a_thread_has_one_pipe_at_a_time(valkey):
     with pipe:
         pipe.send(resp.pack("ECHO", "mine"), 1)
         assert pipe.receive() == [b"mine"]
+
+
+@pytest.fixture
+def connect_anew():
+    """Return a function after which this thread has another connection."""
+
+    def do():
+        resp._connection("exchange").close()
+        resp.exchange(resp.pack("PING"))
+
+    return do
+
+
+def test_what_another_run_of_redis_left_is_dropped_before_anybody_reads_it(valkey, connect_anew):
+    connect_anew()
+    valkey.set("home", "of this run")
+    connect_anew()
+    assert valkey.get("home") == b"of this run"
+    valkey.set(resp.RUN_KEY, "0" * 40)
+    connect_anew()
+    assert valkey.keys() == [resp.RUN_KEY.encode()]
+    assert valkey.get(resp.RUN_KEY).decode() == valkey.info("server")["run_id"]
+
+
+def test_what_was_written_before_the_first_connection_stays(valkey, connect_anew):
+    valkey.flushdb()
+    valkey.set("home", "of this run")
+    connect_anew()
+    assert valkey.get("home") == b"of this run"
+
+
+def test_one_tries_again_while_the_others_go_on_without(silent_redis, monkeypatch):
+    assert seconds_of_a_ping() >= 0.5
+    monkeypatch.setattr(resp, "_silent_until", time.monotonic() - 0.01)
+    with ThreadPoolExecutor(4) as threads:
+        waited = sorted(threads.map(lambda _: seconds_of_a_ping(), range(4)))
+    assert waited[0] < 0.4 <= waited[-1]
+
+
+def test_who_tried_and_was_answered_ends_the_silence(valkey, monkeypatch):
+    monkeypatch.setattr(resp, "_silent_until", time.monotonic() - 0.01)
+    assert resp.exchange(resp.pack("PING")) == [b"PONG"]
+    assert not resp._silent_until

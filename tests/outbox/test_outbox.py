@@ -1,11 +1,13 @@
 """The outbox: a delivery lives until its task is done."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
 from celery import current_app
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from twitter.outbox import checks, events, relay
 from twitter.outbox.events import Hearer, publish
@@ -61,6 +63,12 @@ def _publish(number=1) -> Delivery:
     with transaction.atomic():
         publish(Happened(number=number))
     return Delivery.objects.get(event="tests.happened")
+
+
+def _publish_one(number: int) -> int:
+    with transaction.atomic():
+        publish(Happened(number=number))
+    return Delivery.objects.latest("id").pk
 
 
 def _run(delivery: Delivery) -> None:
@@ -209,6 +217,22 @@ def test_what_the_broker_did_not_take_is_due_at_once(table, monkeypatch):
         relay.send_due()
     monkeypatch.setattr(hear, "apply_async", lambda kwargs, retry: None)
     assert relay.send_due() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_broker_that_was_away_may_have_lost_is_sent_again_at_once(table, monkeypatch):
+    """Not what waits for its next try, or was never sent."""
+    sent = []
+    monkeypatch.setattr(hear, "apply_async", lambda kwargs, retry: sent.append(kwargs))
+    table("hear")
+    lost, failing, later = (_publish_one(number) for number in range(3))
+    Delivery.objects.filter(id=later).update(due_at=Now() + timedelta(hours=1))
+    assert relay.send_due() == 2
+    Delivery.objects.filter(id=failing).update(last_error="ValueError: no luck")
+    assert relay.send_due() == 0
+    relay.distrust_broker()
+    assert relay.send_due() == 1
+    assert sent[-1] == {"delivery_ids": [lost]}
 
 
 def test_a_name_in_the_table_that_is_no_task_is_a_failed_check(monkeypatch):

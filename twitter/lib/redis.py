@@ -1,4 +1,8 @@
-"""The ordinary way to Redis: django-redis' pooled client, and what to do without it."""
+"""The ordinary way to Redis, and what to do without it.
+
+The client is django-redis' pooled one, for what no request waits for. Requests go through `resp`,
+which does not wait again and again for a Redis that keeps silent.
+"""
 
 import logging
 from collections.abc import Callable

@@ -26,10 +26,24 @@ Argument = str | bytes | int
 _READ_BYTES = 65_536
 _INCOMPLETE = object()  # what hiredis returns while a reply is still to come
 # After Redis kept somebody waiting in vain, nobody in this process asks it for so long: a request
-# asks some ten times, and would wait ten times.
+# asks some ten times, and would wait ten times. Then one tries, while the others go on without.
 SILENCE_SECONDS = 1.0
 _local = threading.local()
-_silent_until = 0.0  # of the monotonic clock
+_silent_until = 0.0  # of the monotonic clock; 0 while Redis answers
+
+# What a Redis that was restarted brings back, from a disk or as a replica that took over, may be
+# older than what it had: homes without what was delivered since, users who are suspended by now. So
+# whoever connects first drops all of it, before anybody has read it.
+_DROP_WHAT_IS_OLD = """
+local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
+local known = redis.call('GET', KEYS[1])
+if known == run then return 0 end
+if known then redis.call('FLUSHDB', 'ASYNC') end
+redis.call('SET', KEYS[1], run)
+return known and 1 or 0
+"""
+# The run of the server that all other keys are from.
+RUN_KEY = "run"
 
 
 def pack(*arguments: Argument) -> bytes:
@@ -70,8 +84,8 @@ class Pipe:
         self._expected: deque[int] = deque()
 
     def __enter__(self) -> Self:
-        if time.monotonic() < _silent_until:
-            raise exceptions.TimeoutError("Redis did not answer a moment ago")
+        if _silent_until:
+            _wait_for_nobody()
         self._connection = _connection(self._name)
         if self._connection.is_taken:
             raise RuntimeError("this thread has such a pipe already")
@@ -153,6 +167,7 @@ class _Connection:
         if "password" in server:
             user = [server["username"]] if "username" in server else []
             commands.insert(0, pack("AUTH", *user, server["password"]))
+        commands.append(pack("EVAL", _DROP_WHAT_IS_OLD, 1, RUN_KEY))
         self.send(b"".join(commands))
         try:
             self.receive(len(commands))
@@ -187,6 +202,7 @@ class _Connection:
                 if not data:
                     raise ConnectionResetError("Redis closed the connection")
                 self._reader.feed(data)
+            _answered()
         except (OSError, hiredis.ProtocolError) as error:
             raise _redis_error(error) from error
         if self._errors:
@@ -227,6 +243,22 @@ def _limit(connection: socket.socket, seconds: float) -> None:
     connection.setblocking(True)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+def _wait_for_nobody() -> None:
+    """Raise TimeoutError while Redis is silent, but for one caller now and then, who tries."""
+    global _silent_until  # noqa: PLW0603 - one for all threads
+    now = time.monotonic()
+    if now < _silent_until:
+        raise exceptions.TimeoutError("Redis did not answer a moment ago")
+    cache: dict[str, Any] = settings.CACHES["default"]
+    _silent_until = now + cache["OPTIONS"]["SOCKET_TIMEOUT"] + SILENCE_SECONDS
+
+
+def _answered() -> None:
+    global _silent_until  # noqa: PLW0603
+    if _silent_until:
+        _silent_until = 0.0
 
 
 def _redis_error(error: Exception) -> exceptions.RedisError:

@@ -4,13 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from celery import current_app
+from django.conf import settings
 from django.db import connection
 
 from twitter.outbox.models import Delivery
 
-# A delivery that is not settled by then is sent again, in case the broker lost it; the wait doubles
-# with every send (up to 64 times), so that a long queue is not flooded with repeats.
-RESEND_SECONDS = 60
 # Deliveries of one task that a message carries at most. Few enough to be done well within
 # CELERY_TASK_SOFT_TIME_LIMIT, and to be shared among workers.
 MESSAGE_SIZE = 20
@@ -18,7 +16,7 @@ MESSAGE_SIZE = 20
 _CLAIM = f"""
     UPDATE {Delivery._meta.db_table} SET
         sends = least(sends + 1, 1000),
-        due_at = now() + make_interval(secs => {RESEND_SECONDS} * 2 ^ least(sends, 6))
+        due_at = now() + make_interval(secs => %s * 2 ^ least(sends, 6))
     WHERE id IN (
         SELECT id FROM {Delivery._meta.db_table}
         WHERE due_at <= now() AND failed_at IS NULL
@@ -34,7 +32,7 @@ def send_due(*, limit: int = 500) -> int:
     claimed is then due at once.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [limit])
+        cursor.execute(_CLAIM, [settings.OUTBOX_RESEND_SECONDS, limit])
         claimed = sorted(cursor.fetchall())
     unsent = {delivery_id for _, delivery_id in claimed}
     for name, ids in _messages(claimed):
@@ -45,6 +43,18 @@ def send_due(*, limit: int = 500) -> int:
             raise
         unsent -= set(ids)
     return len(claimed)
+
+
+def distrust_broker() -> None:
+    """Have all that was sent and is not settled sent again: the broker may have lost it.
+
+    What it has not lost comes twice, which does no harm.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Delivery._meta.db_table} SET due_at = now(), sends = 0"
+            " WHERE sends > 0 AND due_at > now() AND failed_at IS NULL AND last_error = ''"
+        )
 
 
 def _messages(claimed: Iterable[tuple[str, int]]) -> Iterator[tuple[str, list[int]]]:

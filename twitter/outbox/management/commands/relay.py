@@ -15,7 +15,7 @@ from redis.client import PubSub
 from twitter.lib.redis import client
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
-from twitter.outbox.relay import send_due
+from twitter.outbox.relay import distrust_broker, send_due
 
 BATCH = 500
 IDLE_SECONDS = 1.0
@@ -38,14 +38,19 @@ class Command(BaseCommand):
         current_app.loader.import_default_modules()  # so that every task is known by its name
         nudges = Nudges()
         clock = Clock()
+        broker_was_away = False
         logger.info("the relay runs")
         while self.running:
             try:
                 clock.send_due()
+                if broker_was_away:
+                    distrust_broker()
+                    broker_was_away = False
                 if send_due(limit=BATCH) == BATCH:
                     continue
             except (OperationalError, DatabaseError, redis.RedisError) as error:
                 logger.warning("the relay tries again: %s", error)
+                broker_was_away |= not isinstance(error, DatabaseError)
                 connection.close()
                 time.sleep(IDLE_SECONDS)
             time.sleep(PACE_SECONDS)

@@ -1,0 +1,20 @@
+"""The short form of `make chaos`: each fault once, for about a second."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = ["--seeds", "1", "--faults", "15", "--longest", "1.2", "--recovery", "1.5"]
+
+
+def test_whatever_was_promised_is_there_after_every_fault() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.chaos", *SHORT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-5_000:]
