@@ -1,0 +1,124 @@
+"""Degraded, not down: what still works, and how fast, while a part of the real service is away."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.stack import Stack
+from tests.e2e.client import Answer, Client, User, eventually, sign_up
+
+# On a machine that is busy with other tests, too. Nothing may wait for a part that is away longer
+# than this, and what waits for a time-out of a second must not do so again and again.
+QUICK_SECONDS = 6.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    environment = dict(os.environ)
+    with Stack(tmp_path_factory.mktemp("degraded")) as stack:
+        _until_ready(stack)
+        yield stack
+    os.environ.update(environment)
+
+
+@pytest.fixture(autouse=True)
+def _all_parts_run(stack: Stack) -> Iterator[None]:
+    yield
+    stack.start_all()
+    _until_ready(stack)
+
+
+@pytest.fixture
+def people(stack: Stack) -> tuple[User, User]:
+    """Ada, who follows Bob, and has just read the tweet in her home twice."""
+    ada, bob = sign_up(stack.url), sign_up(stack.url)
+    ada.follow(bob)
+    first = bob.tweet("before")
+    for _ in range(2):
+        eventually(lambda: _assert_shown(ada, first))
+    return ada, bob
+
+
+def _until_ready(stack: Stack) -> None:
+    def is_ready() -> None:
+        try:
+            Client(stack.url).get("/auth/healthz", ready=1)
+        except OSError as error:
+            raise AssertionError from error
+
+    eventually(is_ready, seconds=120)
+
+
+def _assert_shown(reader: User, tweet_id: int) -> None:
+    assert tweet_id in reader.home()
+
+
+def _timed(ask: Callable[[], Any]) -> Any:
+    begun = time.monotonic()
+    answer = ask()
+    assert time.monotonic() - begun < QUICK_SECONDS
+    return answer
+
+
+def _refused(answer: Answer) -> None:
+    answer.assert_problem(503)
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_without_postgres_a_warm_home_is_read_and_writes_are_refused_at_once(stack, people):
+    ada, bob = people
+    before = ada.get("/timeline/timeline").body
+    stack.parts["postgres"].kill()
+    for _ in range(3):
+        assert _timed(lambda: ada.get("/timeline/timeline")).body == before
+        _refused(_timed(lambda: bob.post("/tweet/create", {"text": "no"}, status=None)))
+        _refused(_timed(lambda: bob.patch("/auth/update", {"name": "no"}, status=None)))
+        _refused(_timed(lambda: ada.get(f"/timeline/user/{bob.id}", status=None)))
+    stack.parts["postgres"].start()
+    again = eventually(lambda: bob.tweet("after"))
+    eventually(lambda: _assert_shown(ada, again))
+    assert "no" not in [tweet["text"] for tweet in ada.get("/timeline/timeline").data]
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_without_redis_all_goes_on_and_nobody_waits_again_and_again(stack, people, silent):
+    ada, bob = people
+    valkey = stack.parts["valkey"]
+    if silent:
+        valkey.signal(signal.SIGSTOP)
+    else:
+        valkey.kill()
+    begun = time.monotonic()
+    for _ in range(5):
+        number = bob.tweet("without")
+        assert ada.home()[0] == number
+        ada.post("/tweet/like", {"tweet_id": str(number)})
+        assert str(number) in ada.get(f"/tweet/id/{number}").json["viewer"]["liked"]
+        ada.log_in()
+        assert ada.profile(bob.id)["username"] == bob.username
+    # 35 requests, each of which would ask Redis several times.
+    assert time.monotonic() - begun < 5 * QUICK_SECONDS
+    if silent:
+        valkey.signal(signal.SIGCONT)
+    else:
+        valkey.start()
+    after = bob.tweet("with it again")
+    eventually(lambda: _assert_shown(ada, after))
+
+
+def test_without_worker_and_relay_tweets_are_taken_and_delivered_later(stack, people):
+    ada, bob = people
+    for name in ("worker", "relay"):
+        stack.parts[name].kill()
+    later = [bob.tweet(f"later {number}") for number in range(3)]
+    assert bob.home()[:3] == later[::-1]
+    assert not set(later) & set(ada.home())
+    for name in ("worker", "relay"):
+        stack.parts[name].start()
+    eventually(lambda: _assert_shown(ada, later[-1]), seconds=90)
+    assert ada.home()[:3] == later[::-1]
