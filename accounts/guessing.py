@@ -26,6 +26,7 @@ KNOWN_SECONDS = 30 * 86_400
 KNOWN_MOST = 100
 
 LogInKind = Literal["log-ins", "admin-log-ins"]
+_LOG_INS = "attempts to log in"
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,6 @@ def begin(*, kind: LogInKind, account_id: int | None, login: str, address: str) 
         # Only what passed: or a single address could use this up.
         _count(kind, "account", login, what=_LOG_INS)
     return Attempt(account_id=account_id, address=address, together=together)
-
-
-_LOG_INS = "attempts to log in"
 
 
 def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | None:

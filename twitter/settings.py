@@ -262,14 +262,12 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- security ------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
-SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
 # Log-ins to the admin. Browsers take a __Host- cookie from this very host only, and over TLS
 # (RFC 6265bis, section 4.1.3): a neighbour's subdomain cannot put one in its place.
 SESSION_COOKIE_NAME = "__Host-admin" if PRODUCTION else "admin"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
 SESSION_COOKIE_AGE = env.int("ADMIN_SESSION_SECONDS", 8 * 3600)
-SESSION_EXPIRE_AT_BROWSER_CLOSE = False
 SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^(auth|tweet|timeline)/(healthz|helthz)$"]
