@@ -7,13 +7,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.forms import BaseUserCreationForm
+from django.core.validators import MaxLengthValidator
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts import guessing, selectors, services
 from accounts.models import Account, Follow
-from accounts.validators import USERNAME_PATTERN
+from accounts.validators import MAX_PASSWORD, USERNAME_PATTERN
 from twitter.lib.admin import (
     MAX_REASON,
     BigTableAdmin,
@@ -28,7 +29,14 @@ PRIVILEGES = ("is_staff", "is_superuser", "groups")
 
 
 class LogInForm(AdminAuthenticationForm):
-    """The admin's own log-in: who guesses is stopped as in the API."""
+    """The admin's own log-in: who guesses is stopped as in the API, by limits of its own."""
+
+    password = forms.CharField(
+        strip=False,
+        # No `max_length`: browsers would cut longer ones off without a word.
+        validators=[MaxLengthValidator(MAX_PASSWORD)],
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
 
     def clean(self) -> dict[str, Any]:
         """Check name and password, unless there were too many attempts."""
@@ -38,6 +46,7 @@ class LogInForm(AdminAuthenticationForm):
         account = selectors.by_login(login)
         try:
             attempt = guessing.begin(
+                kind="admin-log-ins",
                 account_id=account.pk if account else None,
                 login=login,
                 address=client_address(self.request.META if self.request else {}),

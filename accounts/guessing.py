@@ -4,11 +4,15 @@ Attempts are counted for a login and an address together, and what these let pas
 alone. The latter count is what stops many addresses; it does not hold for addresses from which the
 account was logged in to before, so strangers cannot use it up for its owner there. Logins count as
 they are typed: whether one is an account's name, another its e-mail address, or nobody's, makes no
-difference.
+difference. The API and the admin count apart, by limits of their own.
+
+Who is logged in and has to show the password again is counted by log-in: whoever stole a token has
+that one only, and its owner is not locked out in another.
 """
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -21,6 +25,9 @@ KNOWN_SECONDS = 30 * 86_400
 # Addresses of one account; the latest of them.
 KNOWN_MOST = 100
 
+LogInKind = Literal["log-ins", "admin-log-ins"]
+_LOG_INS = "attempts to log in"
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -31,26 +38,43 @@ class Attempt:
     together: Bucket | None
 
 
-def begin(*, account_id: int | None, login: str, address: str) -> Attempt:
+def begin(*, kind: LogInKind, account_id: int | None, login: str, address: str) -> Attempt:
     """Count an attempt, before the password is looked at. Raises TooMany.
 
     `account_id` is None when nobody has that login.
     """
     login = login.lower()
-    together = _count("account-and-address", f"{login} {address}")
+    together = _count(kind, "account-and-address", f"{login} {address}", what=_LOG_INS)
     # Asked for nobody's logins too, so that these take as long.
     if not _is_known(account_id or 0, address):
         # Only what passed: or a single address could use this up.
-        _count("account", login)
+        _count(kind, "account", login, what=_LOG_INS)
     return Attempt(account_id=account_id, address=address, together=together)
 
 
-def _count(subject: str, who: str) -> Bucket | None:
-    limit = settings.RATE_LIMITS["log-ins"].get(subject)
-    bucket = limits.bucket(kind="log-ins", subject=subject, who=who, limit=limit)
+def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | None:
+    limit = settings.RATE_LIMITS[kind].get(subject)
+    bucket = limits.bucket(kind=kind, subject=subject, who=who, limit=limit)
     if bucket and (over := limits.exceeded(limits.count([bucket]))):
-        raise TooMany("Too many attempts to log in; try again later.", seconds=over.reset)
+        raise TooMany(f"Too many {what}; try again later.", seconds=over.reset)
     return bucket
+
+
+def begin_check(*, session_id: int) -> Bucket | None:
+    """Count that somebody who is logged in shows the password again. Raises TooMany.
+
+    Comes before the password is looked at, so that many at once do not pass. If it is right, that
+    goes to `limits.forget`: only failures add up.
+    """
+    return _count("password-checks", "token", session_id, what="wrong passwords")
+
+
+def count_email_change(*, account_id: int) -> None:
+    """Count that somebody takes another e-mail address. Raises TooMany.
+
+    The answer tells whether the address belongs to an account, as sign-up does.
+    """
+    _count("email-changes", "user", account_id, what="changes of the e-mail address")
 
 
 def succeeded(attempt: Attempt) -> None:

@@ -21,8 +21,9 @@ COUNTED = "twitter.limits"
 _OF_THEIR_OWN = {
     ("POST", "/auth/create"): "sign-ups",
     ("POST", "/auth/token"): "log-ins",
-    ("POST", "/admin/login/"): "log-ins",
 }
+# What of the admin looks at a password.
+_ADMIN_CHECKS = ("login/", "password_change/")
 _HEALTH = {f"{service}{name}" for service in API for name in ("healthz", "helthz")}
 
 
@@ -30,7 +31,10 @@ def kind_of(*, method: str, path: str) -> str | None:
     """Return which of RATE_LIMITS a request is subject to."""
     if kind := _OF_THEIR_OWN.get((method, path)):
         return kind
-    if path in _HEALTH or not path.startswith((*API, "/api/")):
+    if not path.startswith((*API, "/api/")):
+        admin = [f"/{settings.ADMIN_PATH}{name}" for name in _ADMIN_CHECKS]
+        return "admin-log-ins" if method == "POST" and path in admin else None
+    if path in _HEALTH:
         return None
     return "reads" if method in SAFE_METHODS else "writes"
 

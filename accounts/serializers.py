@@ -5,7 +5,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.validators import validate_not_reserved, validate_username_pattern
+from accounts.validators import (
+    MAX_PASSWORD,
+    validate_not_reserved,
+    validate_username_pattern,
+)
 from twitter.lib.fields import TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
@@ -20,8 +24,6 @@ USER_EXAMPLE = {
 }
 
 MAX_NAME, MAX_BIO, MAX_EMAIL = 50, 160, 254
-# Longer ones only cost time to hash.
-MAX_PASSWORD = 128
 
 
 class EmailField(TextField, serializers.EmailField):

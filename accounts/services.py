@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from accounts import cache, popularity, selectors
+from accounts import cache, guessing, popularity, selectors
 from accounts.events import (
     AccountChanged,
     AccountDeleted,
@@ -30,7 +30,7 @@ from accounts.models import (
     Follow,
 )
 from accounts.selectors import VISIBLE
-from twitter.lib import audit
+from twitter.lib import audit, limits
 from twitter.lib.counters import fold
 from twitter.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from twitter.outbox.events import publish
@@ -63,18 +63,24 @@ def create_admin(*, username: str, password: str) -> int:
 def update(
     *,
     account_id: int,
+    session_id: int,
     changes: Mapping[str, Any],
     new_password: str | None = None,
     current_password: str | None = None,
 ) -> None:
     """Change one's own account; with a new password also end all its log-ins.
 
-    `changes`: username, email, name, bio. Raises Invalid when a new value
-    is taken or weak or the current password is wrong, Unauthenticated when the account is gone.
+    `session_id`: the log-in that asks. `changes`: username, email, name, bio. Raises Invalid when a
+    new value is taken or weak or the current password is wrong, TooMany (see `guessing`),
+    Unauthenticated when the account is gone.
     """
     seen = _active(account_id)
+    if "email" in changes and changes["email"].lower() != (seen.email or "").lower():
+        guessing.count_email_change(account_id=account_id)
     if new_password is not None:
-        _check_password(seen, current_password or "", field="current_password")
+        _check_password(
+            seen, current_password or "", session_id=session_id, field="current_password"
+        )
         for name, value in changes.items():
             setattr(seen, name, value)
         _check_strength(new_password, account=seen)
@@ -102,18 +108,19 @@ def _change(account_id: int, changes: Mapping[str, Any]) -> None:
         publish(AccountChanged(account_id=account_id))
 
 
-def delete(*, account_id: int, by_id: int, password: str) -> None:
+def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> None:
     """Delete one's own account: gone for everyone at once, purged later.
 
-    Raises NotFound, Forbidden for another's account, Invalid for a wrong password, and Conflict
-    for staff: who has acted as a moderator stays in the audit log.
+    `session_id`: the log-in that asks. Raises NotFound, Forbidden for another's account, Invalid
+    for a wrong password, TooMany (see `guessing`), and Conflict for staff: who has acted as a
+    moderator stays in the audit log.
     """
     if account_id != by_id:
         if selectors.visible({account_id}):
             raise Forbidden("This is not your account.")
         raise NotFound("There is no such user.")
     account = _active(account_id)
-    _check_password(account, password, field="password")
+    _check_password(account, password, session_id=session_id, field="password")
     if account.is_staff or LogEntry.objects.filter(user_id=account_id).exists():
         raise Conflict("An account of the staff cannot delete itself.")
     with transaction.atomic():
@@ -263,9 +270,12 @@ def _locked(account_id: int) -> Account:
     return account
 
 
-def _check_password(account: Account, password: str, *, field: str) -> None:
+def _check_password(account: Account, password: str, *, session_id: int, field: str) -> None:
+    failures = guessing.begin_check(session_id=session_id)
     if not account.check_password(password):
         raise Invalid("The password is wrong.", field=field)
+    if failures:
+        limits.forget(failures)
 
 
 def _check_strength(password: str, *, account: Account) -> None:

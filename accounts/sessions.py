@@ -37,7 +37,10 @@ def log_in(*, login: str, password: str, address: str) -> TokenPair:
     """
     account = selectors.by_login(login)
     attempt = guessing.begin(
-        account_id=account.pk if account else None, login=login, address=address
+        kind="log-ins",
+        account_id=account.pk if account else None,
+        login=login,
+        address=address,
     )
     if account is None:
         make_password(password)

@@ -1,9 +1,13 @@
-"""What a username may be."""
+"""What a username and a password may be."""
 
 import re
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+
+# Longer ones only cost time to hash.
+MAX_PASSWORD = 128
 
 # Twitter's rule: ASCII only, so no two names look alike but by case, which is ignored.
 USERNAME_PATTERN = re.compile(r"\A[A-Za-z0-9_]{1,15}\Z")
@@ -29,3 +33,19 @@ def validate_not_reserved(username: str) -> None:
     """Raise Django's ValidationError for a name that nobody may take, in whatever case."""
     if username.lower() in RESERVED_USERNAMES:
         raise ValidationError("This username is reserved.", code="reserved")
+
+
+class MaximumLengthValidator:
+    """Refuses passwords that no log-in would take; one of AUTH_PASSWORD_VALIDATORS."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        """Raise Django's ValidationError for more than MAX_PASSWORD characters."""
+        if len(password) > MAX_PASSWORD:
+            raise ValidationError(
+                f"This password is too long. It may have at most {MAX_PASSWORD} characters.",
+                code="password_too_long",
+            )
+
+    def get_help_text(self) -> str:
+        """Return what the admin shows beside the field."""
+        return f"Your password may have at most {MAX_PASSWORD} characters."

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import schema, selectors, services, sessions  # noqa: F401 - schema registers itself
+from accounts.authentication import session_id
 from accounts.selectors import Neighbour
 from accounts.serializers import (
     AccountDeleted,
@@ -162,6 +163,7 @@ class UpdateView(APIView):
         changes = _valid(UpdateSerializer, request.data)
         services.update(
             account_id=actor_id(request),
+            session_id=session_id(request),
             new_password=changes.pop("password", None),
             current_password=changes.pop("current_password", None),
             changes=changes,
@@ -184,7 +186,12 @@ class DeleteView(APIView):
     def delete(self, request: Request, user_id: int) -> Response:
         """Delete one's own account; that cannot be undone. Better put the password in the body."""
         values = _valid(PasswordSerializer, body_or_query(request))
-        services.delete(account_id=user_id, by_id=actor_id(request), password=values["password"])
+        services.delete(
+            account_id=user_id,
+            by_id=actor_id(request),
+            session_id=session_id(request),
+            password=values["password"],
+        )
         return Response({"data": {"deleted": True}})
 
 

@@ -18,8 +18,6 @@ from django.core.exceptions import DisallowedHost, ValidationError
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
-from django.middleware.clickjacking import XFrameOptionsMiddleware
-from django.middleware.security import SecurityMiddleware
 from redis.exceptions import RedisError
 
 from accounts import facade as accounts
@@ -29,8 +27,9 @@ from timelines.selectors import Page
 from timelines.skeleton import TOP
 from timelines.store import Replies
 from tweets import facade as tweets
-from twitter.lib import limits, resp
+from twitter.lib import headers, limits, resp
 from twitter.lib.ids import MAX_ID, parse_id
+from twitter.lib.middleware import is_admin_host
 from twitter.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
 Headers = list[tuple[str, str]]
@@ -58,8 +57,8 @@ def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
         return None  # Django takes up a new connection, or tells that it cannot.
     if found is None:
         return None
-    headers = [*fixed, *limits.headers(counted)]
-    return _rendered(*found, fixed=headers, query=environ.get("QUERY_STRING", ""))
+    fixed = [*fixed, *limits.headers(counted)]
+    return _rendered(*found, fixed=fixed, query=environ.get("QUERY_STRING", ""))
 
 
 def _query(text: str) -> dict[str, int] | None:
@@ -150,8 +149,8 @@ def _rendered(
         ids=page.ids, more=page.more, mentioned=mentioned, hydration=page.hydration, seen=seen
     )
     links = rendering.home_links(ids=page.ids, more=page.more, query=dict(parse_qsl(query)))
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    return [*headers, *([("Link", links)] if links else []), *fixed], body
+    own = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    return [*own, *([("Link", links)] if links else []), *fixed], body
 
 
 # What of a request middleware looks at, as WSGI names it.
@@ -167,11 +166,12 @@ def _fixed_headers(*decisive: str) -> Headers | None:
     environ = dict(zip(_DECISIVE, decisive, strict=True))
     request = WSGIRequest({**environ, "REQUEST_METHOD": "GET", "wsgi.input": BytesIO()})
     try:
-        request.get_host()
+        if is_admin_host(request):
+            return None
     except DisallowedHost:
         return None
     response: Any = HttpResponse(headers={"Content-Type": "", "Allow": "GET, HEAD, OPTIONS"})
-    for middleware in (XFrameOptionsMiddleware, SecurityMiddleware):
+    for middleware in headers.MIDDLEWARE:
         response = middleware(partial(_given, response))(request)
     del response["Content-Type"]
     return list(response.items()) if response.status_code == HTTPStatus.OK else None

@@ -4,6 +4,7 @@ Production is the default, and starts only with its secrets. `TWITTER_ENV=develo
 run` and the tests set it, lets plain http on this machine in; it brings no secret of its own.
 """
 
+import re
 from typing import Any
 
 import environ
@@ -37,6 +38,22 @@ ALLOWED_HOSTS = (
     else env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# --- the admin -----------------------------------------------------------------------------------
+ADMIN_PATH = env.str("ADMIN_PATH", "admin/")
+if not re.fullmatch(r"(?!(api|auth|static|timeline|tweet)/)([A-Za-z0-9_-]+/)+", ADMIN_PATH):
+    raise ImproperlyConfigured(
+        "ADMIN_PATH: one or more of A-Z, a-z, 0-9, _ and -, then /, such as office/, perhaps "
+        "several times; the first is none of api, auth, static, timeline and tweet."
+    )
+# When set, there is nothing but the admin on this host, and no admin on another.
+ADMIN_HOST = env.str("ADMIN_HOST", "").lower()
+if ADMIN_HOST and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", ADMIN_HOST):
+    raise ImproperlyConfigured(
+        "ADMIN_HOST: a host name such as admin.example.com, without scheme, port and path."
+    )
+if ADMIN_HOST:
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, ADMIN_HOST]
 
 # --- the rules of the product --------------------------------------------------------------------
 HOME_SIZE = 800
@@ -78,7 +95,14 @@ RATE_LIMITS: dict[str, dict[str, tuple[int, int] | None]] = {
         "account-and-address": rate("RATE_LIMIT_LOG_INS_PER_ACCOUNT_AND_ADDRESS", "10/900"),
         "account": rate("RATE_LIMIT_LOG_INS_PER_ACCOUNT", "100/3600"),
     },
+    "admin-log-ins": {
+        "address": rate("RATE_LIMIT_ADMIN_LOG_INS_PER_ADDRESS", "20/300"),
+        "account-and-address": rate("RATE_LIMIT_ADMIN_LOG_INS_PER_ACCOUNT_AND_ADDRESS", "5/900"),
+        "account": rate("RATE_LIMIT_ADMIN_LOG_INS_PER_ACCOUNT", "30/3600"),
+    },
+    "password-checks": {"token": rate("RATE_LIMIT_PASSWORD_CHECKS_PER_TOKEN", "10/900")},
     "sign-ups": {"address": rate("RATE_LIMIT_SIGN_UPS_PER_ADDRESS", "30/3600")},
+    "email-changes": {"user": rate("RATE_LIMIT_EMAIL_CHANGES_PER_USER", "10/3600")},
 }
 # Proxies in front that add the client's address to the end of X-Forwarded-For.
 TRUSTED_HOPS = env.int("TRUSTED_HOPS", 0)
@@ -103,8 +127,12 @@ INSTALLED_APPS = [
     "timelines",
 ]
 MIDDLEWARE = [
-    "twitter.lib.middleware.require_length",
+    # These three come first, so that refusals by the others have their headers as well.
+    "twitter.lib.headers.SecurityHeaders",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "twitter.lib.middleware.require_length",
+    "twitter.lib.middleware.admin_apart",
     "accounts.limits.rate_limits",
     "twitter.lib.middleware.StaticFiles",
     "twitter.lib.middleware.Session",
@@ -112,7 +140,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "twitter.lib.middleware.Authentication",
     "twitter.lib.middleware.Messages",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "twitter.urls"
 WSGI_APPLICATION = "twitter.wsgi.application"
@@ -134,6 +161,7 @@ STATIC_URL = "/static/"
 # An image collects static files into STATIC_ROOT; without, they are served from where they are.
 STATIC_ROOT = env.str("STATIC_ROOT", "") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -221,7 +249,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True},
+    "SWAGGER_UI_SETTINGS": {
+        "persistAuthorization": True,
+        "displayRequestDuration": True,
+        "validatorUrl": None,  # no badge of a stranger's host
+    },
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {"HealthState": "twitter.lib.health.STATES"},
 }
@@ -239,10 +271,16 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-]
+] + [{"NAME": "accounts.validators.MaximumLengthValidator"}]
 
 # --- security ------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
+CSRF_COOKIE_HTTPONLY = True
+# Log-ins to the admin. Browsers take a __Host- cookie from this very host only, and over TLS
+# (RFC 6265bis, section 4.1.3): a neighbour's subdomain cannot put one in its place.
+SESSION_COOKIE_NAME = "__Host-admin" if PRODUCTION else "admin"
+CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
+SESSION_COOKIE_AGE = env.int("ADMIN_SESSION_SECONDS", 8 * 3600)
 SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^(auth|tweet|timeline)/(healthz|helthz)$"]

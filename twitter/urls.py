@@ -1,8 +1,11 @@
 """Routes requests to views."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
+
+from twitter.lib.swagger import SwaggerView
 
 handler400 = "twitter.lib.errors.bad_request"
 handler403 = "twitter.lib.errors.permission_denied"
@@ -16,6 +19,6 @@ urlpatterns = [
     path("tweet/", include("tweets.urls")),
     path("timeline/", include("timelines.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("admin/", admin.site.urls),
+    path("api/docs/", SwaggerView.as_view(url_name="schema"), name="docs"),
+    path(settings.ADMIN_PATH, admin.site.urls),
 ]

@@ -14,14 +14,12 @@ that no report is lost and none concerns the next connection with the same numbe
 import contextlib
 import io
 import itertools
-import json
 import os
 import select
 import socket
 import threading
 import time
 from datetime import timedelta
-from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
@@ -381,12 +379,12 @@ def _too_slow() -> Refused:
 
 def _problem(refused: Refused) -> bytes:
     # gunicorn's main process imports this module as well, and has no Django settings.
-    from twitter.lib.errors import CONTENT_TYPE, problem  # noqa: PLC0415
+    from twitter.lib import errors, headers  # noqa: PLC0415
 
-    body = json.dumps(problem(status=refused.status, detail=refused.detail)).encode()
+    answer = headers.without_request(errors.plain_problem(refused.status, refused.detail))
+    fields = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
     head = (
-        f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}\r\n"
-        f"Date: {http_date()}\r\nConnection: close\r\n"
-        f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"HTTP/1.1 {refused.status} {answer.reason_phrase}\r\n"
+        f"Date: {http_date()}\r\nConnection: close\r\n{fields}\r\n"
     )
-    return head.encode() + body
+    return head.encode() + answer.content

@@ -1,6 +1,7 @@
 """`make check`: everything that must hold and is not a test. All checks run, then it fails."""
 
 import difflib
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,20 @@ SNAPSHOT = Path("docs/openapi.yaml")
 MANAGE = (sys.executable, "manage.py")
 
 
-def problem_of(*command: str) -> Callable[[], str]:
-    """Return a check that runs a command: "" when it succeeds, else what it printed."""
+def problem_of(*command: str, **variables: str) -> Callable[[], str]:
+    """Return a check that runs a command: "" when it succeeds, else what it printed.
+
+    `variables` are added to the environment.
+    """
 
     def check() -> str:
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            command,
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
         return "" if done.returncode == 0 else done.stdout or f"exit code {done.returncode}"
 
@@ -48,6 +57,12 @@ CHECKS: dict[str, Callable[[], str]] = {
     "import contracts": problem_of("lint-imports"),
     "migrations": problem_of(*MANAGE, "makemigrations", "--check", "--dry-run"),
     "system checks": problem_of(*MANAGE, "check"),
+    "deployment checks": problem_of(
+        *MANAGE,
+        *("check", "--deploy", "--fail-level", "WARNING"),
+        TWITTER_ENV="production",
+        ALLOWED_HOSTS="example.com",
+    ),
     "API snapshot": openapi_problem,
     "requirements": requirements.problem,
 }

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.local import servers
 from deploy.local.errors import StackError
@@ -96,12 +97,20 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
     supervisor.say(
         f"\nAPI         {url}/"
         f"\nSwagger UI  {url}/api/docs/"
-        f"\nAdmin       {url}/admin/       log in as {logins['ADMIN_USERNAME']}, "
+        f"\nAdmin       {_admin_url(url)}       log in as {logins['ADMIN_USERNAME']}, "
         f"password {logins['ADMIN_PASSWORD']}"
         f"\nDemo user   {logins['DEMO_USERNAME']}, password {logins['DEMO_PASSWORD']}\n"
         f"\nready: {url} answers; Ctrl-C stops everything"
     )
     supervisor.wait(lambda: False)
+
+
+def _admin_url(url: str) -> str:
+    """Return where the admin is (ADMIN_HOST, ADMIN_PATH)."""
+    parts = urlsplit(url)
+    host = os.environ.get("ADMIN_HOST") or parts.hostname
+    path = os.environ.get("ADMIN_PATH") or "admin/"
+    return f"{parts.scheme}://{host}:{parts.port}/{path}"
 
 
 def _migrate(supervisor: Supervisor, environment: dict[str, str]) -> None:

@@ -84,12 +84,13 @@ def _suspend(account: Account, pair: sessions.TokenPair) -> None:
 
 
 def _delete(account: Account, pair: sessions.TokenPair) -> None:
-    services.delete(account_id=account.id, by_id=account.id, password=PASSWORD)
+    services.delete(account_id=account.id, by_id=account.id, session_id=1, password=PASSWORD)
 
 
 def _change_password(account: Account, pair: sessions.TokenPair) -> None:
     services.update(
         account_id=account.id,
+        session_id=1,
         changes={},
         new_password="an entirely new one",
         current_password=PASSWORD,

@@ -52,7 +52,7 @@ def test_unfollowing_twice_counts_and_tells_once() -> None:
 
 def test_nobody_follows_oneself_or_who_is_not_there() -> None:
     ada, gone, suspended = AccountFactory(), AccountFactory(), AccountFactory()
-    services.delete(account_id=gone.id, by_id=gone.id, password=PASSWORD)
+    services.delete(account_id=gone.id, by_id=gone.id, session_id=1, password=PASSWORD)
     suspend(suspended)
     with pytest.raises(Invalid) as error:
         services.follow(follower_id=ada.id, followed_id=ada.id)

@@ -1,5 +1,7 @@
 """Rate limits of the API, and log-ins that are slowed down."""
 
+import re
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -12,17 +14,6 @@ from twitter.lib.errors import TooMany, Unauthenticated
 pytestmark = pytest.mark.django_db
 
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
-
-
-@pytest.fixture
-def limit(settings):
-    """Return a function that sets the limits of a kind, and no others of it."""
-
-    def set_limits(kind, **limits):
-        named = {subject.replace("_", "-"): each for subject, each in limits.items()}
-        settings.RATE_LIMITS = settings.RATE_LIMITS | {kind: named}
-
-    return set_limits
 
 
 @pytest.mark.parametrize(
@@ -38,7 +29,9 @@ def limit(settings):
         ("POST", "/auth/token/refresh", "writes"),
         ("POST", "/auth/token", "log-ins"),
         ("POST", "/auth/create", "sign-ups"),
-        ("POST", "/admin/login/", "log-ins"),
+        ("POST", "/admin/login/", "admin-log-ins"),
+        ("POST", "/admin/password_change/", "admin-log-ins"),
+        ("POST", "/admin/accounts/account/", None),
         ("GET", "/admin/login/", None),
         ("GET", "/auth/healthz", None),
         ("GET", "/tweet/helthz", None),
@@ -60,7 +53,9 @@ def test_a_refusal_names_the_bucket_and_when_to_come_back(api, limit, make_accou
     assert answers[0]["RateLimit-Policy"] == '"reads-per-user";q=2;w=60'
     refusal = answers[2]
     assert refusal["Content-Type"] == "application/problem+json"
-    assert refusal["X-Content-Type-Options"] == "nosniff"
+    for name in ("X-Content-Type-Options", "X-Frame-Options", "Content-Security-Policy"):
+        assert refusal[name] == answers[0][name]
+    assert refusal["Cache-Control"] == "no-store"
     assert 0 < int(refusal["Retry-After"]) <= 60
     assert refusal.json()["status"] == 429
     assert "reads-per-user allows 2 in 60 seconds" in refusal.json()["detail"]
@@ -229,19 +224,70 @@ def test_where_an_account_is_used_from_is_bounded_and_goes_with_it(valkey, monke
 
 
 def test_the_admin_does_not_let_guess_either(limit, client):
-    limit("log-ins", account_and_address=(2, 900), address=(100, 60))
+    limit("admin-log-ins", account_and_address=(2, 900), address=(100, 60))
     AccountFactory(username="chief", is_staff=True)
     data = {"username": "chief", "password": "wrong"}
     for _ in range(2):
         assert b"Please enter the correct" in client.post("/admin/login/", data).content
     refusal = client.post("/admin/login/", data | {"password": PASSWORD})
     assert b"Too many attempts to log in" in refusal.content
-    assert attempt("chief", PASSWORD, "127.0.0.1") is TooMany
-    assert attempt("chief", PASSWORD, ELSEWHERE) is None
+    assert "_auth_user_id" not in client.session
+    assert client.post("/admin/login/", data, REMOTE_ADDR=ELSEWHERE).status_code == 200
+    assert admin_lets_in(client, "chief", ELSEWHERE)
+
+
+def admin_lets_in(client, username, address=HERE, password=PASSWORD):
+    data = {"username": username, "password": password}
+    answer = client.post("/admin/login/", data, REMOTE_ADDR=address)
+    client.logout()
+    return answer.status_code == 302
+
+
+def test_the_admin_and_the_api_count_apart(limit, client):
+    limit("log-ins", account_and_address=(1, 900))
+    limit("admin-log-ins", account_and_address=(2, 900))
+    AccountFactory(username="chief", is_staff=True)
+    assert [attempt("chief", "wrong") for _ in range(2)] == [Unauthenticated, TooMany]
+    assert not admin_lets_in(client, "chief", password="wrong")
+    assert admin_lets_in(client, "chief")
+
+
+def test_strangers_do_not_lock_a_moderator_out_of_the_admin(limit, client):
+    limit("admin-log-ins", account_and_address=(3, 900), account=(5, 3600))
+    AccountFactory(username="chief", is_staff=True)
+    assert admin_lets_in(client, "chief", HERE)  # known here from now on
+    for number in range(10):
+        assert not admin_lets_in(client, "chief", f"198.51.100.{number}", password="wrong")
+    assert admin_lets_in(client, "chief", HERE)
+    assert not admin_lets_in(client, "chief", ELSEWHERE)
+
+
+def test_the_admin_refuses_a_name_that_nobody_has_just_the_same(limit, client):
+    limit("admin-log-ins", account_and_address=(1, 900))
+    AccountFactory(username="chief", is_staff=True)
+    AccountFactory(username="ada")
+    pages = []
+    for name in ("chief", "ada", "nobody"):
+        for _ in range(2):
+            data = {"username": name, "password": "wrong"}
+            page = client.post("/admin/login/", data).content.decode()
+            token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+            pages.append(page.replace(token, "").replace(name, ""))
+    assert pages[0] == pages[2] == pages[4]
+    assert pages[1] == pages[3] == pages[5]
+    assert "Too many attempts" in pages[1]
+
+
+def test_an_address_has_few_attempts_at_the_admin(limit, client):
+    limit("admin-log-ins", address=(1, 900))
+    assert client.post("/admin/login/", {}).status_code == 200
+    assert client.post("/admin/login/", {}).status_code == 429
+    assert client.post("/admin/password_change/", {}).status_code == 429
+    assert client.get("/admin/login/").status_code == 200
 
 
 def test_the_admin_lets_in_who_knows_the_password(limit, client):
-    limit("log-ins", account_and_address=(2, 900))
+    limit("admin-log-ins", account_and_address=(2, 900))
     AccountFactory(username="chief", is_staff=True)
     for _ in range(4):
         answer = client.post("/admin/login/", {"username": "chief", "password": PASSWORD})
@@ -252,14 +298,16 @@ def test_the_admin_lets_in_who_knows_the_password(limit, client):
 def test_the_admin_counts_nothing_without_a_password_and_takes_it_for_no_success(
     limit, client, valkey
 ):
-    limit("log-ins", account_and_address=(2, 900), address=(100, 60))
-    ada = AccountFactory(username="ada")
-    assert attempt("ada", "wrong", "127.0.0.1") is Unauthenticated
-    for empty in ("", "\0"):
-        client.post("/admin/login/", {"username": "ada", "password": empty})
-    assert not valkey.exists(f"limit:known:{ada.pk}")
-    assert attempt("ada", "wrong", "127.0.0.1") is Unauthenticated
-    assert attempt("ada", PASSWORD, "127.0.0.1") is TooMany
+    limit("admin-log-ins", account_and_address=(2, 900), address=(100, 60))
+    chief = AccountFactory(username="chief", is_staff=True)
+    assert not admin_lets_in(client, "chief", password="wrong")
+    for nothing in ("", "\0", "x" * 129):
+        assert not admin_lets_in(client, "chief", password=nothing)
+    assert not valkey.exists(f"limit:known:{chief.pk}")
+    assert admin_lets_in(client, "chief")
+    for _ in range(2):
+        assert not admin_lets_in(client, "chief", password="wrong")
+    assert not admin_lets_in(client, "chief")
 
 
 def test_an_address_is_known_for_thirty_days_only(limit, valkey):

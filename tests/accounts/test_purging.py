@@ -30,7 +30,7 @@ def test_nothing_is_left_and_the_others_counters_are_right(
     services.fold_counters()
     others = [account.id for account in followers + followees]
     facade.cards(others)
-    services.delete(account_id=ada.id, by_id=ada.id, password=PASSWORD)
+    services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
     steps = 1
     while not purging.purge_account(ada.id):
         steps += 1
@@ -52,7 +52,7 @@ def test_nothing_is_left_and_the_others_counters_are_right(
 def test_deleting_runs_through_all_apps(run_outbox: Any) -> None:
     ada = AccountFactory()
     FollowFactory(follower=ada)
-    services.delete(account_id=ada.id, by_id=ada.id, password=PASSWORD)
+    services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
     run_outbox()
     assert not Account.objects.filter(id=ada.id).exists()
     assert not Follow.objects.exists()

@@ -47,12 +47,15 @@ def accounts(stack: Stack) -> int:
 
 
 def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path: Path) -> None:
-    with running(state, tmp_path / "first", PORT=str(free_port())) as stack:
+    admin = {"ADMIN_PATH": "staff/office/"}
+    with running(state, tmp_path / "first", PORT=str(free_port()), **admin) as stack:
         stack.wait_until_ready()
         assert get(f"{stack.url}/auth/healthz?ready=1") == 200
         output = stack.output.read_text()
-        for said in (f"{stack.url}/api/docs/", f"{stack.url}/admin/", "as admin", "Demo user"):
+        office = f"{stack.url}/staff/office/"
+        for said in (f"{stack.url}/api/docs/", f"{office} ", "as admin", "Demo user"):
             assert said in output
+        assert get(office) == 200
 
         made = accounts(stack)
         assert made > 1

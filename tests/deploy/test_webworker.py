@@ -213,6 +213,8 @@ def test_a_request_that_does_not_end_holds_no_thread_and_is_given_up(
         assert server.ask(GET).status == 200
         answer = Answer(stack.enter_context(slow[0].makefile("rb")))
     assert (answer.status, answer.headers["content-type"]) == (408, "application/problem+json")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_trickling_does_not_prolong_the_time_for_a_request(server: Server) -> None:

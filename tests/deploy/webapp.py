@@ -13,7 +13,7 @@ from django.conf import settings
 
 from twitter.webworker import WebWorker
 
-settings.configure(MAX_BODY_BYTES=64 * 1024)
+settings.configure(MAX_BODY_BYTES=64 * 1024, STATIC_URL="/static/")
 
 
 class HurriedWorker(WebWorker):

@@ -38,7 +38,10 @@ LIMITS = {
         *(f"READS_PER_{subject}" for subject in ("USER", "TOKEN", "ADDRESS")),
         *(f"WRITES_PER_{subject}" for subject in ("USER", "TOKEN", "ADDRESS")),
         "LOG_INS_PER_ADDRESS",
+        "ADMIN_LOG_INS_PER_ADDRESS",
+        "PASSWORD_CHECKS_PER_TOKEN",
         "SIGN_UPS_PER_ADDRESS",
+        "EMAIL_CHANGES_PER_USER",
     )
 }
 # But for a health check's 503, which a starting service answers until it is ready.

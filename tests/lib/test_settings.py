@@ -14,13 +14,17 @@ COMPLETE = {
     "REDIS_URL": "redis://127.0.0.1:6379/0",
     "ALLOWED_HOSTS": "example.com",
 }
+COOKIES = (
+    "from twitter import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, "
+    "s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE)"
+)
 PRINT = "from twitter import settings; print(settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT)"
 
 
-def start(environment: dict[str, str]) -> subprocess.CompletedProcess:
+def start(environment: dict[str, str], code: str = PRINT) -> subprocess.CompletedProcess:
     kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())}
     return subprocess.run(
-        [sys.executable, "-c", PRINT],
+        [sys.executable, "-c", code],
         env=kept | environment,
         capture_output=True,
         text=True,
@@ -75,3 +79,33 @@ def test_a_rate_limit_that_is_none_is_refused(limit):
 @pytest.mark.parametrize("limit", ["300/60", "off"])
 def test_a_rate_limit_may_be_any_or_none(limit):
     assert start(COMPLETE | {"RATE_LIMIT_READS_PER_USER": limit}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "admin", "/admin/", "a//", "a b/", "\u00e4/", "admin/\n", "auth/", "static/x/", "../"],
+)
+def test_a_path_of_the_admin_that_is_none_is_refused(path):
+    refusal = start(COMPLETE | {"ADMIN_PATH": path}).stderr
+    assert "ADMIN_PATH: one or more of A-Z, a-z, 0-9, _ and -, then /" in refusal
+
+
+@pytest.mark.parametrize("path", ["office/", "staff/Office-2/", "authors/"])
+def test_the_admin_may_be_at_another_path(path):
+    assert start(COMPLETE | {"ADMIN_PATH": path}).returncode == 0
+
+
+@pytest.mark.parametrize("host", ["https://a.example", "a.example:8000", "a/b", ".a.example", "*"])
+def test_a_host_of_the_admin_that_is_none_is_refused(host):
+    assert "ADMIN_HOST: a host name" in start(COMPLETE | {"ADMIN_HOST": host}).stderr
+
+
+def test_the_admins_host_is_one_to_answer_to():
+    result = start(COMPLETE | {"ADMIN_HOST": "Admin.example.com"})
+    assert result.stdout == "['example.com', 'admin.example.com'] True\n"
+
+
+def test_in_production_cookies_need_tls_and_belong_to_their_host():
+    assert start(COMPLETE, COOKIES).stdout == "__Host-admin __Host-csrf True True\n"
+    development = COMPLETE | {"TWITTER_ENV": "development"}
+    assert start(development, COOKIES).stdout == "admin csrf False False\n"

@@ -294,6 +294,16 @@ def test_whatever_is_out_of_the_ordinary_is_left_to_django(bob, changes):
     assert ask(wsgi.application, environ) == from_django(request(bob) | changes)
 
 
+def test_on_the_admins_host_there_is_no_timeline(bob, settings):
+    settings.ADMIN_HOST = "127.0.0.1"
+    warm._fixed_headers.cache_clear()
+    try:
+        assert ask(wsgi.application, request(bob))[0] == "404 Not Found"
+        assert ask(wsgi.application, request(bob, HTTP_HOST="localhost"))[0] == "200 OK"
+    finally:
+        warm._fixed_headers.cache_clear()
+
+
 def test_plain_http_is_redirected_where_that_is_required(bob, settings):
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 60

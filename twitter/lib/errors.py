@@ -174,10 +174,12 @@ def _by_field(detail: Any) -> dict[str, list[str]]:
 
 
 def plain_problem(status: int, detail: str) -> HttpResponse:
-    """Return a problem from outside of DRF."""
-    return JsonResponse(
+    """Return a problem from outside of DRF; its length is in it, for it may pass no middleware."""
+    response = JsonResponse(
         problem(status=status, detail=detail), status=status, content_type=CONTENT_TYPE
     )
+    response["Content-Length"] = str(len(response.content))
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,5 +1,7 @@
 """Health: is this process alive, and are the parts that it needs?"""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +17,36 @@ from twitter.lib import redis
 from twitter.lib.requests import query
 from twitter.lib.shapes import shape
 
+# A process looks no more often than this, however often it is asked: anybody may ask.
+LOOK_SECONDS = 1.0
 HEARTBEAT_KEY = "outbox:heartbeat"
 STATES = [("ok", "ok"), ("out", "out")]
 
 
 PARTS = ("postgres", "redis", "worker")
+
+
+class Look:
+    """What was seen of the parts of late, for all threads of a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._again = 0.0  # of the monotonic clock: when to look again
+        self._parts: dict[str, str] = {}
+
+    def parts(self) -> dict[str, str]:
+        """Return the state of each part; while one thread looks, others get what was seen last."""
+        if self._lock.acquire(blocking=not self._parts):
+            try:
+                if time.monotonic() >= self._again:
+                    self._parts = _states()
+                    self._again = time.monotonic() + LOOK_SECONDS
+            finally:
+                self._lock.release()
+        return self._parts
+
+
+look = Look()
 
 Health = shape(
     "Health",
@@ -53,15 +80,19 @@ class HealthView(APIView):
         """Say how this service is."""
         if not query(HealthQuery, request)["ready"]:
             return Response({"status": "ok"})
-        parts = {
-            "postgres": _state(_postgres_answers),
-            "redis": _state(_redis_answers),
-            "worker": _state(_worker_beats),
-        }
+        parts = look.parts()
         ready = set(parts.values()) == {"ok"}
         return Response(
             {"status": "ok" if ready else "out", "parts": parts}, status=200 if ready else 503
         )
+
+
+def _states() -> dict[str, str]:
+    return {
+        "postgres": _state(_postgres_answers),
+        "redis": _state(_redis_answers),
+        "worker": _state(_worker_beats),
+    }
 
 
 def _state(answers: Callable[[], bool]) -> str:

@@ -9,13 +9,15 @@ protection against forged requests and frames runs for all under its own name, w
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from twitter.lib.errors import plain_problem
+from twitter.lib.errors import not_found, plain_problem
 
 API = ("/timeline/", "/tweet/", "/auth/")
 
@@ -55,6 +57,32 @@ def require_length(
     def middleware(request: HttpRequest) -> HttpResponse:
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             return plain_problem(411, "Send the body with its Content-Length.")
+        return get_response(request)
+
+    return middleware
+
+
+def is_admin_host(request: HttpRequest) -> bool:
+    """Return whether a request names ADMIN_HOST; raises DisallowedHost."""
+    domain, _ = split_domain_port(request.get_host())
+    return bool(domain == settings.ADMIN_HOST)
+
+
+def admin_apart(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """With ADMIN_HOST, answer 404 for the admin elsewhere, and for all but the admin there.
+
+    Were Swagger UI or the API on that host as well, a script that got into one of their answers
+    would act with the cookie of the moderator who looks at it. Comes before the rate limits, which
+    would tell that there is a log-in.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if settings.ADMIN_HOST and not request.path_info.startswith(settings.STATIC_URL):
+            is_admin = request.path_info.startswith(f"/{settings.ADMIN_PATH}")
+            if is_admin != is_admin_host(request):
+                return not_found(request, Http404())
         return get_response(request)
 
     return middleware
