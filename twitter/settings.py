@@ -79,6 +79,10 @@ RATE_LIMITS: dict[str, dict[str, tuple[int, int] | None]] = {
         "account": rate("RATE_LIMIT_LOG_INS_PER_ACCOUNT", "100/3600"),
     },
     "sign-ups": {"address": rate("RATE_LIMIT_SIGN_UPS_PER_ADDRESS", "30/3600")},
+    "exports": {
+        "user": rate("RATE_LIMIT_EXPORTS_PER_USER", "10/3600"),
+        "address": rate("RATE_LIMIT_EXPORTS_PER_ADDRESS", "60/3600"),
+    },
 }
 # Proxies in front that add the client's address to the end of X-Forwarded-For.
 TRUSTED_HOPS = env.int("TRUSTED_HOPS", 0)
@@ -101,6 +105,7 @@ INSTALLED_APPS = [
     "accounts",
     "tweets",
     "timelines",
+    "twitter.privacy",
 ]
 MIDDLEWARE = [
     "twitter.lib.middleware.require_length",

@@ -37,6 +37,8 @@ def limit(settings):
         ("PATCH", "/auth/update", "writes"),
         ("POST", "/auth/token/refresh", "writes"),
         ("POST", "/auth/token", "log-ins"),
+        ("GET", "/auth/export", "exports"),
+        ("HEAD", "/auth/export", "exports"),
         ("POST", "/auth/create", "sign-ups"),
         ("POST", "/admin/login/", "log-ins"),
         ("GET", "/admin/login/", None),
