@@ -8,6 +8,7 @@ difference.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -45,9 +46,13 @@ def begin(*, account_id: int | None, login: str, address: str) -> Attempt:
     return Attempt(account_id=account_id, address=address, together=together)
 
 
-def _count(subject: str, who: str) -> Bucket | None:
+def _bucket(subject: str, who: str) -> Bucket | None:
     limit = settings.RATE_LIMITS["log-ins"].get(subject)
-    bucket = limits.bucket(kind="log-ins", subject=subject, who=who, limit=limit)
+    return limits.bucket(kind="log-ins", subject=subject, who=who, limit=limit)
+
+
+def _count(subject: str, who: str) -> Bucket | None:
+    bucket = _bucket(subject, who)
     if bucket and (over := limits.exceeded(limits.count([bucket]))):
         raise TooMany("Too many attempts to log in; try again later.", seconds=over.reset)
     return bucket
@@ -72,9 +77,15 @@ def succeeded(attempt: Attempt) -> None:
         return  # The address will be new another time.
 
 
-def forget(account_id: int) -> None:
-    """Forget where an account is used from. Raises redis.RedisError."""
+def forget(account_id: int, *, logins: Iterable[str]) -> None:
+    """Forget where an account is used from, and attempts at its logins. Raises redis.RedisError.
+
+    Counts of a login and an address together are not found without the address, and end soon.
+    """
     resp.exchange(resp.pack("UNLINK", _key(account_id)))
+    for login in logins:
+        if bucket := _bucket("account", login.lower()):
+            limits.forget(bucket)
 
 
 def _is_known(account_id: int, address: str) -> bool:
