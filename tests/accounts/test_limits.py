@@ -226,7 +226,7 @@ def test_where_an_account_is_used_from_is_bounded_and_goes_with_it(valkey, monke
         assert 1 <= valkey.zcard(f"limit:known:{ada.pk}") <= 3
         assert guessing._is_known(ada.pk, f"192.0.2.{number}")
     assert valkey.ttl(f"limit:known:{ada.pk}") > 0
-    guessing.forget(ada.pk)
+    guessing.forget(ada.pk, logins=["ada"])
     assert not valkey.exists(f"limit:known:{ada.pk}")
 
 
