@@ -46,7 +46,7 @@ LIMITS = {
 ERROR = re.compile('"level": "(error|critical)"(?!.*Service Unavailable: /[a-z]+/healthz")')
 
 # Addresses and passwords of the tests' users, hashes of passwords, access tokens.
-SECRET = re.compile(r"@example\.org|correct horse battery|argon2\$|\beyJ")
+SECRET = re.compile(r"@example\.org|correct horse battery|argon2\$|\beyJ", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
