@@ -8,6 +8,8 @@ still be about to write what it saw; filling never overwrites, neither an entry 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from accounts.rendering import SHAPE_VERSION
 from accounts.tokens import Claims
 from twitter.lib import redis, resp, stamped
@@ -110,10 +112,11 @@ def state_in(value: bytes | None) -> AccountState | None:
 
 @redis.without_redis(lambda: None)
 def store_state(account_id: int, state: AccountState) -> None:
-    """Fill the entry if it is absent."""
+    """Fill the entry if it is absent; of who is gone, for as long as a token is valid."""
     numbers = (int(state.active), state.generation, *sorted(state.revoked))
     value = " ".join(map(str, numbers))
-    resp.exchange(resp.pack("SET", _state_key(account_id), value, "EX", TTL_SECONDS, "NX"))
+    seconds = TTL_SECONDS if state.active else settings.ACCESS_TOKEN_SECONDS
+    resp.exchange(resp.pack("SET", _state_key(account_id), value, "EX", seconds, "NX"))
 
 
 def forget(ids: Iterable[int]) -> None:

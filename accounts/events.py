@@ -37,6 +37,17 @@ class AccountDeleted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccountPurged:
+    """Nothing is left of a deleted account in Postgres, but what is under way may leave something.
+
+    That is a request of its own that takes long, or a folding of counters.
+    """
+
+    name: ClassVar[str] = "accounts.account_purged"
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CountersFolded:
     """Changes of these accounts' numbers were added up."""
 

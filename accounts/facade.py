@@ -4,6 +4,8 @@ What writes is for commands that fill an empty database; apps publish events ins
 """
 
 from accounts.cache import CARD_PREFIX, card_in, reading_state, state_in
+from accounts.exporting import LISTS as EXPORTED_LISTS
+from accounts.exporting import profile as exported_profile
 from accounts.limits import COUNTED, buckets
 from accounts.selectors import (
     Reach,
@@ -26,6 +28,7 @@ from accounts.tokens import Claims, claims_in
 __all__ = [
     "CARD_PREFIX",
     "COUNTED",
+    "EXPORTED_LISTS",
     "Claims",
     "Reach",
     "all_ids",
@@ -34,6 +37,7 @@ __all__ = [
     "cards",
     "claims_in",
     "create_admin",
+    "exported_profile",
     "follow",
     "followees",
     "follower_page",

@@ -11,8 +11,10 @@ that one only, and its owner is not locked out in another.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
+from typing import Literal, get_args
 
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -52,9 +54,13 @@ def begin(*, kind: LogInKind, account_id: int | None, login: str, address: str) 
     return Attempt(account_id=account_id, address=address, together=together)
 
 
-def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | None:
+def _bucket(kind: str, subject: str, who: str | int) -> Bucket | None:
     limit = settings.RATE_LIMITS[kind].get(subject)
-    bucket = limits.bucket(kind=kind, subject=subject, who=who, limit=limit)
+    return limits.bucket(kind=kind, subject=subject, who=who, limit=limit)
+
+
+def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | None:
+    bucket = _bucket(kind, subject, who)
     if bucket and (over := limits.exceeded(limits.count([bucket]))):
         raise TooMany(f"Too many {what}; try again later.", seconds=over.reset)
     return bucket
@@ -96,9 +102,15 @@ def succeeded(attempt: Attempt) -> None:
         return  # The address will be new another time.
 
 
-def forget(account_id: int) -> None:
-    """Forget where an account is used from. Raises redis.RedisError."""
+def forget(account_id: int, *, logins: Iterable[str]) -> None:
+    """Forget where an account is used from, and attempts at its logins. Raises redis.RedisError.
+
+    Counts of a login and an address together are not found without the address, and end soon.
+    """
     resp.exchange(resp.pack("UNLINK", _key(account_id)))
+    for kind, login in product(get_args(LogInKind), logins):
+        if bucket := _bucket(kind, "account", login.lower()):
+            limits.forget(bucket)
 
 
 def _is_known(account_id: int, address: str) -> bool:

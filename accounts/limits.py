@@ -21,6 +21,8 @@ COUNTED = "twitter.limits"
 _OF_THEIR_OWN = {
     ("POST", "/auth/create"): "sign-ups",
     ("POST", "/auth/token"): "log-ins",
+    ("GET", "/auth/export"): "exports",
+    ("HEAD", "/auth/export"): "exports",
 }
 # What of the admin looks at a password.
 _ADMIN_CHECKS = ("login/", "password_change/")
@@ -64,6 +66,14 @@ def _buckets(
         if (who := whose.get(subject)) is not None
     ]
     return tuple(each for each in found if each)
+
+
+def forget(account_id: int) -> None:
+    """Forget how often an account asked."""
+    for kind, rules in settings.RATE_LIMITS.items():
+        its = limits.bucket(kind=kind, subject="user", who=account_id, limit=rules.get("user"))
+        if its:
+            limits.forget(its)
 
 
 def rate_limits(

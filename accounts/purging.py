@@ -1,9 +1,11 @@
 """Clearing away what a deleted account left, in steps that each take a bounded time."""
 
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session as AdminSession
 from django.db import IntegrityError, connection, transaction
 
-from accounts import cache, guessing
-from accounts.events import AccountDeleted
+from accounts import cache, exporting, guessing, limits
+from accounts.events import AccountDeleted, AccountPurged
 from accounts.models import (
     Account,
     AccountCounterDelta,
@@ -12,7 +14,9 @@ from accounts.models import (
     PopularAuthor,
     Session,
 )
+from twitter.lib import audit
 from twitter.outbox.events import publish
+from twitter.outbox.models import Delivery
 
 STEP = 1_000
 
@@ -35,7 +39,8 @@ def purge_account(account_id: int) -> bool:
 
     An account that is not deleted is left alone.
     """
-    if not Account.objects.filter(id=account_id, deleted_at__isnull=False).exists():
+    account = Account.objects.filter(id=account_id, deleted_at__isnull=False).first()
+    if account is None:
         return True
     with transaction.atomic():
         others = _unfollow(_FOLLOWEES, account_id) + _unfollow(_FOLLOWERS, account_id)
@@ -43,9 +48,10 @@ def purge_account(account_id: int) -> bool:
         cache.forget(others)
     if others:
         return False
-    guessing.forget(account_id)
+    limits.forget(account_id)
+    guessing.forget(account_id, logins=filter(None, (account.username, account.email)))
     try:
-        _delete_row(account_id)
+        _delete_row(account)
     except IntegrityError:
         # A request of its own that was under way at the deletion left something after all, a like
         # perhaps, when that had been purged already: purge all again.
@@ -55,14 +61,42 @@ def purge_account(account_id: int) -> bool:
 
 
 @transaction.atomic
-def _delete_row(account_id: int) -> None:
+def _delete_row(account: Account) -> None:
+    account_id = account.pk
+    audit.forget(exporting.audit_entries(account_id), what="a deleted account")
+    if account.last_login:  # which the admin sets, and nobody else
+        _end_admin_sessions(account_id)
     Session.objects.filter(account_id=account_id).delete()
-    AccountCounterDelta.objects.filter(account_id=account_id).delete()
-    AccountCounters.objects.filter(account_id=account_id).delete()
+    _delete_counters(account_id)
     ImportedAccount.objects.filter(account_id=account_id).delete()
     PopularAuthor.objects.filter(account_id=account_id).delete()
     Account.objects.filter(id=account_id).delete()
+    publish(AccountPurged(account_id=account_id))
     connection.check_constraints()  # now, not at the commit
+
+
+def _delete_counters(account_id: int) -> None:
+    AccountCounterDelta.objects.filter(account_id=account_id).delete()
+    AccountCounters.objects.filter(account_id=account_id).delete()
+
+
+def _end_admin_sessions(account_id: int) -> None:
+    """Delete the account's sessions of the admin; only a look into each tells whose it is."""
+    for session in AdminSession.objects.iterator():
+        if session.get_decoded().get(SESSION_KEY) == str(account_id):
+            session.delete()
+
+
+def sweep_account(account_id: int) -> None:
+    """Clear away what came in while the account was being purged. Raises redis.RedisError.
+
+    Counters have no constraint that would have told, and Redis has none.
+    """
+    _delete_counters(account_id)
+    Delivery.forget_failed(account_id)
+    cache.forget([account_id])
+    limits.forget(account_id)
+    guessing.forget(account_id, logins=())
 
 
 def _unfollow(statement: str, account_id: int) -> list[int]:

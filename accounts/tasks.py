@@ -56,6 +56,12 @@ def purge_account(*, author_id: int) -> dict[str, int] | None:
     return None if purging.purge_account(author_id) else {"author_id": author_id}
 
 
+@task()
+def sweep_account(*, account_id: int) -> None:
+    """Clear away what came in while the account was being purged."""
+    purging.sweep_account(account_id)
+
+
 @shared_task
 def fold_counters() -> None:
     """Add pending changes of counts to the totals."""

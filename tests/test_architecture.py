@@ -17,6 +17,7 @@ VIOLATIONS = {
     "accounts": ("accounts/models.py", "from accounts import services"),
     "tweets": ("tweets/rendering.py", "from tweets import selectors"),
     "timelines": ("timelines/store.py", "from timelines import selectors"),
+    "privacy": ("twitter/privacy/export.py", "from twitter.privacy import views"),
     "accounts-private": ("tweets/services.py", "from accounts.models import Account"),
     "tweets-private": ("timelines/services.py", "from tweets import selectors"),
     "timelines-private": ("twitter/events.py", "from timelines import store"),

@@ -108,7 +108,10 @@ def ask(api, world):
     def send(method: str, url: str, body: dict[str, str] | None) -> Any:
         client = api(world.actor.pk if world.actor else None)
         data = "" if body is None else json.dumps(body)
-        return client.generic(method, url, data=data, content_type="application/json")
+        answer = client.generic(method, url, data=data, content_type="application/json")
+        if answer.streaming:
+            answer.getvalue()  # which lets others have their turn
+        return answer
 
     return send
 

@@ -70,6 +70,11 @@ def replace(newest: Mapping[int, Newest], *, read_at: int) -> None:
     stamped.replace(packed, seconds=settings.HOME_TTL_SECONDS)
 
 
+def forget(author_id: int) -> None:
+    """Forget what an author wrote, who is gone for good. Raises redis.RedisError."""
+    resp.exchange(resp.pack("UNLINK", f"newest:{author_id}"))
+
+
 def merged(entries: Iterable[int], floor: int, newest: Sequence[Newest]) -> tuple[list[int], int]:
     """Return entries and floor of a home together with what popular authors wrote."""
     floor = max([floor, *(one.floor for one in newest)])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from timelines import services, store
+from timelines import popular, services, store
 from twitter.outbox.tasks import task
 
 
@@ -39,6 +39,13 @@ def drop_homes_of_followers(*, account_id: int, after: int = 0) -> dict[str, Any
     """Have the homes of an account's followers built anew, when it vanishes or comes back."""
     rest = services.drop_homes_of_followers(account_id=account_id, after=after)
     return _next({"account_id": account_id}, rest)
+
+
+@task()
+def forget_account(*, account_id: int) -> None:
+    """Drop the home of an account that is purged, and what others merged of it."""
+    store.drop([account_id])
+    popular.forget(account_id)
 
 
 @task()

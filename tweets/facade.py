@@ -1,6 +1,7 @@
 """What other apps may ask of tweets. Takes and returns ids, dataclasses and bytes."""
 
 from tweets.cache import Found, Query, query, reading_viewer, viewer_in
+from tweets.exporting import LISTS as EXPORTED_LISTS
 from tweets.rendering import Hydration, RenderedTweet, viewer
 from tweets.selectors import (
     TweetRef,
@@ -18,6 +19,7 @@ from tweets.selectors import (
 )
 
 __all__ = [
+    "EXPORTED_LISTS",
     "Found",
     "Hydration",
     "Query",

@@ -16,6 +16,7 @@ from tweets.models import (
     TweetMetricsDelta,
 )
 from tweets.services import delete_locked, remove_retweet
+from twitter.lib import audit
 from twitter.outbox.events import publish
 
 STEP = 500
@@ -79,6 +80,7 @@ def _purge_tweets_by(author_id: int) -> int:
             delete_locked(tweet)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)
     left = list(marked.order_by("-id").values_list("id", flat=True)[:STEP])
+    audit.forget(audit.about(Tweet, {tweet.pk for tweet in tweets} | set(left)), what="a tweet")
     for tweet_id in left:
         purge_tweet(tweet_id)
     return len(tweets) + len(left)
@@ -99,9 +101,11 @@ def _purge_likes_by(account_id: int) -> int:
 
 
 def _disown_tombstones_of(author_id: int) -> int:
-    """Let tombstones tell what is gone, but not whose it was."""
-    some = Tombstone.objects.filter(author_id=author_id).values("tweet_id")[:STEP]
-    return Tombstone.objects.filter(tweet_id__in=some).update(author_id=NOBODY)
+    """Let tombstones tell what is gone, but not whose it was; the audit log not even what."""
+    some = Tombstone.objects.filter(author_id=author_id)
+    tweet_ids = list(some.values_list("tweet_id", flat=True)[:STEP])
+    audit.forget(audit.about(Tweet, tweet_ids), what="a tweet")
+    return Tombstone.objects.filter(tweet_id__in=tweet_ids).update(author_id=NOBODY)
 
 
 def forget_old_answers() -> None:

@@ -19,6 +19,8 @@ DROP_HOME = Hearer(task="timelines.tasks.drop_home", at_once=True)
 DROP_HOME_ONCE_MORE = Hearer(
     task="timelines.tasks.drop_home", delay=settings.CELERY_TASK_TIME_LIMIT * 1.25
 )
+# A request that began before its account was deleted has ended by then, and so has its task.
+SWEEP_SECONDS = settings.CELERY_TASK_TIME_LIMIT * 1.25
 DROP_HOMES_OF_FOLLOWERS = Hearer(task="timelines.tasks.drop_homes_of_followers")
 
 HEARERS: Mapping[str, Sequence[Hearer]] = {
@@ -31,6 +33,11 @@ HEARERS: Mapping[str, Sequence[Hearer]] = {
         FORGET_ACCOUNT,
         DROP_HOMES_OF_FOLLOWERS,
         Hearer(task="tweets.tasks.purge_author"),
+    ],
+    "accounts.account_purged": [
+        Hearer(task="accounts.tasks.sweep_account", delay=SWEEP_SECONDS),
+        Hearer(task="tweets.tasks.forget_viewer", delay=SWEEP_SECONDS),
+        Hearer(task="timelines.tasks.forget_account", delay=SWEEP_SECONDS),
     ],
     "accounts.followed": [FORGET_FOLLOW, DROP_HOME],
     "accounts.unfollowed": [FORGET_FOLLOW, DROP_HOME, DROP_HOME_ONCE_MORE],

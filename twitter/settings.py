@@ -103,6 +103,10 @@ RATE_LIMITS: dict[str, dict[str, tuple[int, int] | None]] = {
     "password-checks": {"token": rate("RATE_LIMIT_PASSWORD_CHECKS_PER_TOKEN", "10/900")},
     "sign-ups": {"address": rate("RATE_LIMIT_SIGN_UPS_PER_ADDRESS", "30/3600")},
     "email-changes": {"user": rate("RATE_LIMIT_EMAIL_CHANGES_PER_USER", "10/3600")},
+    "exports": {
+        "user": rate("RATE_LIMIT_EXPORTS_PER_USER", "10/3600"),
+        "address": rate("RATE_LIMIT_EXPORTS_PER_ADDRESS", "60/3600"),
+    },
 }
 # Proxies in front that add the client's address to the end of X-Forwarded-For.
 TRUSTED_HOPS = env.int("TRUSTED_HOPS", 0)
@@ -125,6 +129,7 @@ INSTALLED_APPS = [
     "accounts",
     "tweets",
     "timelines",
+    "twitter.privacy",
 ]
 MIDDLEWARE = [
     # These three come first, so that refusals by the others have their headers as well.

@@ -16,6 +16,7 @@ admin.site.enable_nav_sidebar = False  # its room is needed by the lists
 
 urlpatterns = [
     path("auth/", include("accounts.urls")),
+    path("auth/", include("twitter.privacy.urls")),
     path("tweet/", include("tweets.urls")),
     path("timeline/", include("timelines.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

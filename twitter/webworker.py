@@ -32,7 +32,8 @@ from gunicorn.workers.base import Worker
 from twitter.webrequest import Refused, Request, take_head, trusted_headers
 
 RECEIVE_BYTES = 64 * 1024
-# A thread waits for the client only when so much of an answer is unsent. No answer is so long.
+# A thread waits for the client only when so much of an answer is unsent. Only an export is so long,
+# and few of those are sent at once.
 UNSENT_BYTES = 4 * 1024 * 1024
 # How often late connections are looked for, and the heartbeat is shown.
 TICK_SECONDS = 1.0
@@ -242,7 +243,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self.epoll.modify(connection.fd, connection.events | select.EPOLLONESHOT)
             stays = True
         except Gone as gone:
-            self.log.debug("Connection from %s: %s", connection.peer, gone)
+            self.log.debug("Connection: %s", gone)
         finally:
             if not stays:
                 self._close(connection)
@@ -367,7 +368,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             os.write(self.PIPE[1], b"1")
 
     def _refuse(self, connection: Connection, refused: Refused) -> None:
-        self.log.debug("Refused %s: %s", connection.peer, refused)
+        self.log.debug("Refused: %s", refused)
         connection.closing = True
         connection.sendall(_problem(refused))
         connection.flush(seconds=self.send_seconds)

@@ -28,6 +28,8 @@ HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
         ("PATCH", "/auth/update", "writes"),
         ("POST", "/auth/token/refresh", "writes"),
         ("POST", "/auth/token", "log-ins"),
+        ("GET", "/auth/export", "exports"),
+        ("HEAD", "/auth/export", "exports"),
         ("POST", "/auth/create", "sign-ups"),
         ("POST", "/admin/login/", "admin-log-ins"),
         ("POST", "/admin/password_change/", "admin-log-ins"),
@@ -219,7 +221,7 @@ def test_where_an_account_is_used_from_is_bounded_and_goes_with_it(valkey, monke
         assert 1 <= valkey.zcard(f"limit:known:{ada.pk}") <= 3
         assert guessing._is_known(ada.pk, f"192.0.2.{number}")
     assert valkey.ttl(f"limit:known:{ada.pk}") > 0
-    guessing.forget(ada.pk)
+    guessing.forget(ada.pk, logins=["ada"])
     assert not valkey.exists(f"limit:known:{ada.pk}")
 
 

@@ -42,10 +42,14 @@ LIMITS = {
         "PASSWORD_CHECKS_PER_TOKEN",
         "SIGN_UPS_PER_ADDRESS",
         "EMAIL_CHANGES_PER_USER",
+        *(f"EXPORTS_PER_{subject}" for subject in ("USER", "ADDRESS")),
     )
 }
 # But for a health check's 503, which a starting service answers until it is ready.
 ERROR = re.compile('"level": "(error|critical)"(?!.*Service Unavailable: /[a-z]+/healthz")')
+
+# Addresses and passwords of the tests' users, hashes of passwords, access tokens.
+SECRET = re.compile(r"@example\.org|correct horse battery|argon2\$|\beyJ", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return the service that runs; at the end, it has ended and logged no error."""
+    """Return the service that runs; at the end, it has ended, and logged no error and no secret."""
     if url := os.environ.get("E2E_BASE_URL"):
         passwords = os.environ["E2E_DEMO_PASSWORD"], os.environ["E2E_ADMIN_PASSWORD"]
         yield Stack(url.rstrip("/"), *passwords, signing_keys=None)
@@ -69,15 +73,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     log = folder / "output"
     with _running(folder / "state", log):
         printed = log.read_text()
-        secrets = json.loads((folder / "state" / "secrets.json").read_text())
+        keys = json.loads((folder / "state" / "secrets.json").read_text())
         yield Stack(
             url=_found(r"^ready: (\S+) answers", printed),
             demo_password=_found(r"^Demo user .*password (\S+)$", printed),
             admin_password=_found(r"^Admin .*password (\S+)$", printed),
-            signing_keys=secrets["JWT_SIGNING_KEYS"],
+            signing_keys=keys["JWT_SIGNING_KEYS"],
         )
     errors = [line for line in log.read_text().splitlines() if ERROR.search(line)]
     assert not errors, "\n".join(errors[:10])
+    logs = [log, *(folder / "state").glob("*.log")]
+    assert len(logs) > 1  # PostgreSQL and Valkey write files of their own
+    secrets = [line for one in logs for line in one.read_text().splitlines() if SECRET.search(line)]
+    assert not secrets, "\n".join(secrets[:10])
 
 
 @contextlib.contextmanager

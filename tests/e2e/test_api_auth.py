@@ -186,3 +186,18 @@ def test_a_deleted_account_is_gone_at_once_and_then_cleared_away(
 
 def contains(reader: User, tweet_id: int) -> None:
     assert tweet_id in reader.home()
+
+
+def test_an_export_is_a_download_of_all_that_is_ones_own(ada: User, bob: User) -> None:
+    ada.follow(bob)
+    tweets = [ada.tweet(f"number {number}") for number in range(3)]
+    bob.tweet("not in it")
+    answer = ada.get("/auth/export")
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="twitter-{ada.id}.json"'
+    assert answer.data["account"]["email"] == ada.email
+    assert [int(tweet["id"]) for tweet in answer.data["tweets"]] == tweets[::-1]
+    assert [one["username"] for one in answer.data["following"]] == [bob.username]
+    assert "not in it" not in answer.body.decode()
+    assert ada.request("HEAD", "/auth/export").body == b""
+    Client(ada.base_url).get("/auth/export", status=401)

@@ -60,7 +60,7 @@ class Conflict(DomainError):
 
 
 class Unavailable(exceptions.APIException):
-    """503: Postgres is out of reach, or did not give a lock in time."""
+    """503: Postgres is out of reach or did not give a lock in time, or all places are taken."""
 
     status_code = 503
     default_detail = "The service cannot do this right now; try again in a moment."

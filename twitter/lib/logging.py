@@ -2,7 +2,16 @@
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
+
+# What PostgreSQL adds to an error quotes the row, or the key, that a constraint refused.
+_DETAIL = re.compile(r"\nDETAIL:  .*?(?=\n\n|\nHINT:|\nCONTEXT:|\Z)", re.DOTALL)
+
+
+def without_details(text: str) -> str:
+    """Return an error's text, or a traceback, without what PostgreSQL quotes of people's data."""
+    return _DETAIL.sub("", text)
 
 
 class JSONFormatter(logging.Formatter):
@@ -13,8 +22,8 @@ class JSONFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_details(record.getMessage()),
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+            entry["exception"] = without_details(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)

@@ -32,7 +32,7 @@ class ApiSchema(AutoSchema):
         self, field: Any, direction: Any, bypass_extensions: bool = False
     ) -> Any:
         if isinstance(field, WireIdField):
-            return dict(WIRE_ID)
+            return {**WIRE_ID, "type": ["string", "null"]} if field.allow_null else dict(WIRE_ID)
         return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
 
     def get_operation_id(self) -> str:

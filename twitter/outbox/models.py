@@ -2,7 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Cast, Now
 
 
 class Delivery(models.Model):
@@ -33,6 +33,13 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task} for {self.event}"
+
+    @classmethod
+    def forget_failed(cls, number: int) -> None:
+        """Delete the dead letters that are about an object which is gone for good, by its id."""
+        failed = cls.objects.filter(failed_at__isnull=False)
+        text = Cast("payload", models.TextField())
+        failed.alias(text=text).filter(text__regex=rf"\y{number}\y").delete()
 
     def retry(self) -> None:
         """Make it due now, with all its attempts before it."""

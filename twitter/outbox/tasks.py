@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from twitter.lib import redis
 from twitter.lib.health import HEARTBEAT_KEY
+from twitter.lib.logging import without_details
 from twitter.outbox.events import nudge
 from twitter.outbox.models import Delivery
 
@@ -124,8 +125,8 @@ def _note_failure(delivery_id: int, error: Exception) -> None:
     delivery = Delivery.objects.filter(id=delivery_id).first()
     if delivery is None:
         return
-    # The class and message only: a traceback may quote what people wrote.
-    delivery.last_error = f"{type(error).__name__}: {error}"[:1_000]
+    # The class and message only: a traceback or PostgreSQL's details may quote what people wrote.
+    delivery.last_error = without_details(f"{type(error).__name__}: {error}")[:1_000]
     if delivery.attempts >= settings.OUTBOX_MAX_ATTEMPTS:
         Delivery.objects.filter(id=delivery_id).update(
             last_error=delivery.last_error, failed_at=Now()

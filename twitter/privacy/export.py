@@ -1,0 +1,66 @@
+"""All that is stored of a person as one JSON document, made while it is being sent.
+
+No transaction spans it. One would show everything as of one moment; but it would last as long as
+the client takes to read, and as long keep PostgreSQL from vacuuming and `settled_id` of tweets from
+advancing (docs/adr/0020-an-export-is-a-stream.md).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from accounts import facade as accounts
+from tweets import facade as tweets
+from twitter.lib.errors import NotFound
+from twitter.lib.renderers import to_json
+
+# Each is walked in pages. What stands in a row is described in `serializers`.
+LISTS: Mapping[str, Callable[[int], Iterator[dict[str, Any]]]] = {
+    **accounts.EXPORTED_LISTS,
+    **tweets.EXPORTED_LISTS,
+}
+# Bytes that are sent together, or some more.
+BLOCK = 64 * 1024
+
+
+class AccountGone(Exception):
+    """The account was deleted while it was being exported: what was read is not all there was."""
+
+
+def document(account_id: int) -> Iterator[bytes]:
+    """Return the document in blocks, a row a line. Raises NotFound at once.
+
+    The iterator raises whatever keeps it from the end, such as AccountGone or a DatabaseError: only
+    a document that is complete is valid JSON. What is added or changed meanwhile may be missing or
+    old; what was there all the time is in it, once.
+    """
+    profile = accounts.exported_profile(account_id)
+    if profile is None:
+        raise NotFound("There is no such account.")
+    return _in_blocks(_pieces(account_id, profile))
+
+
+def _pieces(account_id: int, profile: Mapping[str, Any]) -> Iterator[bytes]:
+    yield b'{"data":{\n"exported_at":%b,\n"account":%b' % (
+        to_json(timezone.now()),
+        to_json(profile),
+    )
+    for name, rows in LISTS.items():
+        yield b',\n"%b":[' % name.encode()
+        for number, row in enumerate(rows(account_id)):
+            yield (b",\n" if number else b"\n") + to_json(row)
+        yield b"]"
+    if accounts.exported_profile(account_id) is None:
+        raise AccountGone
+    yield b"\n}}\n"
+
+
+def _in_blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    block = bytearray()
+    for piece in pieces:
+        block += piece
+        if len(block) >= BLOCK:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)
