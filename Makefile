@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 
-.PHONY: help run run/migration manage test bench chaos check openapi requirements
+.PHONY: help run run/migration manage backup restore test bench chaos check audit openapi requirements
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -18,6 +18,12 @@ run/migration: ## Apply migrations to the database of `make run`, or to DATABASE
 manage: ## Run a manage.py command there: make manage ARGS="verify_timelines --all"
 	$(BOOTSTRAP) deploy.local manage $(ARGS)
 
+backup: ## Write all that PostgreSQL holds to FILE (backups/…), also while it serves
+	$(BOOTSTRAP) deploy.local backup $(if $(FILE),"$(FILE)")
+
+restore: ## Fill an empty database from FILE; ARGS=--replace destroys what is in one
+	$(BOOTSTRAP) deploy.local restore $(ARGS) $(if $(FILE),"$(FILE)")
+
 test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goes to pytest
 	$(BOOTSTRAP) deploy.local test $(ARGS)
 
@@ -27,8 +33,11 @@ bench: ## Measure and write docs/benchmarks.*; ARGS="--graph FILE", "--quick", "
 chaos: ## Kill, stop and fill the service's parts while people use it; ARGS="--seeds 7 --faults 15"
 	$(BOOTSTRAP) deploy.local chaos $(ARGS)
 
-check: ## Lint, types, import contracts, migrations, API snapshot, lock files
+check: ## Lint, types, import contracts, migrations and whether they are safe, API snapshot, lock files
 	$(BOOTSTRAP) deploy.local check
+
+audit: ## Ask whether a pinned dependency has a known vulnerability; ARGS goes to pip-audit
+	$(BOOTSTRAP) deploy.local audit $(ARGS)
 
 openapi: ## Write docs/openapi.yaml, the reviewed snapshot of the API
 	$(BOOTSTRAP) deploy.local openapi

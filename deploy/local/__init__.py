@@ -7,5 +7,7 @@ supervisor.py   starts processes, ends them all together, says which one died
 servers.py      which servers: embedded ones, or those that DATABASE_URL and REDIS_URL name
 postgres.py     the embedded PostgreSQL    valkey.py  the embedded Valkey
 state.py        the state folder: its lock, its secrets, what is running
-checks.py       `make check`               requirements.py  `make requirements`
+backup.py       `make backup` and `make restore`
+checks.py       `make check`               migrations.py    which migrations are unsafe
+requirements.py `make requirements`        audit.py         `make audit`
 """

@@ -2,9 +2,12 @@
 
 run                  serve until Ctrl-C
 manage COMMAND       run a manage.py command on the servers of `run`
+backup [FILE]        write a backup of the database of `run`
+restore FILE         restore it (--replace: over what is there)
 test PYTEST_OPTIONS  run the tests with temporary servers
 with -- COMMAND      run any command with temporary servers
 check                run everything that is not a test
+audit OPTIONS        ask whether a dependency has a known vulnerability; options of pip-audit
 bench BENCH_OPTIONS  measure, and write docs/benchmarks.md
 chaos CHAOS_OPTIONS  let things go wrong, and compare what was promised with what there is
 openapi              write docs/openapi.yaml
@@ -15,9 +18,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from deploy.local import requirements, run, servers
+from deploy.local import audit, requirements, run, servers
 from deploy.local.errors import StackError
 from deploy.local.supervisor import Stopped, Supervisor
 
@@ -28,6 +31,14 @@ BENCH = [sys.executable, "-m", "tests.bench"]
 CHAOS = [sys.executable, "-m", "tests.chaos"]
 OPENAPI = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file"]
 
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "audit": audit.audit,
+    "backup": run.backup,
+    "manage": run.manage,
+    "requirements": requirements.write,
+    "restore": run.restore,
+}
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
@@ -35,10 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     match arguments:
         case ["run"]:
             run.run()
-        case ["manage", *options]:
-            code = run.manage(options)
-        case ["requirements", *options]:
-            code = requirements.write(options)
+        case [name, *options] if name in COMMANDS:
+            code = COMMANDS[name](options)
         case ["openapi"]:
             code = servers.run_with([*OPENAPI, "docs/openapi.yaml"])
         case ["check"]:

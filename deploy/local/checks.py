@@ -56,6 +56,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "mypy": problem_of("mypy"),
     "import contracts": problem_of("lint-imports"),
     "migrations": problem_of(*MANAGE, "makemigrations", "--check", "--dry-run"),
+    "migrations are safe": problem_of(sys.executable, "-m", "deploy.local.migrations"),
     "system checks": problem_of(*MANAGE, "check"),
     "deployment checks": problem_of(
         *MANAGE,

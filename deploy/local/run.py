@@ -17,6 +17,7 @@ from deploy.local.state import InUseError, StateFolder, hold
 from deploy.local.supervisor import Supervisor
 
 MANAGE = [sys.executable, "manage.py"]
+BACKUP = [sys.executable, "-m", "deploy.local.backup"]
 PROCESSES = {
     "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],
     "worker": [
@@ -40,12 +41,35 @@ def run() -> None:
 
 
 def manage(arguments: Sequence[str]) -> int:
-    """Run a manage.py command and return its exit code.
+    """Run a manage.py command on the servers of the copy and return its exit code."""
+    return _beside([*MANAGE, *arguments])
+
+
+def backup(arguments: Sequence[str]) -> int:
+    """Write a backup, while the copy runs or rests; return the exit code."""
+    return _beside([*BACKUP, "save", *arguments])
+
+
+def restore(arguments: Sequence[str]) -> int:
+    """Restore a backup into the copy, which must rest; return the exit code."""
+    try:
+        with hold(state_path()) as state, Supervisor() as supervisor:
+            environment = servers.environment(state, servers.start(supervisor, state))
+            command = [*BACKUP, "restore", *arguments]
+            code = supervisor.run_in_foreground(command, environment=environment)
+            if code == 0:  # what was restored is not to be mixed with a demo
+                _note_demo_data(state)
+            return code
+    except InUseError as error:
+        raise error.reason from None
+
+
+def _beside(command: Sequence[str]) -> int:
+    """Run a command on the servers of the copy and return its exit code.
 
     It works on DATABASE_URL and REDIS_URL if set, else on the copy that runs, or on the servers of
     the one that rests, which are started for it.
     """
-    command = [*MANAGE, *arguments]
     with Supervisor() as supervisor:
         try:
             with hold(state_path()) as state:
@@ -77,11 +101,9 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
         "ADMIN_USERNAME": "admin",
         "ADMIN_PASSWORD": secrets["ADMIN_PASSWORD"],
     }
-    database = _database()
-    if not state.demo_data.exists() or database not in state.demo_data.read_text().split():
+    if not state.demo_data.exists() or _database() not in state.demo_data.read_text().split():
         supervisor.run("demo", [*MANAGE, "demo"], environment=environment | logins)
-        with state.demo_data.open("a", encoding="utf-8") as file:
-            file.write(f"{database}\n")
+        _note_demo_data(state)
     host = web_host().replace("0.0.0.0", "127.0.0.1")  # noqa: S104
     url = f"http://{host}:{port}"
     for name, command in PROCESSES.items():
@@ -115,6 +137,12 @@ def _admin_url(url: str) -> str:
 
 def _migrate(supervisor: Supervisor, environment: dict[str, str]) -> None:
     supervisor.run("migrate", [*MANAGE, "migrate", "--noinput"], environment=environment)
+
+
+def _note_demo_data(state: StateFolder) -> None:
+    """Note that the database in use gets no demo data any more."""
+    with state.demo_data.open("a", encoding="utf-8") as file:
+        file.write(f"{_database()}\n")
 
 
 def _database() -> str:

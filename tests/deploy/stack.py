@@ -41,10 +41,15 @@ def refusal(state: Path, *, prefix: tuple[str, ...] = (), **extra: str) -> tuple
 
 def manage(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a manage.py command as `make manage` does."""
+    return command(state, "manage", *arguments)
+
+
+def command(state: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run another command of the Makefile for the copy with that state folder."""
     return subprocess.run(
-        [*COMMAND[:-1], "manage", *arguments],
+        [*COMMAND[:-1], *words],
         cwd=ROOT,
-        env=environment(state),
+        env=environment(state, **extra),
         capture_output=True,
         text=True,
         timeout=READY_SECONDS,

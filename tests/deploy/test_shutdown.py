@@ -1,0 +1,135 @@
+"""TERM to the worker and the relay, as `make run` starts them: what they do is done to its end.
+
+What TERM does to the web server is in test_webworker.py.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from celery import current_app
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count
+
+from accounts.models import AccountCounterDelta
+from deploy.local.run import PROCESSES
+from tests.conftest import WORKER
+from tests.deploy.stack import ROOT
+from twitter.outbox.management.commands.relay import BATCH
+from twitter.outbox.models import Delivery
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# A Redis database that no other test process takes; conftest.py gives them those from 2 on.
+BROKER = f"{settings.REDIS_URL.rpartition('/')[0]}/{40 + WORKER}"
+
+
+@pytest.fixture
+def broker() -> Iterator[redis.Redis]:
+    """Return the database of the messages, the others' being empty of them."""
+    with redis.Redis.from_url(BROKER) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@contextlib.contextmanager
+def process(name: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one of the service's processes on the servers and the database of this test."""
+    database = os.environ["DATABASE_URL"].rpartition("/")[0]
+    environment = os.environ | {
+        "DATABASE_URL": f"{database}/{connection.settings_dict['NAME']}",
+        "REDIS_URL": settings.CACHES["default"]["LOCATION"],
+        "CELERY_BROKER_URL": BROKER,
+    }
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            PROCESSES[name], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+def wait_for(condition: Callable[[], object], *, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.005)
+
+
+def messages(broker: redis.Redis) -> list[list[int]]:
+    """Return which deliveries the messages in the queue are for, each message's in a list."""
+    bodies = [json.loads(message)["body"] for message in broker.lrange("default", 0, -1)]
+    facts = [json.loads(base64.b64decode(body))[1] for body in bodies]
+    return [each["delivery_ids"] for each in facts if "delivery_ids" in each]
+
+
+def test_a_worker_ends_the_tasks_it_has_begun_and_gives_the_others_back(
+    broker, make_account, tmp_path
+):
+    """Two tasks run at once, as `--concurrency` says; both wait for a lock when TERM comes."""
+    name = "accounts.tasks.count_imported"
+    author_of = {}
+    for number in range(4):
+        author = make_account(f"author_{number}")
+        delivery = Delivery.objects.create(
+            event="tests.imported", task=name, payload={"author_ids": [author]}
+        )
+        author_of[delivery.pk] = author
+    log = tmp_path / "log"
+    with process("worker", log) as worker:
+        wait_for(lambda: " ready" in log.read_text(), log=log)
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {AccountCounterDelta._meta.db_table}")
+            with current_app.connection_for_write(url=BROKER) as sending:
+                for delivery_id in author_of:
+                    current_app.tasks[name].apply_async(
+                        kwargs={"delivery_ids": [delivery_id]}, connection=sending
+                    )
+            wait_for(lambda: Delivery.objects.filter(attempts=1).count() == 2, log=log)
+            worker.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                worker.wait(timeout=0.5)
+        assert worker.wait(timeout=30) == 0, log.read_text()
+    not_begun = set(Delivery.objects.filter(attempts=0).values_list("pk", flat=True))
+    assert len(not_begun) == 2
+    assert Delivery.objects.count() == 2, "what was begun is settled"
+    assert sorted(messages(broker)) == [[delivery_id] for delivery_id in sorted(not_begun)]
+    counted = AccountCounterDelta.objects.values_list("account_id", "tweet_count")
+    assert set(counted) == {(author_of[pk], 1) for pk in author_of.keys() - not_begun}
+
+
+def test_a_relay_ends_between_two_batches(broker, tmp_path):
+    """All that it claimed is sent, and what it did not send is due for the next relay."""
+    rows = 40 * BATCH
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Delivery._meta.db_table} (event, task, payload, sends, attempts,"
+            " last_error) SELECT 'tests.many', 'accounts.tasks.forget_account',"
+            " jsonb_build_object('account_id', number), 0, 0, ''"
+            " FROM generate_series(1, %s) AS number",
+            [rows],
+        )
+    log = tmp_path / "log"
+    with process("relay", log) as relay:
+        wait_for(Delivery.objects.filter(sends=1).exists, log=log)
+        relay.send_signal(signal.SIGTERM)
+        assert relay.wait(timeout=30) == 0, log.read_text()
+    by_sends = dict(Delivery.objects.values_list("sends").annotate(Count("pk")))
+    assert by_sends.keys() == {0, 1}, "TERM came in the middle"
+    assert by_sends[1] % BATCH == 0
+    sent = sorted(pk for message in messages(broker) for pk in message)
+    assert sent == sorted(Delivery.objects.filter(sends=1).values_list("pk", flat=True))
