@@ -8,6 +8,7 @@ is the number of rows.
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -110,6 +111,14 @@ def follow(api: Any, follower: int, followed: int, *, undo: bool = False) -> Cal
     return lambda: api(follower).post("/auth/follow", body)
 
 
+def rename(api: Any, account: int, name: str) -> Callable[[], Any]:
+    return lambda: api(account).patch("/auth/update", {"username": name})
+
+
+def delete_tweet(api: Any, author: int, tweet: int) -> Callable[[], Any]:
+    return lambda: api(author).delete(f"/tweet/delete/{tweet}")
+
+
 def delete_account(api: Any, account: int) -> Callable[[], Any]:
     return lambda: api(account).delete(f"/auth/delete/{account}", {"password": PASSWORD})
 
@@ -131,8 +140,8 @@ def test_of_those_who_sign_up_under_one_name_one_gets_it(api, race, settle, same
     for number in range(ROUNDS):
         names = [f"Ada{number}", f"ada{number}", f"ADA{number}"]
         other = [f"other{number}{letter}" for letter in "abc"]
-        pairs = zip(names, other, strict=True) if same == "username" else zip(other, names)
-        assert sorted(race(*(sign_up(api, *pair) for pair in pairs))) == [201, 400, 400]
+        both = (names, other) if same == "username" else (other, names)
+        assert sorted(race(*map(partial(sign_up, api), *both))) == [201, 400, 400]
     assert Account.objects.count() == ROUNDS
     settle()
 
@@ -140,10 +149,7 @@ def test_of_those_who_sign_up_under_one_name_one_gets_it(api, race, settle, same
 def test_of_two_who_change_to_one_name_one_gets_it(api, race, join, settle):
     ann, bob = join("ann"), join("bob")
     for number in range(ROUNDS):
-        body = {"username": f"Same{number}"}
-        statuses = race(
-            *(lambda who=who: api(who).patch("/auth/update", body) for who in (ann, bob))
-        )
+        statuses = race(*(rename(api, who, f"Same{number}") for who in (ann, bob)))
         assert sorted(statuses) == [200, 400]
         assert Account.objects.filter(username=f"Same{number}").count() == 1
     settle()
@@ -259,9 +265,7 @@ def test_liking_or_retweeting_what_is_being_deleted(api, race, join, settle, pat
     ann, bob = join("ann"), join("bob")
     for _ in range(ROUNDS):
         tweet = tweet_of(api, ann)
-        done, deleted = race(
-            act(api, bob, path, tweet), lambda: api(ann).delete(f"/tweet/delete/{tweet}")
-        )
+        done, deleted = race(act(api, bob, path, tweet), delete_tweet(api, ann, tweet))
         assert done in (200, 201, 404)
         assert deleted == 200
         settle()
@@ -273,8 +277,7 @@ def test_a_tweet_is_deleted_once(api, race, join, settle):
     ann = join("ann")
     for _ in range(ROUNDS):
         tweet = tweet_of(api, ann)
-        delete = [lambda: api(ann).delete(f"/tweet/delete/{tweet}")] * 3
-        assert sorted(race(*delete)) == [200, 404, 404]
+        assert sorted(race(*[delete_tweet(api, ann, tweet)] * 3)) == [200, 404, 404]
     settle()
     assert not Tweet.objects.exists()
 
