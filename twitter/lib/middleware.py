@@ -6,18 +6,23 @@ protection against forged requests and frames runs for all under its own name, w
 --deploy` asks for; the API's views are exempt from the former, and both cost next to nothing.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from twitter.lib.errors import plain_problem
 
 API = ("/timeline/", "/tweet/", "/auth/")
+# After so long, a request begins no further statement. The one that runs then has a bound of its
+# own, WEB_STATEMENT_SECONDS.
+REQUEST_SECONDS = 20.0
 
 
 class PagesOnly:
@@ -56,5 +61,22 @@ def require_length(
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             return plain_problem(411, "Send the body with its Content-Length.")
         return get_response(request)
+
+    return middleware
+
+
+def in_time(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let a request end, with 503, that has been asking PostgreSQL for REQUEST_SECONDS."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        deadline = time.monotonic() + REQUEST_SECONDS
+
+        def execute(execute: Any, *statement: Any) -> Any:
+            if time.monotonic() > deadline:
+                raise OperationalError("The request has taken too long.")
+            return execute(*statement)
+
+        with connection.execute_wrapper(execute):
+            return get_response(request)
 
     return middleware
