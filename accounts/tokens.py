@@ -91,7 +91,7 @@ def _verify_signature(token: str) -> Claims:
     # than the rest of the authentication; a key is dropped with a restart, which empties it.
     try:
         header = jwt.get_unverified_header(token)
-        secret = settings.JWT_SIGNING_KEYS.get(header.get("kid"))
+        secret = settings.JWT_SIGNING_KEYS.get(header.get("kid", ""))
         if secret is None or header.get("typ") != TYPE:
             raise InvalidToken
         payload: dict[str, Any] = jwt.decode(
