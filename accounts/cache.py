@@ -3,8 +3,15 @@
 Who changes an account forgets its entries, at once or, if that failed, through the outbox.
 Forgetting leaves a tombstone for a moment, because a reader that saw Postgres before the change may
 still be about to write what it saw; filling never overwrites, neither an entry nor a tombstone.
+
+A state decides who gets in, so that is not enough: the reader may be slower than the tombstone
+lives, and Redis may lose the tombstone. So who fills a state in takes a lease on it first, before
+reading Postgres, and fills it in only while the lease is still there. Forgetting overwrites the
+lease, and Redis loses it with all else. (R. Nishtala et al., Scaling Memcache at Facebook, NSDI
+2013, section 3.2.1.)
 """
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +23,17 @@ from twitter.lib import redis, resp, stamped
 
 CARD_PREFIX = f"account:card:{SHAPE_VERSION}:"
 TTL_SECONDS = 86_400
+# What a lease begins with; a state begins with a digit.
+_LEASE = b"?"
+# Should its holder have died, nobody fills the state in for so long.
+_LEASE_MS = 10_000
+
+# KEYS: a state. ARGV: the lease, the state, the seconds that it has to live.
+_FILL_STATE = resp.Script("""
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+end
+""")
 
 
 @dataclass(frozen=True)
@@ -104,19 +122,27 @@ def reading_state(account_id: int) -> bytes:
 
 def state_in(value: bytes | None) -> AccountState | None:
     """Return the state in a cached value; None when there is none."""
-    if not value:
+    if not value or value.startswith(_LEASE):
         return None
     active, generation, *revoked = map(int, value.split())
     return AccountState(active=bool(active), generation=generation, revoked=frozenset(revoked))
 
 
 @redis.without_redis(lambda: None)
-def store_state(account_id: int, state: AccountState) -> None:
-    """Fill the entry if it is absent; of who is gone, for as long as a token is valid."""
+def lease_state(account_id: int) -> bytes | None:
+    """Return what allows to fill in the state that is read from now on; None if it is not ours."""
+    lease = _LEASE + secrets.token_bytes(16)
+    [taken] = resp.exchange(resp.pack("SET", _state_key(account_id), lease, "PX", _LEASE_MS, "NX"))
+    return lease if taken else None
+
+
+@redis.without_redis(lambda: None)
+def fill_state(account_id: int, state: AccountState, *, lease: bytes) -> None:
+    """Store the state, unless the account was forgotten since the lease was taken."""
     numbers = (int(state.active), state.generation, *sorted(state.revoked))
     value = " ".join(map(str, numbers))
     seconds = TTL_SECONDS if state.active else settings.ACCESS_TOKEN_SECONDS
-    resp.exchange(resp.pack("SET", _state_key(account_id), value, "EX", seconds, "NX"))
+    _FILL_STATE.run(keys=[_state_key(account_id)], arguments=[lease, value, seconds])
 
 
 def forget(ids: Iterable[int]) -> None:

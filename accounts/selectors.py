@@ -98,8 +98,10 @@ def account_state(account_id: int) -> AccountState:
     """
     state = cache.fetch_state(account_id)
     if state is None:
+        lease = cache.lease_state(account_id)
         state = _stored_state(account_id)
-        cache.store_state(account_id, state)
+        if lease:
+            cache.fill_state(account_id, state, lease=lease)
     return state
 
 

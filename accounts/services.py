@@ -165,7 +165,7 @@ def follow(*, follower_id: int, followed_id: int) -> None:
         raise Invalid("You cannot follow yourself.", field="user_id")
     if not selectors.visible({followed_id}):
         raise NotFound("There is no such user.")
-    with transaction.atomic():
+    with _unless_purged(), transaction.atomic():
         # Only the follower's own row is locked, NO KEY UPDATE, which the foreign keys' locks on
         # both rows do not wait for: two that follow each other at once cannot deadlock.
         _lock_active(follower_id)
@@ -268,6 +268,15 @@ def _locked(account_id: int) -> Account:
     if account is None:
         raise NotFound("There is no such user.")
     return account
+
+
+@contextmanager
+def _unless_purged() -> Iterator[None]:
+    """Raise NotFound when a row that is referred to went away between the look and the commit."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise NotFound("There is no such user.") from error
 
 
 def _check_password(account: Account, password: str, *, session_id: int, field: str) -> None:

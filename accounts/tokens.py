@@ -20,13 +20,16 @@ ALGORITHM = "HS256"
 # RFC 6750; the scheme's case does not matter.
 SCHEME = "bearer"
 MAX_LENGTH = 1_000
+# Servers' clocks differ. A token may say that it was issued, or becomes valid (`nbf`), so far in
+# the future; when it expires has no leeway.
+LEEWAY_SECONDS = 60
 # Bytes of randomness, and the characters that they take in unpadded base64.
 FAMILY_BYTES, FAMILY_LENGTH = 16, 22
 ROTATING_BYTES, ROTATING_LENGTH = 32, 43
 
 
 class InvalidToken(Exception):
-    """Malformed, not signed by us, or expired."""
+    """Malformed, not signed by us, not yet valid, or expired."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def _verify_signature(token: str) -> Claims:
     # than the rest of the authentication; a key is dropped with a restart, which empties it.
     try:
         header = jwt.get_unverified_header(token)
-        secret = settings.JWT_SIGNING_KEYS.get(str(header.get("kid")))
+        secret = settings.JWT_SIGNING_KEYS.get(header.get("kid", ""))
         if secret is None or header.get("typ") != TYPE:
             raise InvalidToken
         payload: dict[str, Any] = jwt.decode(
@@ -96,21 +99,28 @@ def _verify_signature(token: str) -> Claims:
             secret,
             algorithms=[ALGORITHM],
             issuer=ISSUER,
-            # Clocks of servers differ: `iat` may lie in the future, and `exp` is checked above.
+            leeway=LEEWAY_SECONDS,
+            # `exp` is checked by who calls, each time.
             options={
                 "require": ["iss", "sub", "sid", "gen", "iat", "exp"],
-                "verify_iat": False,
                 "verify_exp": False,
             },
         )
         return Claims(
             account_id=parse_id(payload["sub"]),
             session_id=parse_id(str(payload["sid"])),
-            generation=int(payload["gen"]),
-            expires_at=int(payload["exp"]),
+            generation=_whole(payload["gen"]),
+            expires_at=_whole(payload["exp"]),
         )
-    except (jwt.InvalidTokenError, ValidationError, TypeError, ValueError) as error:
+    except (jwt.InvalidTokenError, ValidationError, ValueError) as error:
         raise InvalidToken from error
+
+
+def _whole(number: object) -> int:
+    # `int` would take "7", 7.9 and true as well, and we sign none of them.
+    if type(number) is not int:
+        raise InvalidToken
+    return number
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 import select
+from typing import Any
 
 # Every address by default: in a container, nothing else reaches it. `make run` says 127.0.0.1.
 bind = f"{os.environ.get('WEB_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104
@@ -23,6 +24,12 @@ timeout = 60
 # Longer than a load balancer's own idle time would be, it would close connections under requests.
 keepalive = 5
 
+# What a client may send at most, and how many clients a process has: docs/limits.md.
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+worker_connections = 1000
+
 # The heartbeat's file must not be on a disk: a slow one would make healthy workers look dead.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkstemp
 
@@ -31,3 +38,15 @@ control_socket_disable = True
 
 accesslog = os.environ.get("WEB_ACCESS_LOG") or None  # "-" is standard output
 loglevel = os.environ.get("LOG_LEVEL", "INFO").lower()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let PostgreSQL end what a request asks for too long; the answer is 503 then.
+
+    Called when the application is there and has no connection yet. Commands, migrations and the
+    worker's tasks may take longer.
+    """
+    from django.conf import settings  # noqa: PLC0415 - the main process has none
+
+    seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
+    settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"

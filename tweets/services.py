@@ -13,19 +13,25 @@ from tweets.events import MetricsFolded, TweetDeleted, TweetPosted, TweetRemoved
 from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
 from twitter.lib import audit, redis
 from twitter.lib.counters import fold
-from twitter.lib.errors import Forbidden, NotFound, Unprocessable
+from twitter.lib.errors import Forbidden, NotFound, Unauthenticated, Unprocessable
 from twitter.lib.renderers import envelope
 from twitter.outbox.events import publish
 
+ACCOUNT_GONE = "The account is gone."
+
 
 def post(*, author_id: int, text: str) -> bytes:
-    """Post a tweet whose text `text.parse` accepted. Returns the answer: the tweet's envelope."""
-    with transaction.atomic():
+    """Post a tweet whose text `text.parse` accepted. Returns the answer: the tweet's envelope.
+
+    Raises Unauthenticated when the account was suspended or deleted a moment ago.
+    """
+    with _unless_author_purged(), transaction.atomic():
         tweet = Tweet(id=_insert(author_id=author_id, text=text), author_id=author_id, text=text)
         _visible(tweet_id=tweet.pk, author_id=author_id, original_id=0)
-        hydration = rendering.Hydration(
-            tweets={tweet.pk: rendering.render(tweet)}, users=accounts.cards({author_id})
-        )
+        users = accounts.cards({author_id})
+        if not users:
+            raise Unauthenticated(ACCOUNT_GONE)
+        hydration = rendering.Hydration(tweets={tweet.pk: rendering.render(tweet)}, users=users)
     return envelope(
         {
             "data": hydration.tweets[tweet.pk].body,
@@ -50,10 +56,11 @@ def once(*, account_id: int, key: str, request_hash: bytes, answer: Callable[[],
     """Return `answer()`, or what it returned when the account first sent this Idempotency-Key.
 
     Two requests at once with one key: the second waits for the first one's commit at the unique
-    constraint. Raises Unprocessable when the key came with another request before.
+    constraint. Raises Unprocessable when the key came with another request before, Unauthenticated
+    when the account is gone.
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
     """
-    with transaction.atomic():
+    with _unless_author_purged(), transaction.atomic():
         first = _claim_key(account_id=account_id, key=key, request_hash=request_hash)
         if first is None:
             body = answer()
@@ -209,6 +216,15 @@ def _unless_purged() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise NotFound("There is no such tweet.") from error
+
+
+@contextmanager
+def _unless_author_purged() -> Iterator[None]:
+    """Raise Unauthenticated when the author's row went away before the commit."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Unauthenticated(ACCOUNT_GONE) from error
 
 
 def delete(*, account_id: int, tweet_id: int) -> None:

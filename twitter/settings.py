@@ -26,11 +26,13 @@ def required(name: str) -> str:
 # --- secrets and hosts ---------------------------------------------------------------------------
 SECRET_KEY = required("SECRET_KEY")
 # kid -> secret. The first signs, all verify: a new key is put in front, the old one stays a while.
-JWT_SIGNING_KEYS = dict(
-    pair.partition(":")[::2] for pair in required("JWT_SIGNING_KEYS").split(",")
-)
-if any(len(secret) < 32 for secret in JWT_SIGNING_KEYS.values()):
+# docs/keys.md has the steps.
+_pairs = [pair.partition(":")[::2] for pair in required("JWT_SIGNING_KEYS").split(",")]
+JWT_SIGNING_KEYS = dict(_pairs)
+if any(not kid or len(secret) < 32 for kid, secret in _pairs):
     raise ImproperlyConfigured("JWT_SIGNING_KEYS: each is kid:secret, the secret 32 characters up.")
+if len(JWT_SIGNING_KEYS) < len(_pairs):
+    raise ImproperlyConfigured("JWT_SIGNING_KEYS: two keys have the same kid.")
 DEBUG = False
 ALLOWED_HOSTS = (
     required("ALLOWED_HOSTS").split(",")
@@ -137,6 +139,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "twitter.lib.middleware.require_length",
+    "twitter.lib.middleware.in_time",
     "twitter.lib.middleware.admin_apart",
     "accounts.limits.rate_limits",
     "twitter.lib.middleware.StaticFiles",
@@ -177,8 +180,9 @@ DATABASES["default"].update(
     ENGINE="twitter.lib.postgresql",
     CONN_MAX_AGE=env.int("DB_CONN_MAX_AGE", 600),
     CONN_HEALTH_CHECKS=True,
-    # A request never waits long for Postgres; long work (imports, rebuilds) raises its own limits.
-    # What takes a network away without a word is noticed after some 15 seconds.
+    # Nobody waits long for a lock. How long a statement of a request may take is for
+    # config/gunicorn.conf.py to say: imports, rebuilds and migrations may take longer. What takes a
+    # network away without a word is noticed after some 15 seconds.
     OPTIONS={
         "connect_timeout": 5,
         "options": "-c lock_timeout=5s",

@@ -6,12 +6,13 @@ import pytest
 import redis
 from rest_framework.test import APIClient
 
-from accounts import cache, services, sessions
+from accounts import cache, selectors, services, sessions
 from accounts.models import Account, Session
 from accounts.selectors import account_state
 from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.accounts.test_tokens import BAD
+from twitter.lib.errors import Unauthenticated
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +47,7 @@ def status(client: APIClient) -> int:
 def test_without_a_good_token_it_is_401_with_a_challenge(header: str, assert_problem: Any) -> None:
     client = APIClient(raise_request_exception=False)
     # As WSGI has it: the bytes of the header, each as a character.
-    client.credentials(HTTP_AUTHORIZATION=header.encode().decode("latin-1"))
+    client.credentials(HTTP_AUTHORIZATION=header.encode("utf-8", "surrogatepass").decode("latin-1"))
     answer = client.get("/auth/me")
     assert_problem(answer, 401)
     assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
@@ -97,7 +98,25 @@ def _change_password(account: Account, pair: sessions.TokenPair) -> None:
     )
 
 
-ENDS = [_log_out, _suspend, _delete, _change_password]
+def _set_password_in_the_admin(account: Account, pair: sessions.TokenPair) -> None:
+    account.set_password("an entirely new one")
+    account.save()
+
+
+def _use_a_refresh_token_twice(account: Account, pair: sessions.TokenPair) -> None:
+    sessions.refresh(pair.refresh_token)
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)
+
+
+ENDS = [
+    _log_out,
+    _suspend,
+    _delete,
+    _change_password,
+    _set_password_in_the_admin,
+    _use_a_refresh_token_twice,
+]
 
 
 @WITH_COMMITS
@@ -152,12 +171,44 @@ def test_old_tokens_do_not_come_back_when_a_suspension_is_lifted() -> None:
 
 
 @WITH_COMMITS
-def test_a_reader_who_saw_the_account_before_its_suspension_cannot_cache_what_it_saw() -> None:
+@pytest.mark.parametrize("flushed", [False, True], ids=["expired", "flushed"])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_reader_who_saw_postgres_before_cannot_cache_what_it_saw(
+    end: Any, flushed: bool, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads Postgres, then the token ends, then, late, it fills in what it read."""
     ada = AccountFactory()
-    before = account_state(ada.id)
-    services.suspend(account_id=ada.id, by_id=AccountFactory().id, reason="spam")
-    cache.store_state(ada.id, before)
-    assert not account_state(ada.id).active
+    client, pair = log_in(ada)
+    stored_state = selectors._stored_state
+
+    def slow(account_id: int) -> Any:
+        state = stored_state(account_id)
+        monkeypatch.undo()
+        end(ada, pair)
+        if flushed:
+            valkey.flushdb()
+        else:  # slower than a tombstone lives
+            valkey.delete(cache._state_key(account_id))
+        return state
+
+    monkeypatch.setattr(selectors, "_stored_state", slow)
+    assert account_state(ada.id).active
+    assert status(client) == 401
+    assert status(client) == 401
+
+
+def test_only_one_fills_a_state_in_and_who_died_keeps_nobody_from_it_for_long(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, key = AccountFactory(), cache._state_key
+    lease = cache.lease_state(ada.id)
+    assert lease is not None
+    assert cache.lease_state(ada.id) is None
+    assert 0 < valkey.pttl(key(ada.id)) <= 10_000
+    state = account_state(ada.id)  # from Postgres: a lease is no state
+    assert cache.fetch_state(ada.id) is None
+    cache.fill_state(ada.id, state, lease=lease)
+    assert cache.fetch_state(ada.id) == state
 
 
 def test_a_session_that_ended_long_ago_is_not_carried_along(settings: Any) -> None:

@@ -58,6 +58,16 @@ def test_a_short_signing_key_is_refused():
     assert "32 characters" in result.stderr
 
 
+@pytest.mark.parametrize("keys", [":" + "s" * 32, "s" * 32, "k1:" + "s" * 32 + ","])
+def test_a_signing_key_without_a_name_is_refused(keys):
+    assert "each is kid:secret" in start(COMPLETE | {"JWT_SIGNING_KEYS": keys}).stderr
+
+
+def test_two_signing_keys_of_one_name_are_refused():
+    keys = f"k1:{'s' * 32},k1:{'t' * 32}"
+    assert "the same kid" in start(COMPLETE | {"JWT_SIGNING_KEYS": keys}).stderr
+
+
 def test_development_lets_plain_http_on_this_machine_in():
     environment = COMPLETE | {"TWITTER_ENV": "development"}
     del environment["ALLOWED_HOSTS"]

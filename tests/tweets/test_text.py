@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.growth import BOUND, growth
 from tweets.text import (
     MAX_URL_LENGTH,
     MAX_WEIGHTED_LENGTH,
@@ -371,30 +372,26 @@ HOSTILE = [
     *HOSTILE_WORDS.split(),
     *("x." + "é" * 30, " ", "\n", " $AAAAAA.", "a.co/x ", "\u3164", "\ud800", "\x00"),
     *("\U0001f468\u200d", "1\ufe0f", "\ufe0f", "🇩", "👍🏽", "\U0001f3f4\U000e0067", "\u200d"),
-    *("\u0301\u0316", "e\u0316\u0301", "\u0f73", "\u0f73\u0f71"),
+    *("\u0301\u0316", "e\u0316\u0301", "\u0f73", "\u0f73\u0f71", "\u0301", "e\u0301", "각"),
+    *("a", "1", "漢", "א", "\u202e", "\u200fא", "[", "[(", "((a)", "http", "https://", "＠", "＃a"),
+    *(FAMILY, RAINBOW_FLAG, ENGLAND, "www.", "a-b.", "xn--a.", "$A", "@a.b ", "é.com", "..", "\t"),
 ]
 
 
-def seconds(text: str, *, runs: int) -> float:
-    """The processor time of reading a text; the least of some runs, the machine being shared."""
-    times = []
-    for _ in range(runs):
-        begin = time.process_time()
-        weighted_length(text)
-        with suppress(TextError):
-            parse(f"a{text}")
-        times.append(time.process_time() - begin)
-    return min(times)
+def read(text: str) -> None:
+    weighted_length(text)
+    with suppress(TextError):
+        parse(f"a{text}")
 
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
 @pytest.mark.parametrize("prefix", ["", "http://a.co/("], ids=["bare", "in a path"])
 def test_time_is_linear_in_the_length(piece: str, prefix: str) -> None:
-    short, long = (prefix + (piece * size)[:size] for size in (1_000, 10_000))
-    # Linear is 10, quadratic 100; the floor is for texts read in too little time to measure.
-    assert seconds(long, runs=3) < 30 * max(seconds(short, runs=5), 0.0002)
+    assert growth(read, piece, prefix=prefix) < BOUND
 
 
 def test_a_hundred_thousand_hostile_characters_take_seconds_at_most() -> None:
     text = "".join(piece * (100_000 // len(HOSTILE) // len(piece)) for piece in HOSTILE)
-    assert seconds(text, runs=1) < 10
+    begun = time.process_time()
+    read(text)
+    assert time.process_time() - begun < 10

@@ -6,6 +6,7 @@ protection against forged requests and frames runs for all under its own name, w
 --deploy` asks for; the API's views are exempt from the former, and both cost next to nothing.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -20,6 +22,9 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from twitter.lib.errors import not_found, plain_problem
 
 API = ("/timeline/", "/tweet/", "/auth/")
+# After so long, a request begins no further statement. The one that runs then has a bound of its
+# own, WEB_STATEMENT_SECONDS.
+REQUEST_SECONDS = 20.0
 
 
 class PagesOnly:
@@ -84,5 +89,22 @@ def admin_apart(
             if is_admin != is_admin_host(request):
                 return not_found(request, Http404())
         return get_response(request)
+
+    return middleware
+
+
+def in_time(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let a request end, with 503, that has been asking PostgreSQL for REQUEST_SECONDS."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        deadline = time.monotonic() + REQUEST_SECONDS
+
+        def execute(execute: Any, *statement: Any) -> Any:
+            if time.monotonic() > deadline:
+                raise OperationalError("The request has taken too long.")
+            return execute(*statement)
+
+        with connection.execute_wrapper(execute):
+            return get_response(request)
 
     return middleware

@@ -1,6 +1,8 @@
 """Reading request bodies, within bounds."""
 
+import re
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +10,12 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
+
+# Arrays and objects in one another; no body that the API takes has more than one.
+MAX_DEPTH = 32
+
+# A string, or what is left of it at the end, is one token: brackets in it do not count.
+_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?+|[\[\]{}]', re.DOTALL)
 
 
 class BodyTooLarge(APIException):
@@ -21,7 +29,7 @@ class BoundedJSONParser(JSONParser):
     """DRF's JSON parser, refusing bodies that are too large or nested too deep.
 
     The length is checked before a byte is read: DATA_UPLOAD_MAX_MEMORY_SIZE does not bound a body
-    that is read as a stream.
+    that is read as a stream. The depth is checked before anything recurses.
     """
 
     def parse(
@@ -33,10 +41,22 @@ class BoundedJSONParser(JSONParser):
         meta = (parser_context or {})["request"].META
         if int(meta.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
             raise BodyTooLarge
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError as error:
-            raise ParseError("JSON parse error: nested too deep.") from error
+        body = stream.read()
+        if _is_deeper(body, MAX_DEPTH):
+            raise ParseError(f"JSON parse error: nested deeper than {MAX_DEPTH} levels.")
+        return super().parse(BytesIO(body), media_type, parser_context)
+
+
+def _is_deeper(body: bytes, depth: int) -> bool:
+    """Tell whether JSON is nested deeper; of other bytes, whether a parser might get deeper."""
+    if body.count(b"[") + body.count(b"{") <= depth:
+        return False
+    left = depth
+    for token in _STRINGS_AND_BRACKETS.findall(body):
+        left += (token in {b"]", b"}"}) - (token in {b"[", b"{"})
+        if left < 0:
+            return True
+    return False
 
 
 class AlwaysJSON(BaseContentNegotiation):
