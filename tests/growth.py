@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from statistics import median
+from statistics import quantiles
 from timeit import Timer
 
 SHORT, LONG = 1_000, 10_000
@@ -17,8 +17,9 @@ def growth(work: Callable[[str], object], piece: str, *, prefix: str = "") -> fl
 
     In processor time of this process, which is not stopped while others run. But the machine is
     shared, and its speed changes from moment to moment; so each is measured again and again, one
-    right after the other, and the median of the ratios counts. It ends as soon as that is below
-    BOUND, after five rounds at least, and gives up after 60. What is short is repeated until there
+    right after the other, and the lower quartile of the ratios counts: of quadratic work, all are
+    far above. It ends as soon as that is below BOUND, after five rounds at least, and gives up
+    after 60. What is short is repeated until there
     is something to measure. A fixed cost makes the number smaller, never larger.
     """
     short, long = (
@@ -30,6 +31,6 @@ def growth(work: Callable[[str], object], piece: str, *, prefix: str = "") -> fl
         repeats *= 2
     once = max(repeats // 10, 1)
     ratios: list[float] = []
-    while len(ratios) < 60 and not (len(ratios) >= 5 and median(ratios) < BOUND):
+    while len(ratios) < 60 and not (len(ratios) >= 5 and quantiles(ratios)[0] < BOUND):
         ratios.append(long.timeit(once) / once / (short.timeit(repeats) / repeats))
-    return median(ratios)
+    return quantiles(ratios)[0]

@@ -227,6 +227,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A broker whose memory is full says no to the worker too, which would end instead of trying again.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Celery closes the database connection after each task unless told otherwise.
 CELERY_DB_REUSE_MAX = 1_000
 

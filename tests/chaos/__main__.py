@@ -171,7 +171,7 @@ def _wait_until_it_answers(url: str) -> None:
 def _show_logs(folder: Path) -> None:
     for log in sorted(folder.glob("*.chaos.log")):
         lines = log.read_text(errors="replace").splitlines()
-        chosen = [line for line in lines if '"error"' in line or "Traceback" in line][-10:]
+        chosen = [line for line in lines if '"critical"' in line or "Traceback" in line][-5:]
         print(f"--- {log.name}", *chosen, sep="\n", flush=True)
 
 
