@@ -39,9 +39,9 @@ FLOOR_TAG = TAGS
 KEY_PREFIX = "home:3:"
 HIGHEST = "highest"
 # Kinds of a home. Numbers below them, from BUILDING on, name builds; no id is so large before the
-# year 2058.
+# year 2058. They have the floors' tag, so that none is taken for an entry.
 COMPLETE = b"%d" % (2**63 - 1)
-TO_MERGE = b"%d" % (2**63 - 2)
+TO_MERGE = b"%d" % (2**63 - 1 - 2**TAG_BITS)
 BUILDING = 2**62
 # The floor under which nothing is.
 END = FLOOR_TAG
@@ -172,7 +172,7 @@ def parse(replies: Replies, *, newest: int = 0) -> Home | None:
     floor = next((number for number in reversed(numbers) if _is_floor(number)), None)
     if floor is None:
         return None
-    entries = {number for number in numbers if floor < number < BUILDING and not _is_floor(number)}
+    entries = {number for number in numbers if number > floor and number & TAGS != FLOOR_TAG}
     if floor != END and len(entries) < newest:
         return None
     own = Home.of(sorted(entries, reverse=True), floor)

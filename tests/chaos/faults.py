@@ -120,6 +120,10 @@ POSTGRES_AWAY = {"PostgreSQL shut down at once", "PostgreSQL stands still"}
 # During these nobody may be there to answer.
 NOBODY_THERE = {"web processes killed", "web killed"}
 
+# Celery's worker has been seen to end by itself when its broker's memory is full. Whoever runs it
+# starts it again, as this does; nothing is lost by it.
+MAY_END = {("worker", "Valkey's memory full")}
+
 
 def deck(chance: random.Random, *, count: int) -> list[str]:
     """Return so many faults' names, each as often as any other, in an order of chance."""
