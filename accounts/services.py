@@ -32,7 +32,14 @@ from accounts.models import (
 from accounts.selectors import VISIBLE
 from twitter.lib import audit, limits
 from twitter.lib.counters import fold
-from twitter.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from twitter.lib.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    unless_purged,
+)
 from twitter.outbox.events import publish
 
 COUNTERS = ("followers_count", "following_count", "tweet_count")
@@ -163,9 +170,10 @@ def follow(*, follower_id: int, followed_id: int) -> None:
     """
     if follower_id == followed_id:
         raise Invalid("You cannot follow yourself.", field="user_id")
+    nobody = NotFound("There is no such user.")
     if not selectors.visible({followed_id}):
-        raise NotFound("There is no such user.")
-    with _unless_purged(), transaction.atomic():
+        raise nobody
+    with unless_purged(nobody), transaction.atomic():
         # Only the follower's own row is locked, NO KEY UPDATE, which the foreign keys' locks on
         # both rows do not wait for: two that follow each other at once cannot deadlock.
         _lock_active(follower_id)
@@ -268,15 +276,6 @@ def _locked(account_id: int) -> Account:
     if account is None:
         raise NotFound("There is no such user.")
     return account
-
-
-@contextmanager
-def _unless_purged() -> Iterator[None]:
-    """Raise NotFound when a row that is referred to went away between the look and the commit."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise NotFound("There is no such user.") from error
 
 
 def _check_password(account: Account, password: str, *, session_id: int, field: str) -> None:

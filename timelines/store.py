@@ -169,7 +169,8 @@ def parse(replies: Replies, *, newest: int = 0) -> Home | None:
     if replies.kind not in (COMPLETE, TO_MERGE):
         return None
     numbers = list(map(int, replies.values))
-    floor = next((number for number in reversed(numbers) if _is_floor(number)), None)
+    tagged = (number for number in reversed(numbers) if number & TAGS == FLOOR_TAG)
+    floor = next((number for number in tagged if number < BUILDING), None)
     if floor is None:
         return None
     entries = {number for number in numbers if number > floor and number & TAGS != FLOOR_TAG}
@@ -181,10 +182,6 @@ def parse(replies: Replies, *, newest: int = 0) -> Home | None:
     if not replies.followed:  # Redis evicted whom to merge: a home that knows nothing.
         return Home.of([], BUILDING)
     return _merged(own, popular.parse(replies.followed))
-
-
-def _is_floor(number: int) -> bool:
-    return number & TAGS == FLOOR_TAG and number < BUILDING
 
 
 def _merged(own: Home, followed: popular.Followed) -> Home:

@@ -1,10 +1,9 @@
 """Writing tweets: one transaction each, with the event that tells of it."""
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from functools import partial
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts import facade as accounts
@@ -13,11 +12,18 @@ from tweets.events import MetricsFolded, TweetDeleted, TweetPosted, TweetRemoved
 from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
 from twitter.lib import audit, redis
 from twitter.lib.counters import fold
-from twitter.lib.errors import Forbidden, NotFound, Unauthenticated, Unprocessable
+from twitter.lib.errors import (
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unprocessable,
+    unless_purged,
+)
 from twitter.lib.renderers import envelope
 from twitter.outbox.events import publish
 
 ACCOUNT_GONE = "The account is gone."
+NO_TWEET = "There is no such tweet."
 
 
 def post(*, author_id: int, text: str) -> bytes:
@@ -25,7 +31,7 @@ def post(*, author_id: int, text: str) -> bytes:
 
     Raises Unauthenticated when the account was suspended or deleted a moment ago.
     """
-    with _unless_author_purged(), transaction.atomic():
+    with unless_purged(Unauthenticated(ACCOUNT_GONE)), transaction.atomic():
         tweet = Tweet(id=_insert(author_id=author_id, text=text), author_id=author_id, text=text)
         _visible(tweet_id=tweet.pk, author_id=author_id, original_id=0)
         users = accounts.cards({author_id})
@@ -60,7 +66,7 @@ def once(*, account_id: int, key: str, request_hash: bytes, answer: Callable[[],
     when the account is gone.
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
     """
-    with _unless_author_purged(), transaction.atomic():
+    with unless_purged(Unauthenticated(ACCOUNT_GONE)), transaction.atomic():
         first = _claim_key(account_id=account_id, key=key, request_hash=request_hash)
         if first is None:
             body = answer()
@@ -110,7 +116,7 @@ def unlike(*, account_id: int, tweet_id: int) -> None:
 
 def _change_like(statement: str, *, account_id: int, tweet_id: int) -> None:
     original_id = _original_of(tweet_id)
-    with _unless_purged(), transaction.atomic(), connection.cursor() as cursor:
+    with unless_purged(NotFound(NO_TWEET)), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [account_id, original_id])
         if cursor.rowcount:
             publish(ViewerChanged(account_id=account_id))
@@ -157,7 +163,7 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
     Returns the id of the retweet, and whether it is new.
     """
     original_id = _original_of(tweet_id)
-    with _unless_purged(), transaction.atomic():
+    with unless_purged(NotFound(NO_TWEET)), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""WITH retweet AS (
@@ -205,26 +211,8 @@ def _original_of(tweet_id: int) -> int:
     """Return the original of a visible retweet, or the visible tweet itself; else NotFound."""
     visible = selectors.hydrate([tweet_id]).tweets.get(tweet_id)
     if visible is None:
-        raise NotFound("There is no such tweet.")
+        raise NotFound(NO_TWEET)
     return visible.original_id or tweet_id
-
-
-@contextmanager
-def _unless_purged() -> Iterator[None]:
-    """Raise NotFound when the tweet's row went away between the look and the commit."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise NotFound("There is no such tweet.") from error
-
-
-@contextmanager
-def _unless_author_purged() -> Iterator[None]:
-    """Raise Unauthenticated when the author's row went away before the commit."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise Unauthenticated(ACCOUNT_GONE) from error
 
 
 def delete(*, account_id: int, tweet_id: int) -> None:
@@ -234,7 +222,7 @@ def delete(*, account_id: int, tweet_id: int) -> None:
         if tweet.author_id != account_id:
             if selectors.is_visible(tweet_id):
                 raise Forbidden("This is not your tweet.")
-            raise NotFound("There is no such tweet.")
+            raise NotFound(NO_TWEET)
         delete_locked(tweet)
 
 
@@ -290,7 +278,7 @@ def _locked(tweet_id: int) -> Tweet:
     present = Tweet.objects.exclude(state=Tweet.State.DELETED).select_for_update()
     tweet = present.filter(id=tweet_id).first()
     if tweet is None:
-        raise NotFound("There is no such tweet.")
+        raise NotFound(NO_TWEET)
     return tweet
 
 

@@ -14,13 +14,11 @@ FORGET_FOLLOW = Hearer(task="accounts.tasks.forget_follow", at_once=True)
 FORGET_TWEET = Hearer(task="tweets.tasks.forget_tweet", at_once=True)
 FORGET_VIEWER = Hearer(task="tweets.tasks.forget_viewer", at_once=True)
 DROP_HOME = Hearer(task="timelines.tasks.drop_home", at_once=True)
+# Whatever was under way has ended by then, requests and tasks.
+ALL_ENDED_SECONDS = settings.CELERY_TASK_TIME_LIMIT * 1.25
 # A delivery to somebody who has just unfollowed is taken back by the task that made it. If that was
-# killed before, this mends it: no run lasts longer than CELERY_TASK_TIME_LIMIT.
-DROP_HOME_ONCE_MORE = Hearer(
-    task="timelines.tasks.drop_home", delay=settings.CELERY_TASK_TIME_LIMIT * 1.25
-)
-# A request that began before its account was deleted has ended by then, and so has its task.
-SWEEP_SECONDS = settings.CELERY_TASK_TIME_LIMIT * 1.25
+# killed before, this mends it.
+DROP_HOME_ONCE_MORE = Hearer(task="timelines.tasks.drop_home", delay=ALL_ENDED_SECONDS)
 DROP_HOMES_OF_FOLLOWERS = Hearer(task="timelines.tasks.drop_homes_of_followers")
 
 HEARERS: Mapping[str, Sequence[Hearer]] = {
@@ -35,9 +33,9 @@ HEARERS: Mapping[str, Sequence[Hearer]] = {
         Hearer(task="tweets.tasks.purge_author"),
     ],
     "accounts.account_purged": [
-        Hearer(task="accounts.tasks.sweep_account", delay=SWEEP_SECONDS),
-        Hearer(task="tweets.tasks.forget_viewer", delay=SWEEP_SECONDS),
-        Hearer(task="timelines.tasks.forget_account", delay=SWEEP_SECONDS),
+        Hearer(task="accounts.tasks.sweep_account", delay=ALL_ENDED_SECONDS),
+        Hearer(task="tweets.tasks.forget_viewer", delay=ALL_ENDED_SECONDS),
+        Hearer(task="timelines.tasks.forget_account", delay=ALL_ENDED_SECONDS),
     ],
     "accounts.followed": [FORGET_FOLLOW, DROP_HOME],
     "accounts.unfollowed": [FORGET_FOLLOW, DROP_HOME, DROP_HOME_ONCE_MORE],

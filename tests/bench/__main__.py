@@ -18,16 +18,11 @@ import django
 
 from tests.bench.figures import Figure, number, say
 from tests.bench.scale import FULL, QUICK, Scale
+from tests.limits import NOBODY_MEETS
 
 ROOT = Path(__file__).resolve().parents[2]
 AREAS = ("fresh", "fan_out", "counts", "growth", "reads", "cold", "costs", "writes", "verify")
 VERIFY = "`manage.py verify_timelines --all`"
-# Requests are counted as ever, but all of the bench's come from one address and from few users.
-LIMITS = {
-    f"RATE_LIMIT_{kind}_PER_{subject}": "1000000000/60"
-    for kind in ("READS", "WRITES")
-    for subject in ("USER", "TOKEN", "ADDRESS")
-}
 PROFILE = "The functions in which warm reads spend most, by cProfile"
 POSTS = "The same of posts"
 
@@ -37,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.update(LIMITS)
+    os.environ.update(NOBODY_MEETS)
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"],
         cwd=ROOT,

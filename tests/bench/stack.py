@@ -153,7 +153,7 @@ def answers(port: int, path: str) -> bool:
         asked.close()
 
 
-_WAITING = """
+WAITING = """
     SELECT (SELECT count(*) FROM outbox_delivery WHERE failed_at IS NULL)
         + (SELECT count(*) FROM tweets_tweetmetricsdelta)
         + (SELECT count(*) FROM accounts_accountcounterdelta)"""
@@ -163,7 +163,7 @@ def wait_until_quiet() -> float:
     """Wait until nothing is left to do: no delivery, no count to fold. Return the seconds."""
     begun = time.monotonic()
     told = begun
-    while waiting := count(_WAITING):
+    while waiting := count(WAITING):
         now = time.monotonic()
         if now - begun > QUIET_SECONDS:
             raise TimeoutError(f"{waiting} deliveries and changes still wait")

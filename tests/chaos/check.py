@@ -7,21 +7,17 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
+from tests.bench.stack import WAITING
 from tests.chaos.people import World
 from tests.chaos.stack import Stack
 
 QUIET_SECONDS = 240.0
-# What was never sent is due later, and only mends what was killed; all else must have been done.
-_WAITING = """
-    SELECT (SELECT count(*) FROM outbox_delivery WHERE failed_at IS NULL)
-        + (SELECT count(*) FROM tweets_tweetmetricsdelta)
-        + (SELECT count(*) FROM accounts_accountcounterdelta)"""
 
 
 def wait_until_quiet() -> float:
     """Wait until nothing is left to do; return the seconds. Raises TimeoutError."""
     begun = time.monotonic()
-    while waiting := _rows(_WAITING)[0][0]:
+    while waiting := _rows(WAITING)[0][0]:
         if time.monotonic() - begun > QUIET_SECONDS:
             raise TimeoutError(f"{waiting} deliveries and changes still wait")
         time.sleep(0.2)

@@ -44,9 +44,9 @@ class Answer(NamedTuple):
 
 @dataclass
 class World:
-    """What all people together know. Every change is one operation, or under the lock."""
+    """What all people together know. Threads share it: every change is one operation."""
 
-    url_port: int
+    port: int
     sent: list[Sent] = field(default_factory=list)
     accounts: list["Person"] = field(default_factory=list)
     tweets: dict[int, int] = field(default_factory=dict)  # alive: id to author's id
@@ -103,7 +103,7 @@ class Person:
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(
-                    "127.0.0.1", self.world.url_port, timeout=ANSWER_SECONDS
+                    "127.0.0.1", self.world.port, timeout=ANSWER_SECONDS
                 )
             data = None if payload is None else json.dumps(payload).encode()
             self._connection.request(method, target, body=data, headers=headers)
@@ -177,13 +177,20 @@ class Person:
         self.world.tweets.pop(number, None)
 
     def like(self) -> None:
-        self._about_a_tweet("POST", "/tweet/like", self.likes.add)
+        number = self._some_tweet()
+        if number is None:
+            return
+        answer = self.insist("POST", "/tweet/like", {"tweet_id": str(number)})
+        if answer.status == 200:
+            self.likes.add(number)
+        elif answer.status != 404:
+            self.wrong("liking", answer)
 
     def unlike(self) -> None:
         if self.likes:
             number = self.chance.choice(sorted(self.likes))
             answer = self.insist("DELETE", "/tweet/like", {"tweet_id": str(number)})
-            if answer.status == 200 or number in self.world.deleted or answer.status == 404:
+            if answer.status in (200, 404):
                 self.likes.discard(number)
             else:
                 self.wrong("unliking", answer)
@@ -206,16 +213,6 @@ class Person:
                 self.retweets.pop(number)
             else:
                 self.wrong("undoing a retweet", answer)
-
-    def _about_a_tweet(self, method: str, path: str, done: Callable[[int], None]) -> None:
-        number = self._some_tweet()
-        if number is None:
-            return
-        answer = self.insist(method, path, {"tweet_id": str(number)})
-        if answer.status == 200:
-            done(number)
-        elif answer.status != 404:
-            self.wrong(path, answer)
 
     def _some_tweet(self) -> int | None:
         newest = list(self.world.tweets)[-50:]

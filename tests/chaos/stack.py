@@ -13,24 +13,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
+import redis
 
 from deploy.local import run, servers
 from deploy.local.ports import free_port
 from deploy.local.state import hold
 from deploy.local.supervisor import PR_SET_PDEATHSIG, Child, Supervisor
+from tests.limits import NOBODY_MEETS
 
-# All people come from one address, and do in seconds what takes people a day. What is sent again or
-# once more after a while is so sooner: a run that waits for it is shorter.
+# What is sent again or once more after a while is so sooner: a run that waits for it is shorter.
 ENVIRONMENT = {
-    **{
-        f"RATE_LIMIT_{kind}": "1000000000/60"
-        for kind in (
-            *(f"READS_PER_{subject}" for subject in ("USER", "TOKEN", "ADDRESS")),
-            *(f"WRITES_PER_{subject}" for subject in ("USER", "TOKEN", "ADDRESS")),
-            "LOG_INS_PER_ADDRESS",
-            "SIGN_UPS_PER_ADDRESS",
-        )
-    },
+    **NOBODY_MEETS,
     "OUTBOX_RESEND_SECONDS": "5",
     "TASK_SECONDS": "16",
     "LOG_LEVEL": "WARNING",
@@ -190,7 +183,8 @@ class Stack:
 
     def keep_valkeys_data(self) -> None:
         """Have Valkey write what it holds to the disk, from where it comes back after a kill."""
-        self._valkey("SAVE")
+        with self._valkey() as client:
+            client.save()
 
     def forget_valkeys_data(self) -> None:
         """Let Valkey begin with nothing when it starts."""
@@ -198,17 +192,13 @@ class Stack:
 
     def limit_valkeys_memory(self, limit: int | None) -> None:
         """Let Valkey have no more than it uses now and so many bytes; None lifts that."""
-        import redis
 
-        with redis.Redis.from_url(self.environment["REDIS_URL"], socket_timeout=5) as client:
+        with self._valkey() as client:
             used = client.info("memory")["used_memory"]
             client.config_set("maxmemory", 0 if limit is None else used + limit)
 
-    def _valkey(self, *command: str) -> None:
-        import redis
-
-        with redis.Redis.from_url(self.environment["REDIS_URL"], socket_timeout=10) as client:
-            client.execute_command(*command)
+    def _valkey(self) -> redis.Redis:
+        return redis.Redis.from_url(self.environment["REDIS_URL"], socket_timeout=10)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a manage.py command."""

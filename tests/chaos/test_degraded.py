@@ -1,6 +1,5 @@
 """Degraded, not down: what still works, and how fast, while a part of the real service is away."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +17,9 @@ QUICK_SECONDS = 6.0
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    environment = dict(os.environ)
     with Stack(tmp_path_factory.mktemp("degraded")) as stack:
         _until_ready(stack)
         yield stack
-    os.environ.update(environment)
 
 
 @pytest.fixture(autouse=True)

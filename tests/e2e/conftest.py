@@ -19,6 +19,7 @@ from deploy.local.errors import StackError
 from deploy.local.ports import free_port
 from deploy.local.supervisor import Supervisor
 from tests.e2e.client import Client, User, sign_up
+from tests.limits import NOBODY_MEETS
 
 START_SECONDS = 180.0
 # What `make test` sets for the tests' own servers; the stack makes its own.
@@ -30,20 +31,6 @@ OF_THE_TESTS = {
     "REDIS_URL",
     "SECRET_KEY",
     "TWITTER_ENV",
-}
-# All tests come from one address, and some users do in seconds what takes people a day.
-LIMITS = {
-    f"RATE_LIMIT_{name}": "1000000/60"
-    for name in (
-        *(f"READS_PER_{subject}" for subject in ("USER", "TOKEN", "ADDRESS")),
-        *(f"WRITES_PER_{subject}" for subject in ("USER", "TOKEN", "ADDRESS")),
-        "LOG_INS_PER_ADDRESS",
-        "ADMIN_LOG_INS_PER_ADDRESS",
-        "PASSWORD_CHECKS_PER_TOKEN",
-        "SIGN_UPS_PER_ADDRESS",
-        "EMAIL_CHANGES_PER_USER",
-        *(f"EXPORTS_PER_{subject}" for subject in ("USER", "ADDRESS")),
-    )
 }
 # But for a health check's 503, which a starting service answers until it is ready.
 ERROR = re.compile('"level": "(error|critical)"(?!.*Service Unavailable: /[a-z]+/healthz")')
@@ -92,7 +79,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def _running(state: Path, log: Path) -> Iterator[None]:
     environment = {name: value for name, value in os.environ.items() if name not in OF_THE_TESTS}
     environment |= {"PORT": str(free_port()), "STATE_DIR": str(state), "LOG_LEVEL": "WARNING"}
-    environment |= LIMITS
+    environment |= NOBODY_MEETS
     supervisor = Supervisor()
     with contextlib.ExitStack() as ending:
         # Only its end: its beginning would take the signals away from pytest.

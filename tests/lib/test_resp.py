@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -119,4 +120,13 @@ def test_one_tries_again_while_the_others_go_on_without(silent_redis, monkeypatc
 def test_who_tried_and_was_answered_ends_the_silence(valkey, monkeypatch):
     monkeypatch.setattr(resp, "_silent_until", time.monotonic() - 0.01)
     assert resp.exchange(resp.pack("PING")) == [b"PONG"]
+    assert not resp._silent_until
+
+
+def test_a_refusal_ends_the_silence_too(settings, monkeypatch):
+    default = settings.CACHES["default"]
+    settings.CACHES = {"default": {**default, "LOCATION": "redis://127.0.0.1:1/0"}}
+    monkeypatch.setattr(resp, "_silent_until", time.monotonic() - 0.01)
+    with pytest.raises(RedisConnectionError):
+        resp.exchange(resp.pack("PING"))
     assert not resp._silent_until

@@ -1,11 +1,13 @@
 """One error shape everywhere: `application/problem+json` (RFC 9457)."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
@@ -81,6 +83,15 @@ class TooMany(DomainError):
     def __init__(self, detail: str, *, seconds: int) -> None:
         super().__init__(detail)
         self.seconds = seconds
+
+
+@contextmanager
+def unless_purged(error: DomainError) -> Iterator[None]:
+    """Raise `error` when a row that is referred to went away between the look and the commit."""
+    try:
+        yield
+    except IntegrityError as cause:
+        raise error from cause
 
 
 Problem = shape(

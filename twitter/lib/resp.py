@@ -85,7 +85,7 @@ class Pipe:
 
     def __enter__(self) -> Self:
         if _silent_until:
-            _wait_for_nobody()
+            _go_on_without_or_try()
         self._connection = _connection(self._name)
         if self._connection.is_taken:
             raise RuntimeError("this thread has such a pipe already")
@@ -202,7 +202,7 @@ class _Connection:
                 if not data:
                     raise ConnectionResetError("Redis closed the connection")
                 self._reader.feed(data)
-            _answered()
+            _end_silence()
         except (OSError, hiredis.ProtocolError) as error:
             raise _redis_error(error) from error
         if self._errors:
@@ -245,7 +245,7 @@ def _limit(connection: socket.socket, seconds: float) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
-def _wait_for_nobody() -> None:
+def _go_on_without_or_try() -> None:
     """Raise TimeoutError while Redis is silent, but for one caller now and then, who tries."""
     global _silent_until  # noqa: PLW0603 - one for all threads
     now = time.monotonic()
@@ -255,16 +255,17 @@ def _wait_for_nobody() -> None:
     _silent_until = now + cache["OPTIONS"]["SOCKET_TIMEOUT"] + SILENCE_SECONDS
 
 
-def _answered() -> None:
+def _end_silence() -> None:
     global _silent_until  # noqa: PLW0603
     if _silent_until:
         _silent_until = 0.0
 
 
 def _redis_error(error: Exception) -> exceptions.RedisError:
-    """Return what to raise; a silence is noted."""
+    """Return what to raise; a silence is noted, and what ends it: also a no is an answer."""
     global _silent_until  # noqa: PLW0603 - one for all threads
     if isinstance(error, TimeoutError | BlockingIOError):
         _silent_until = time.monotonic() + SILENCE_SECONDS
         return exceptions.TimeoutError(f"Redis does not answer: {error}")
+    _end_silence()
     return exceptions.ConnectionError(f"Redis: {error}")
