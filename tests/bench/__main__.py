@@ -112,19 +112,19 @@ class _Run:
             if self._graph:  # its import has homes dropped
                 with service(self._folder, names=["worker", "relay"]):
                     wait_until_quiet()
+            growth = latency.Growth(bench)
             network.grow(few)
+            self._area("growth", growth.keep)
             self._area("fresh", lambda: fan_out.measure_fresh(bench))
             self._area("fan_out", lambda: fan_out.measure(bench))
             self._area("verify", lambda: self._text(f"{VERIFY} after the fan-outs", _verify()))
             self._area("counts", lambda: counts.measure(bench))
+            network.grow(many)
+            self._area("growth", growth.keep)
             with ExitStack() as running:
                 ours = running.enter_context(service(bench.folder))
                 length = reads.length_of_answers(bench, ours)
                 bare = running.enter_context(baseline(bench.folder, "bare", answer_length=length))
-                growth = latency.Growth(bench, ours, bare)
-                self._area("growth", growth.step)
-                network.grow(many)
-                self._area("growth", growth.step)
                 self._area("reads", lambda: reads.measure(bench, ours, bare, length))
                 self._area("cold", lambda: latency.measure_cold(bench, ours))
                 self._area("costs", lambda: costs.measure(bench, ours, bare))
@@ -132,10 +132,10 @@ class _Run:
                 self._area("writes", lambda: writes.measure(bench, ours, bare))
                 self._area("writes", lambda: self._text(POSTS, costs.profile_posts(bench)))
                 self._area("verify", lambda: self._text(f"{VERIFY} at the end", _verify()))
-                if "growth" in self._chosen:
-                    network.grow(most)
-                    growth.step()
-                    self._note(growth.figures())
+            if "growth" in self._chosen:
+                network.grow(most)
+                self._area("growth", growth.keep)
+                self._area("growth", growth.measure)
 
     def _area(self, name: str, measure: Callable[[], list[Figure] | None]) -> None:
         if name in self._chosen:

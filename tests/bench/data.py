@@ -4,14 +4,18 @@ Built in bulk, by SQL; what the services would have counted is counted here. Ids
 moments in the past, so a run's data does not depend on when or where it runs.
 """
 
+import os
 import random
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 from django.core.management import call_command
 from django.db import connection
+from psycopg import sql
 
 from accounts.tokens import issue_access_token
 from tests.bench.scale import Scale
@@ -185,9 +189,29 @@ def follow(pairs: Iterable[tuple[int, int]]) -> None:
 
 
 def settle() -> None:
-    """Leave the database as autovacuum would in time: statistics made, pages known as visible."""
+    """Leave the database as it would be in time: statistics made, pages visible and on disk."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")
+
+
+def copy_database(name: str) -> str:
+    """Copy the database as it is now, while nobody else uses it, and return the copy's URL."""
+    connection.close()
+    source = connection.settings_dict["NAME"]
+    with psycopg.connect(os.environ["DATABASE_URL"], dbname="postgres", autocommit=True) as server:
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        server.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(source)
+            )
+        )
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def redis_database(number: int) -> str:
+    """Return the URL of another database of the same Redis."""
+    return urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
 
 
 def forget_cache() -> None:

@@ -4,22 +4,27 @@ One request after the other on one connection. What is compared takes turns requ
 that noise meets all alike.
 """
 
+import contextlib
 import json
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
+from tests.bench import data
 from tests.bench.bench import Bench
 from tests.bench.data import tokens
 from tests.bench.figures import Figure, number, ratios, say
 from tests.bench.load import Client, get
 from tests.bench.reads import HOME, home_requests
-from tests.bench.stack import Server
+from tests.bench.stack import Server, baseline, service
 from timelines import store
 from twitter.lib import redis
 
 DEEP_PAGE = 50
 WARM_UPS = 20
+# Below are those of the service that all else measures: its cache, and its broker.
+FIRST_REDIS_DATABASE = 2
 
 Medians = dict[str, list[float]]  # of each round, in milliseconds
 
@@ -41,69 +46,94 @@ def in_turns(
 
 
 class Growth:
-    """Warm reads by readers of few and many followees, as tweets become more."""
+    """Warm reads by readers of few and many followees, among few and many tweets.
 
-    def __init__(self, bench: Bench, ours: Server, bare: Server) -> None:
-        self._bench, self._ours, self._bare = bench, ours, bare
-        self._steps: dict[int, Medians] = {}
+    The database is kept as it was at each size; in the end there is a service for each, and all
+    take turns. Steps minutes apart would say more of the machine than of the tweets.
+    """
 
-    def step(self) -> None:
-        """Measure with the tweets that there are now."""
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._databases: dict[int, str] = {}
+
+    def keep(self) -> None:
+        """Keep a copy of the database with the tweets that there are now."""
+        tweets = self._bench.network.tweets
+        self._databases[tweets] = data.copy_database(f"bench_{tweets}")
+
+    def measure(self) -> list[Figure]:
+        """Return how much a read's time varies with followees, and with tweets."""
         bench = self._bench
-        tiers = bench.network.tiers
-        client, bare_client = Client(self._ours.port), Client(self._bare.port)
+        with contextlib.ExitStack() as running:
+            asked = {}
+            for number, (tweets, url) in enumerate(self._databases.items()):
+                redis_url = data.redis_database(FIRST_REDIS_DATABASE + number)
+                environment = {"DATABASE_URL": url, "REDIS_URL": redis_url}
+                server = running.enter_context(
+                    service(bench.folder, names=["web"], environment=environment)
+                )
+                asked[tweets] = self._reads(server)
+            # Another server with each request: the first after a change is slower.
+            timed = {
+                _name(tweets, tier): asked[tweets][tier]
+                for tier in bench.network.tiers
+                for tweets in asked
+            }
+            bare = running.enter_context(baseline(bench.folder, "bare"))
+            timed["bare"] = _timed(Client(bare.port), get("/constant"))
+            medians = in_turns(
+                timed, rounds=bench.scale.rounds, requests=bench.scale.sequential, what="growth"
+            )
+        steps = {
+            tweets: {tier: medians[_name(tweets, tier)] for tier in bench.network.tiers}
+            for tweets in self._databases
+        }
+        return [_by_followees(steps), _by_tweets(steps, medians["bare"])]
+
+    def _reads(self, server: Server) -> dict[int, Callable[[], float]]:
+        client, tiers = Client(server.port), self._bench.network.tiers
         asked = [get(HOME, token=token) for token in tokens(list(tiers.values()))]
         for request in asked * WARM_UPS:
             client.body(request)
-        timed = {
-            str(tier): _timed(client, request) for tier, request in zip(tiers, asked, strict=True)
-        }
-        timed["bare"] = _timed(bare_client, get("/constant"))
-        self._steps[bench.network.tweets] = in_turns(
-            timed,
-            rounds=bench.scale.rounds,
-            requests=bench.scale.sequential,
-            what=f"readers among {bench.network.tweets:,} tweets",
-        )
+        return {tier: _timed(client, each) for tier, each in zip(tiers, asked, strict=True)}
 
-    def figures(self) -> list[Figure]:
-        """Return how much a read's time varies over each growth."""
-        return [self._by_followees(), self._by_tweets()]
 
-    def _by_followees(self) -> Figure:
-        tweets, medians = max(self._steps.items())
-        readers = {name: values for name, values in medians.items() if name != "bare"}
-        told = ", ".join(f"{name}: {_ms(values)}" for name, values in readers.items())
-        return Figure(
-            name="latency_as_followees_grow",
-            title=f"warm read, slowest against fastest of readers with {_list(readers)} followees",
-            unit="times",
-            rounds=_spread(readers),
-            target=1.3,
-            most=True,
-            detail=f"p50 in ms among {tweets:,} tweets: {told}",
-            facts={"steps": {str(key): value for key, value in self._steps.items()}},
-        )
+def _name(tweets: int, followees: int) -> str:
+    return f"{followees} followees, {tweets} tweets"
 
-    def _by_tweets(self) -> Figure:
-        steps: Medians = {}
-        for tweets, medians in self._steps.items():
-            readers = [values for name, values in medians.items() if name != "bare"]
-            means = [statistics.fmean(values) for values in zip(*readers, strict=True)]
-            steps[f"{tweets:,}"] = ratios(means, medians["bare"])
-        # Rounds of different steps are minutes apart: only their medians are compared.
-        middles = [statistics.median(values) for values in steps.values()]
-        told = ", ".join(f"{name}: {_ms(values)}" for name, values in steps.items())
-        return Figure(
-            name="latency_as_tweets_grow",
-            title=f"warm read, slowest against fastest among {_list(steps)} tweets",
-            unit="times",
-            rounds=[max(middles) / min(middles)],
-            target=1.3,
-            most=True,
-            detail=f"p50 in bare views measured in turns with it: {told}",
-            facts={"steps": steps},
-        )
+
+def _by_followees(steps: Mapping[int, Mapping[int, list[float]]]) -> Figure:
+    tweets, readers = max(steps.items())
+    told = ", ".join(f"{tier}: {_ms(values)}" for tier, values in readers.items())
+    return Figure(
+        name="latency_as_followees_grow",
+        title=f"warm read, slowest against fastest of readers with {_list(readers)} followees",
+        unit="times",
+        rounds=_spread(readers),
+        target=1.3,
+        most=True,
+        detail=f"p50 in ms among {tweets:,} tweets: {told}",
+        facts={"steps": steps},
+    )
+
+
+def _by_tweets(steps: Mapping[int, Mapping[int, list[float]]], bare: Sequence[float]) -> Figure:
+    means = {
+        f"{tweets:,}": [statistics.fmean(values) for values in zip(*readers.values(), strict=True)]
+        for tweets, readers in steps.items()
+    }
+    told = ", ".join(f"{tweets}: {_ms(values)}" for tweets, values in means.items())
+    return Figure(
+        name="latency_as_tweets_grow",
+        title=f"warm read, slowest against fastest among {_list(means)} tweets",
+        unit="times",
+        rounds=_spread(means),
+        target=1.3,
+        most=True,
+        detail=f"p50 in ms, of all these readers: {told}; a bare view in turns with them:"
+        f" {_ms(bare)}",
+        facts={"steps": means, "bare": bare},
+    )
 
 
 def measure_cold(bench: Bench, ours: Server) -> list[Figure]:
@@ -200,7 +230,7 @@ def _kinds_of_tweet_keys() -> set[bytes]:
     return kinds
 
 
-def _spread(medians: Medians) -> list[float]:
+def _spread(medians: Mapping[Any, list[float]]) -> list[float]:
     return [max(values) / min(values) for values in zip(*medians.values(), strict=True)]
 
 
@@ -208,5 +238,5 @@ def _ms(values: Sequence[float]) -> str:
     return number(statistics.median(values))
 
 
-def _list(names: Mapping[str, object]) -> str:
-    return ", ".join(names)
+def _list(names: Iterable[object]) -> str:
+    return ", ".join(map(str, names))

@@ -72,13 +72,10 @@ def _growth(found: dict[str, Figure]) -> Any:
     steps = found["latency_as_followees_grow"].facts["steps"]
     figure, axes = plt.subplots(figsize=(8, 3.4))
     for tweets, medians in steps.items():
-        readers = [name for name in medians if name != "bare"]
-        middles = [statistics.median(medians[name]) for name in readers]
-        axes.plot(
-            [int(name) for name in readers], middles, marker="o", label=f"{int(tweets):,} tweets"
-        )
+        middles = [statistics.median(values) for values in medians.values()]
+        axes.plot(list(medians), middles, marker="o", label=f"{tweets:,} tweets")
     axes.set_xscale("log")
-    axes.set_xticks([int(name) for name in readers], labels=readers)
+    axes.set_xticks(list(medians), labels=list(medians))
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.set_xlabel("followees of the reader")
