@@ -24,13 +24,20 @@ def _accept_late_commits(**options: Any) -> None:
 class Consumer(consumer.Consumer):
     """Celery's own, but it survives the loss of its broker with messages in hand.
 
-    When it is closed, a channel of kombu 5.7.0 gives them back through the connection that Celery
-    5.7.0 has taken from it just before, and the AttributeError ends the worker. Nothing is lost by
-    not giving them back: what is not settled is sent again by the outbox.
+    A message belongs to the channel that it came by. Celery 5.7.0 takes the channel's connection
+    away when that is lost; kombu 5.7.0 then gives the message back, or acknowledges it when its
+    task ends, through a connection that is None, and the AttributeError ends the worker. Nothing is
+    lost by telling nobody: what is not settled is sent again by the outbox, and what is does
+    nothing when it comes again.
     """
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         if self.connection is not None:
             for channel in getattr(self.connection.transport, "channels", ()):
                 channel.do_restore = False
+                channel.basic_ack = channel.basic_reject = _tell_nobody
         super().on_connection_error_after_connected(exc)
+
+
+def _tell_nobody(delivery_tag: str, **options: Any) -> None:
+    pass

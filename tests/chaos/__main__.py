@@ -111,9 +111,7 @@ def _suffer(stack: Stack, world: World, options: argparse.Namespace, seed: int) 
         spans.append(Span(name, begin, time.monotonic()))
         time.sleep(options.recovery)
         for part in stack.ended():
-            say(f"seed {seed}: {part} ended by itself")
-            if (part, name) not in faults.MAY_END:
-                world.fail(f"{part} ended by itself during: {name}")
+            world.fail(f"{part} ended by itself during: {name}")
             stack.parts[part].start()
     say(f"seed {seed}: all parts run; people come to an end")
     stack.start_all()

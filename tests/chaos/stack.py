@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,8 @@ NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTI
 PARTS = ("postgres", "valkey", *run.PROCESSES)
 STOP_SECONDS = 30.0
 READY_SECONDS = 120.0
+# As in `twitter.lib.health`, which takes Django to import.
+HEARTBEAT_KEY = "outbox:heartbeat"
 
 
 class _Recorder(Supervisor):
@@ -196,6 +199,16 @@ class Stack:
         with self._valkey() as client:
             used = client.info("memory")["used_memory"]
             client.config_set("maxmemory", 0 if limit is None else used + limit)
+
+    def wait_for_worker(self) -> None:
+        """Return when the worker has done something from now on. Raises TimeoutError."""
+        deadline = time.monotonic() + READY_SECONDS
+        with self._valkey() as client:
+            client.delete(HEARTBEAT_KEY)
+            while not client.exists(HEARTBEAT_KEY):
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the worker does nothing")
+                time.sleep(0.1)
 
     def _valkey(self) -> redis.Redis:
         return redis.Redis.from_url(self.environment["REDIS_URL"], socket_timeout=10)
