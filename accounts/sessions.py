@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.utils import timezone
 
@@ -143,7 +144,11 @@ def _pair(account: Account, refresh_token: RefreshToken) -> TokenPair:
 
 
 def delete_ended() -> int:
-    """Delete up to DELETE_STEP sessions that nobody can use any more; returns how many."""
+    """Delete up to DELETE_STEP sessions that nobody can use any more; returns how many.
+
+    And those of the admin, which are few.
+    """
+    SessionStore.clear_expired()
     ended = Session.objects.filter(expires_at__lte=timezone.now()).values("id")[:DELETE_STEP]
     deleted, _ = Session.objects.filter(id__in=ended).delete()
     return deleted

@@ -43,10 +43,12 @@ loglevel = os.environ.get("LOG_LEVEL", "INFO").lower()
 def post_worker_init(worker: Any) -> None:
     """Let PostgreSQL end what a request asks for too long; the answer is 503 then.
 
-    Called when the application is there and has no connection yet. Commands, migrations and the
-    worker's tasks may take longer.
+    If PostgreSQL itself stands still, the request waits a little longer, and no more. Commands,
+    migrations and the worker's tasks may take longer. Called when the application is there and has
+    no connection yet.
     """
     from django.conf import settings  # noqa: PLC0415 - the main process has none
 
     seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
+    settings.DATABASES["default"]["ANSWER_SECONDS"] = seconds + 2.0
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"

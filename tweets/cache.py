@@ -179,8 +179,12 @@ def forget(ids: Iterable[int]) -> None:
 
 @dataclass(frozen=True)
 class Viewer:
-    """What an account liked and retweeted, as far as tweets with an id above `floor` go."""
+    """What an account liked and retweeted, as far as tweets with an id above `floor` go.
 
+    `read_at`: when Postgres was asked, in microseconds of its clock.
+    """
+
+    read_at: int
     floor: int
     liked: frozenset[int]
     retweeted: frozenset[int]
@@ -195,8 +199,9 @@ def viewer_in(value: bytes | None) -> Viewer | None:
     """Return what a cached value says; None when there is none."""
     if not value:
         return None
-    floor, likes, *ids = struct.unpack(f"<{len(value) // 8}q", value)
-    return Viewer(floor=floor, liked=frozenset(ids[:likes]), retweeted=frozenset(ids[likes:]))
+    read_at, floor, likes, *ids = struct.unpack(f"<{len(value) // 8}q", value)
+    liked, retweeted = frozenset(ids[:likes]), frozenset(ids[likes:])
+    return Viewer(read_at=read_at, floor=floor, liked=liked, retweeted=retweeted)
 
 
 @redis.without_redis(lambda: None)
@@ -205,9 +210,9 @@ def fetch_viewer(account_id: int) -> Viewer | None:
     return viewer_in(resp.exchange(reading_viewer(account_id))[0])
 
 
-@redis.without_redis(lambda: None)
 def store_viewer(account_id: int, viewer: Viewer) -> None:
     """Fill the entry if it is absent."""
-    numbers = (viewer.floor, len(viewer.liked), *viewer.liked, *viewer.retweeted)
+    known = (*viewer.liked, *viewer.retweeted)
+    numbers = (viewer.read_at, viewer.floor, len(viewer.liked), *known)
     value = struct.pack(f"<{len(numbers)}q", *numbers)
-    resp.exchange(resp.pack("SET", _viewer_key(account_id), value, "EX", TTL_SECONDS, "NX"))
+    stamped.fill({_viewer_key(account_id): value}, seconds=TTL_SECONDS)

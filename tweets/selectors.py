@@ -24,6 +24,10 @@ VIEWER_SIZE = 500
 LONGEST_WRITE_SECONDS = 10
 
 
+# Postgres' time, in microseconds since 1970.
+_NOW = "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+
+
 class TweetRef(NamedTuple):
     """A tweet in a skeleton. `original_id` is 0 unless it is a retweet."""
 
@@ -100,7 +104,7 @@ _NEWEST = f"""
 def clock() -> int:
     """Return Postgres' time, in microseconds since 1970."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint")
+        cursor.execute(f"SELECT {_NOW}")
         [(now,)] = cursor.fetchall()
     return int(now)
 
@@ -131,7 +135,7 @@ _LOAD = f"""
     SELECT tweet.id, author_id, text, original_id,
         coalesce(total.like_count, 0) + coalesce(pending.like_count, 0),
         coalesce(total.retweet_count, 0) + coalesce(pending.retweet_count, 0),
-        (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
+        {_NOW}
     FROM {Tweet._meta.db_table} AS tweet
     LEFT JOIN tweets_tweetmetrics AS total ON total.tweet_id = tweet.id
     CROSS JOIN LATERAL (
@@ -263,12 +267,14 @@ def _stored_viewer(viewer_id: int) -> Viewer:
                 ORDER BY tweet_id DESC LIMIT {VIEWER_SIZE}),
             array(SELECT original_id FROM own
                 WHERE original_id IS NOT NULL AND state = {Tweet.State.VISIBLE}),
-            (SELECT min(id) FROM own HAVING count(*) = {VIEWER_SIZE})"""
+            (SELECT min(id) FROM own HAVING count(*) = {VIEWER_SIZE}),
+            {_NOW}"""
     with connection.cursor() as cursor:
         cursor.execute(statement, {"viewer": viewer_id})
-        [(liked, retweeted, oldest)] = cursor.fetchall()
+        [(liked, retweeted, oldest, read_at)] = cursor.fetchall()
     floor = max(oldest or 0, liked[-1] if len(liked) == VIEWER_SIZE else 0)
-    return Viewer(floor=floor, liked=frozenset(liked), retweeted=frozenset(retweeted))
+    known = {"liked": frozenset(liked), "retweeted": frozenset(retweeted)}
+    return Viewer(read_at=read_at, floor=floor, **known)
 
 
 def _stored_viewer_state(*, viewer_id: int, ids: Sequence[int]) -> ViewerState:

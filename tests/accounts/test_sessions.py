@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session as AdminSession
 from django.utils import timezone
 
 from accounts import services, sessions
@@ -177,3 +179,12 @@ def test_ended_sessions_are_deleted_when_their_access_tokens_have_expired(
     Session.objects.filter(revoked_at__isnull=False).update(expires_at=timezone.now())
     assert sessions.delete_ended() == 1
     assert Session.objects.get().revoked_at is None
+
+
+def test_log_ins_to_the_admin_are_deleted_when_they_have_expired(db: None) -> None:
+    for seconds in (-1, 60):
+        session = SessionStore()
+        session.set_expiry(timezone.now() + timedelta(seconds=seconds))
+        session.create()
+    sessions.delete_ended()
+    assert list(AdminSession.objects.values_list("pk")) == [(session.session_key,)]

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         command = [sys.executable, "-m", "tests.chaos", "--seeds", str(seed)]
         command += ["--faults", str(options.faults), "--longest", str(options.longest)]
         command += ["--recovery", str(options.recovery)]
+        command += ["--only", *options.only] if options.only else []
         command += ["--output", str(options.output)] if options.output else []
         codes.append(subprocess.run(command, check=False).returncode)
     return max(codes)
@@ -57,6 +58,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="of chance, comma-separated: what goes wrong, when, and what people do",
     )
     parser.add_argument("--faults", type=int, default=30, help="in each run, one after the other")
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(faults.FAULTS), default=[], help="of these faults"
+    )
     parser.add_argument("--longest", type=float, default=LONGEST_SECONDS, help="fault, in seconds")
     parser.add_argument(
         "--recovery", type=float, default=RECOVERY_SECONDS, help="after each fault, in seconds"
@@ -103,7 +107,7 @@ def _suffer(stack: Stack, world: World, options: argparse.Namespace, seed: int) 
     time.sleep(RECOVERY_SECONDS)
     chance = random.Random(seed)
     spans = []
-    for name in faults.deck(chance, count=options.faults):
+    for name in faults.deck(chance, count=options.faults, only=options.only):
         seconds = chance.uniform(SHORTEST_SECONDS, options.longest)
         say(f"seed {seed}: {name}, {seconds:.1f} s")
         begin = time.monotonic()

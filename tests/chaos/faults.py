@@ -4,7 +4,7 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -127,9 +127,13 @@ POSTGRES_AWAY = {"PostgreSQL shut down at once", "PostgreSQL stands still"}
 NOBODY_THERE = {"web processes killed", "web killed"}
 
 
-def deck(chance: random.Random, *, count: int) -> list[str]:
-    """Return so many faults' names, each as often as any other, in an order of chance."""
+def deck(chance: random.Random, *, count: int, only: Sequence[str] = ()) -> list[str]:
+    """Return so many faults' names, each as often as any other, in an order of chance.
+
+    `only`: of these; all when there are none.
+    """
+    kinds = sorted(only or FAULTS)
     names: list[str] = []
     while len(names) < count:
-        names += chance.sample(sorted(FAULTS), len(FAULTS))
+        names += chance.sample(kinds, len(kinds))
     return names[:count]

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from tests.e2e.client import Answer, Client, User, eventually, sign_up
 # On a machine that is busy with other tests, too. Nothing may wait for a part that is away longer
 # than this, and what waits for a time-out of a second must not do so again and again.
 QUICK_SECONDS = 6.0
+# As many as all web processes have.
+THREADS = 8
+# The defaults of config/gunicorn.conf.py and of connect_timeout.
+WEB_STATEMENT_SECONDS, CONNECT_SECONDS = 10, 5
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +84,31 @@ def test_without_postgres_a_warm_home_is_read_and_writes_are_refused_at_once(sta
     again = eventually(lambda: bob.tweet("after"))
     eventually(lambda: _assert_shown(ada, again))
     assert "no" not in [tweet["text"] for tweet in ada.get("/timeline/timeline").data]
+
+
+def test_while_postgres_stands_still_requests_wait_for_it_once(stack, people):
+    ada, bob = people
+    before = ada.get("/timeline/timeline").body
+    stack.parts["postgres"].signal(signal.SIGSTOP)
+
+    def post(_: int) -> float:
+        begun = time.monotonic()
+        _refused(bob.post("/tweet/create", {"text": "no"}, status=None))
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        waited = list(threads.map(post, range(THREADS)))
+    assert max(waited) < WEB_STATEMENT_SECONDS + QUICK_SECONDS
+    for _ in range(5):
+        assert _timed(lambda: ada.get("/timeline/timeline")).body == before
+    begun = time.monotonic()
+    for number in range(20):
+        post(number)
+    # Of these, only who tries whether it is back has waited.
+    assert time.monotonic() - begun < 20 * CONNECT_SECONDS / 2
+    stack.parts["postgres"].signal(signal.SIGCONT)
+    again = eventually(lambda: bob.tweet("after"))
+    eventually(lambda: _assert_shown(ada, again))
 
 
 @pytest.mark.parametrize("silent", [False, True])

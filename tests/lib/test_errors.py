@@ -4,7 +4,7 @@ import json
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.http import Http404
 from rest_framework import exceptions
 
@@ -94,3 +94,17 @@ def test_a_body_that_cannot_be_read_is_a_problem(api, make_account, body, conten
     answer = client.generic("POST", "/tweet/like", body, content_type=content_type)
     assert answer.status_code == status, answer.content
     assert answer.headers["Content-Type"] == PROBLEM
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("error", "status"), [(OperationalError, 503), (RuntimeError, 500)])
+def test_outside_of_the_api_postgres_out_of_reach_is_503_as_well(client, error, status):
+    def refuse(*statement):
+        raise error("no")
+
+    client.raise_request_exception = False
+    with connection.execute_wrapper(refuse):
+        answer = client.post("/admin/login/", {"username": "ada", "password": "secret"})
+    assert answer.status_code == status
+    assert answer["Content-Type"] == PROBLEM
+    assert ("Retry-After" in answer) == (status == 503)

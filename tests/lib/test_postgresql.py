@@ -1,10 +1,15 @@
 """The look at whether a database connection still stands."""
 
+import os
+import signal
 import time
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, connections
+
+from twitter.lib.postgresql import base
+from twitter.lib.silence import Silence
 
 
 @pytest.fixture
@@ -52,3 +57,38 @@ def test_what_postgres_says_of_itself_ends_no_connection(other):
     time.sleep(0.1)
     assert connection.is_usable()
     assert connection.connection.info.backend_pid == number
+
+
+@pytest.fixture
+def silent(other, monkeypatch):
+    """Yield a connection whose server process stands still; it goes on in the end."""
+    monkeypatch.setattr(base, "_silence", Silence())
+    own = connections["default"].copy()
+    own.settings_dict["ANSWER_SECONDS"] = 0.5
+    own.ensure_connection()
+    number = own.connection.info.backend_pid
+    os.kill(number, signal.SIGSTOP)
+    yield own
+    os.kill(number, signal.SIGCONT)
+    own.close()
+
+
+def seconds_of_a_query(own):
+    begun = time.monotonic()
+    with pytest.raises(OperationalError), own.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return time.monotonic() - begun
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_keeps_silent_is_waited_for_once_and_tried_again_in_a_moment(silent):
+    assert 0.5 <= seconds_of_a_query(silent) < 5
+    assert silent.connection.closed
+    silent.close()
+    assert base._silence.until
+    base._silence.until = time.monotonic() + 60
+    assert seconds_of_a_query(silent) < 0.5
+    base._silence.until = time.monotonic()
+    silent.ensure_connection()  # to another process of the server, which works
+    assert not base._silence.until
+    assert silent.is_usable()

@@ -15,7 +15,7 @@ from twitter.lib import resp
 @pytest.fixture
 def silent_redis(monkeypatch, settings):
     """Something that accepts connections and never answers."""
-    monkeypatch.setattr(resp, "_silent_until", 0.0)
+    monkeypatch.setattr(resp._silence, "until", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         default = settings.CACHES["default"]
         location = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
@@ -35,8 +35,7 @@ def test_only_the_first_waits_for_a_redis_that_keeps_silent(silent_redis, monkey
     assert seconds_of_a_ping() >= 0.5
     for _ in range(10):
         assert seconds_of_a_ping() < 0.4
-    monkeypatch.setattr(resp, "SILENCE_SECONDS", 0.0)
-    monkeypatch.setattr(resp, "_silent_until", time.monotonic())
+    monkeypatch.setattr(resp._silence, "until", time.monotonic() - 0.01)
     assert seconds_of_a_ping() >= 0.5
 
 
@@ -111,22 +110,22 @@ def test_what_was_written_before_the_first_connection_stays(valkey, connect_anew
 
 def test_one_tries_again_while_the_others_go_on_without(silent_redis, monkeypatch):
     assert seconds_of_a_ping() >= 0.5
-    monkeypatch.setattr(resp, "_silent_until", time.monotonic() - 0.01)
+    monkeypatch.setattr(resp._silence, "until", time.monotonic() - 0.01)
     with ThreadPoolExecutor(4) as threads:
         waited = sorted(threads.map(lambda _: seconds_of_a_ping(), range(4)))
     assert waited[0] < 0.4 <= waited[-1]
 
 
 def test_who_tried_and_was_answered_ends_the_silence(valkey, monkeypatch):
-    monkeypatch.setattr(resp, "_silent_until", time.monotonic() - 0.01)
+    monkeypatch.setattr(resp._silence, "until", time.monotonic() - 0.01)
     assert resp.exchange(resp.pack("PING")) == [b"PONG"]
-    assert not resp._silent_until
+    assert not resp._silence.until
 
 
 def test_a_refusal_ends_the_silence_too(settings, monkeypatch):
     default = settings.CACHES["default"]
     settings.CACHES = {"default": {**default, "LOCATION": "redis://127.0.0.1:1/0"}}
-    monkeypatch.setattr(resp, "_silent_until", time.monotonic() - 0.01)
+    monkeypatch.setattr(resp._silence, "until", time.monotonic() - 0.01)
     with pytest.raises(RedisConnectionError):
         resp.exchange(resp.pack("PING"))
-    assert not resp._silent_until
+    assert not resp._silence.until

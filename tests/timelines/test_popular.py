@@ -10,6 +10,7 @@ from accounts.models import Account, PopularAuthor
 from accounts.services import fold_counters
 from timelines import popular, store
 from timelines.verification import difference
+from tweets import selectors as tweets
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -163,8 +164,9 @@ def test_paging_through_what_a_popular_author_wrote_is_gapless(
 
 def test_an_older_reading_does_not_replace_a_newer_one(star):
     newer, older = (popular.Newest(entries=[number << 30], floor=1023) for number in (2, 1))
-    for newest, read_at in ((older, 5), (newer, 7), (older, 6)):
-        popular.replace({star: newest}, read_at=read_at)
+    now = tweets.clock()
+    for newest, later in ((older, 5), (newer, 7), (older, 6)):
+        popular.replace({star: newest}, read_at=now + later)
     reader_id = 5
     build = store.begin_build(reader_id)
     store.complete_build(

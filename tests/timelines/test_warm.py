@@ -340,6 +340,30 @@ def test_what_is_hidden_is_filled_up_from_what_is_older(bob, people, api, round_
     assert str(newest) not in shown
 
 
+def test_a_window_of_what_came_late_is_not_enough_and_the_whole_home_is_read(
+    bob, people, round_trips, sql_statements
+):
+    """Late tweets come before the newer ones in the list, and are older than all of these."""
+    before = ask(wsgi.application, request(bob))
+    oldest = min(store.peek(bob).entries)
+    late = [store.id_of(oldest) - number for number in range(1, 151)]
+    Tweet.objects.bulk_create(
+        Tweet(id=number, author_id=people["ann"], text="late") for number in late
+    )
+    for number in late:
+        list(store.push_pages(store.pack(tweet_id=number, original_id=0), [[bob]]))
+    remembered._pages.clear()
+    round_trips.clear()
+    sql_statements.clear()
+    assert warm.answer(request(bob)) is not None
+    assert len(round_trips) == 3
+    assert sql_statements == []
+    assert ask(wsgi.application, request(bob)) == before
+    for query in ("limit=100", f"max_id={store.id_of(oldest)}"):
+        environ = request(bob, query)
+        assert ask(wsgi.application, environ) == from_django(environ)
+
+
 def test_a_read_lets_the_home_live_on(bob, valkey):
     valkey.expire(f"home:3:{bob}", 100)
     assert warm.answer(request(bob)) is not None

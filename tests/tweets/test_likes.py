@@ -1,5 +1,6 @@
 """Likes of a tweet that many like at once: counted exactly, rendered seldom, and shown soon."""
 
+import dataclasses
 import json
 import random
 import time
@@ -139,6 +140,24 @@ def test_a_removed_tweet_is_not_brought_back_by_a_like_under_way(tweet, fans):
     )
     cache.replace(before)
     assert cache.fetch([tweet]).tweets == {}
+
+
+def test_what_was_read_long_ago_fills_in_nothing(tweet, fans, valkey):
+    """A reader stood still since before a change, for longer than its tombstone lived."""
+    (fan, *_) = fans
+    now, then = selectors.fresh([tweet])[tweet], (stamped.FILL_SECONDS + 1) * 1_000_000
+    before = {tweet: now._replace(read_at=now.read_at - then)}
+    viewer = selectors._stored_viewer(fan)
+    valkey.flushdb()
+    cache.store(before)
+    cache.replace(before)
+    cache.store_viewer(fan, dataclasses.replace(viewer, read_at=viewer.read_at - then))
+    assert cache.fetch([tweet]).tweets == {}
+    assert cache.fetch_viewer(fan) is None
+    cache.store({tweet: now})
+    cache.store_viewer(fan, viewer)
+    assert cache.fetch([tweet]).tweets == {tweet: now}
+    assert cache.fetch_viewer(fan) == viewer
 
 
 @pytest.mark.parametrize("undo", [False, True])

@@ -1,6 +1,7 @@
 """One error shape everywhere: `application/problem+json` (RFC 9457)."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from twitter.lib.shapes import shape
 CONTENT_TYPE = "application/problem+json"
 
 RETRY_AFTER_SECONDS = 5
+POSTGRES_IS_AWAY = (InterfaceError, OperationalError)
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +132,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """
     if isinstance(error, DomainError):
         error = _as_api_error(error)
-    elif isinstance(error, InterfaceError | OperationalError):
+    elif isinstance(error, POSTGRES_IS_AWAY):
         logger.error("Postgres is out of reach: %s", type(error).__name__)
         error = Unavailable()
     response = exception_handler(error, context)
@@ -209,5 +211,12 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500: a bug, logged by Django with its traceback."""
-    return plain_problem(500, "Something went wrong on our side.")
+    """Answer 500: a bug, logged by Django with its traceback; 503 while Postgres is away.
+
+    Django calls this while it handles the exception.
+    """
+    if not isinstance(sys.exception(), POSTGRES_IS_AWAY):
+        return plain_problem(500, "Something went wrong on our side.")
+    response = plain_problem(503, Unavailable.default_detail)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

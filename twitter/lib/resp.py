@@ -11,7 +11,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections import deque
 from itertools import islice
 from typing import Any, Self
@@ -21,15 +20,14 @@ from django.conf import settings
 from redis import exceptions
 from redis.connection import SSLConnection, parse_url
 
+from twitter.lib.silence import Silence
+
 Argument = str | bytes | int
 
 _READ_BYTES = 65_536
 _INCOMPLETE = object()  # what hiredis returns while a reply is still to come
-# After Redis kept somebody waiting in vain, nobody in this process asks it for so long: a request
-# asks some ten times, and would wait ten times. Then one tries, while the others go on without.
-SILENCE_SECONDS = 1.0
 _local = threading.local()
-_silent_until = 0.0  # of the monotonic clock; 0 while Redis answers
+_silence = Silence()
 
 # What a Redis that was restarted brings back, from a disk or as a replica that took over, may be
 # older than what it had: homes without what was delivered since, users who are suspended by now. So
@@ -84,7 +82,7 @@ class Pipe:
         self._expected: deque[int] = deque()
 
     def __enter__(self) -> Self:
-        if _silent_until:
+        if _silence.until:
             _go_on_without_or_try()
         self._connection = _connection(self._name)
         if self._connection.is_taken:
@@ -202,7 +200,8 @@ class _Connection:
                 if not data:
                     raise ConnectionResetError("Redis closed the connection")
                 self._reader.feed(data)
-            _end_silence()
+            if _silence.until:
+                _silence.end()
         except (OSError, hiredis.ProtocolError) as error:
             raise _redis_error(error) from error
         if self._errors:
@@ -247,25 +246,15 @@ def _limit(connection: socket.socket, seconds: float) -> None:
 
 def _go_on_without_or_try() -> None:
     """Raise TimeoutError while Redis is silent, but for one caller now and then, who tries."""
-    global _silent_until  # noqa: PLW0603 - one for all threads
-    now = time.monotonic()
-    if now < _silent_until:
-        raise exceptions.TimeoutError("Redis did not answer a moment ago")
     cache: dict[str, Any] = settings.CACHES["default"]
-    _silent_until = now + cache["OPTIONS"]["SOCKET_TIMEOUT"] + SILENCE_SECONDS
-
-
-def _end_silence() -> None:
-    global _silent_until  # noqa: PLW0603
-    if _silent_until:
-        _silent_until = 0.0
+    if not _silence.has_turn(patience=cache["OPTIONS"]["SOCKET_TIMEOUT"]):
+        raise exceptions.TimeoutError("Redis did not answer a moment ago")
 
 
 def _redis_error(error: Exception) -> exceptions.RedisError:
-    """Return what to raise; a silence is noted, and what ends it: also a no is an answer."""
-    global _silent_until  # noqa: PLW0603 - one for all threads
+    """Return what to raise; a silence is noted, and what ends it."""
     if isinstance(error, TimeoutError | BlockingIOError):
-        _silent_until = time.monotonic() + SILENCE_SECONDS
+        _silence.begin()
         return exceptions.TimeoutError(f"Redis does not answer: {error}")
-    _end_silence()
+    _silence.end()
     return exceptions.ConnectionError(f"Redis: {error}")
