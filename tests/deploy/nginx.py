@@ -1,7 +1,7 @@
 """The nginx of config/nginx.conf, in front of servers that run on this machine.
 
-`in_front` runs nginx alone. `two_pools` runs all of the web side: a read pool with the role that may
-only SELECT, a write pool, and nginx in front of both.
+`in_front` runs nginx alone. `two_pools` runs all of the web side: a read pool with the role that
+may only SELECT, a write pool, and nginx in front of both.
 """
 
 import contextlib
