@@ -151,7 +151,7 @@ class VerifyView(APIView):
         responses={204: None},
     )
     def get(self, request: Request) -> Response:
-        """Learn whose access token it is, if it is good; `docs/proxy.md` tells what for."""
+        """Learn whose access token it is; for a proxy that asks on behalf of other services."""
         return Response(status=204, headers={ACCOUNT_HEADER: str(actor_id(request))})
 
 
