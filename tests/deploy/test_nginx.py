@@ -322,6 +322,10 @@ REFUSED = {
         b"POST /auth/me HTTP/1.1\r\n" + HOST + 2 * b"Content-Length: 2\r\n" + b"\r\n{}",
         400,
     ),
+    "a space before the colon": (
+        b"POST /auth/me HTTP/1.1\r\n" + HOST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
     "a long body": (b"POST /auth/me HTTP/1.1\r\n" + HOST + b"Content-Length: 999999\r\n\r\n", 413),
 }
 
