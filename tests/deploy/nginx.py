@@ -84,6 +84,7 @@ def configured(
     """
     changes = {
         "/tmp/": f"{folder}/",  # before what has the folder in it
+        "worker_processes auto;": "worker_processes 2;",
         "listen 8080;": f"listen 127.0.0.1:{port};",
         "server read-api:8080;": _servers(read),
         "server write-api:8080;": _servers(write),

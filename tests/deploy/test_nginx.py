@@ -251,13 +251,15 @@ def test_the_pools_are_told_what_nginx_knows(proxy, read):
         "Host": "example.com:8080",
         "Connection": "X-Forwarded-For",
     }
+    read.headers = {"X-Request-Id": "which nginx replaces", "Server": "gunicorn"}
     answer = ask(proxy.url, "GET", "/auth/me?a=%2F", headers=forged)
     [request] = read.received
     assert request.path == "/auth/me?a=%2F"
     assert request.headers["X-Forwarded-For"] == "198.51.100.7, 127.0.0.1"
     assert request.headers["X-Forwarded-Proto"] == "http"
     assert request.headers["Host"] == "example.com:8080"
-    assert request.headers.get_all("X-Request-Id") == [answer.headers["X-Request-Id"]]
+    assert request.headers.get_all("X-Request-Id") == answer.headers.get_all("X-Request-Id")
+    assert answer.headers.get_all("Server") == ["nginx"]
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
     for name in ("X-Account-Id", "X_Account_Id", "Connection"):
         assert name not in request.headers
@@ -267,7 +269,7 @@ def test_connections_to_the_pools_are_kept(proxy, read):
     for _ in range(30):
         ask(proxy.url, "GET", "/auth/me")
     assert len(read.received) == 30
-    assert read.connections <= (os.cpu_count() or 1)  # each of nginx's processes has its own
+    assert read.connections < 10  # each of nginx's two processes has its own
 
 
 def test_what_may_have_been_done_is_not_sent_again(tmp_path):
