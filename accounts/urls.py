@@ -13,6 +13,7 @@ urlpatterns = [
     path("token/refresh", views.RefreshView.as_view()),
     path("token/revoke", views.RevokeView.as_view()),
     path("me", views.MeView.as_view()),
+    path("verify", views.VerifyView.as_view()),
     path("id/<id:user_id>", views.UserView.as_view()),
     path("name/<str:name>", views.UsernameView.as_view()),
     path("update", views.UpdateView.as_view()),

@@ -36,7 +36,9 @@ from twitter.lib.limits import client_address
 from twitter.lib.pagination import CursorQuery, link_header
 from twitter.lib.renderers import array, envelope, to_json
 from twitter.lib.requests import actor_id, body_or_query, query
-from twitter.lib.schema import delete_parameter, problems
+from twitter.lib.schema import WIRE_ID, delete_parameter, problems
+
+ACCOUNT_HEADER = "X-Account-Id"
 
 Serializer = TypeVar("Serializer", bound=serializers.Serializer[Any])
 
@@ -131,6 +133,26 @@ class MeView(APIView):
     def get(self, request: Request) -> Response:
         """Read one's own profile."""
         return Response(_owner(actor_id(request)))
+
+
+class VerifyView(APIView):
+    """`GET /auth/verify`, for a proxy that asks on behalf of services beside this one."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                ACCOUNT_HEADER,
+                WIRE_ID,
+                OpenApiParameter.HEADER,
+                response=[204],
+                description="Whose access token it is.",
+            )
+        ],
+        responses={204: None},
+    )
+    def get(self, request: Request) -> Response:
+        """Learn whose access token it is; for a proxy that asks on behalf of other services."""
+        return Response(status=204, headers={ACCOUNT_HEADER: str(actor_id(request))})
 
 
 class UserView(APIView):

@@ -127,6 +127,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "twitter.lib.postgresql",
     "twitter.outbox",
     "accounts",
     "tweets",

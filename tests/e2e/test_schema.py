@@ -39,7 +39,7 @@ NEEDS_NO_TOKEN = {
     *(("POST", "/auth/token/refresh"), ("POST", "/auth/token/revoke")),
     *(("GET", f"/{service}/healthz") for service in ("auth", "tweet", "timeline")),
 }
-SUCCESS = {200, 201}
+SUCCESS = {200, 201, 204}
 
 Operation = tuple[str, str]
 

@@ -1,0 +1,176 @@
+"""The nginx of config/nginx.conf, in front of servers that run on this machine.
+
+`in_front` runs nginx alone. `two_pools` runs all of the web side: a read pool with the role that
+may only SELECT, a write pool, and nginx in front of both.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local import run
+from deploy.local.ports import free_port
+from deploy.local.supervisor import Supervisor
+from tests.bench.stack import answers
+from tests.conftest import WORKER
+from tests.deploy.stack import ROOT
+
+CONFIGURATION = ROOT / "config" / "nginx.conf"
+SERVICE = ROOT / "config" / "nginx-service.conf"
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
+needs_nginx = pytest.mark.skipif(not NGINX, reason="needs nginx: nginx-light of Debian")
+# Roles are known to all databases of a server, and each test process has a database of its own.
+READER = f"twitter_reader_{WORKER}"
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """An nginx that runs."""
+
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return what it has logged of requests."""
+        return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]
+
+    def all_logs(self) -> str:
+        """Return whatever it has written anywhere."""
+        return "".join(file.read_text() for file in self.folder.glob("*.log"))
+
+
+@dataclass(frozen=True)
+class TwoPools:
+    """Both pools' processes and the nginx in front of them."""
+
+    proxy: Proxy
+    read_port: int
+    write_port: int
+
+    @property
+    def url(self) -> str:
+        """Where nginx answers."""
+        return self.proxy.url
+
+
+def configured(
+    folder: Path,
+    *,
+    port: int,
+    read: Sequence[int],
+    write: Sequence[int],
+    notes: int | None = None,
+) -> Path:
+    """Write the shipped configuration with other addresses and port, and all it writes in `folder`.
+
+    `read` and `write` are the ports of the pools' processes, `notes` that of the service which
+    config/nginx-service.conf has as its example.
+    """
+    changes = {
+        "/tmp/": f"{folder}/",  # before what has the folder in it
+        "worker_processes auto;": "worker_processes 2;",
+        "listen 8080;": f"listen 127.0.0.1:{port};",
+        "server read-api:8080;": _servers(read),
+        "server write-api:8080;": _servers(write),
+        "/dev/stdout": f"{folder}/access.log",
+    }
+    path = folder / "nginx.conf"
+    path.write_text(_changed(CONFIGURATION.read_text(), changes))
+    if notes is not None:
+        (folder / "services").mkdir()
+        text = _changed(SERVICE.read_text(), {"//notes:8080": f"//127.0.0.1:{notes}"})
+        (folder / "services" / "notes.conf").write_text(text)
+    return path
+
+
+def _servers(ports: Sequence[int]) -> str:
+    return " ".join(f"server 127.0.0.1:{port};" for port in ports)
+
+
+def _changed(text: str, changes: Mapping[str, str]) -> str:
+    for old, new in changes.items():
+        assert old in text, f"{old} is not in the configuration any more"
+        text = text.replace(old, new)
+    return text
+
+
+def command(configuration: Path, *options: str) -> list[str]:
+    """Return how nginx is run; as root it would make its processes somebody else's."""
+    user = " user root;" if os.geteuid() == 0 else ""
+    where = ["-e", "stderr", "-p", str(configuration.parent), "-c", str(configuration)]
+    return [NGINX, *where, "-g", f"daemon off;{user}", *options]
+
+
+@contextlib.contextmanager
+def in_front(
+    folder: Path, *, read: Sequence[int], write: Sequence[int], notes: int | None = None
+) -> Iterator[Proxy]:
+    """Run nginx in front of processes that listen on these ports; see `configured`."""
+    folder.mkdir()
+    port = free_port()
+    configuration = configured(folder, port=port, read=read, write=write, notes=notes)
+    with _ending() as supervisor:
+        log = folder / "output.log"
+        supervisor.start("nginx", command(configuration), log=log)
+        supervisor.wait(lambda: _listens(port), seconds=START_SECONDS)
+        yield Proxy(port, folder)
+
+
+@contextlib.contextmanager
+def two_pools(folder: Path, environment: Mapping[str, str]) -> Iterator[TwoPools]:
+    """Run a process for each pool, and nginx in front; the environment is that of the service."""
+    environment = {**environment, "WEB_HOST": "127.0.0.1", "WEB_WORKERS": "1", "TRUSTED_HOPS": "1"}
+    read_port, write_port = free_port(), free_port()
+    reading = environment | {"DATABASE_URL": reader_url(environment), "PORT": str(read_port)}
+    with _ending() as supervisor:
+        for name, pool in (("read", reading), ("write", environment | {"PORT": str(write_port)})):
+            log = folder / f"{name}.log"
+            supervisor.start(name, run.PROCESSES["web"], environment=pool, log=log)
+        for port in (read_port, write_port):
+            supervisor.wait(lambda port=port: answers(port, "/auth/healthz"), seconds=START_SECONDS)
+        with in_front(folder / "nginx", read=[read_port], write=[write_port]) as proxy:
+            yield TwoPools(proxy, read_port, write_port)
+
+
+def reader_url(environment: Mapping[str, str]) -> str:
+    """Make the role that may only SELECT; return the DATABASE_URL that logs in as it."""
+    password = secrets.token_hex(16)
+    subprocess.run(
+        [*run.MANAGE, "create_reader_role", "--role", READER],
+        cwd=ROOT,
+        env={**environment, "READER_PASSWORD": password},
+        check=True,
+        capture_output=True,
+    )
+    return f"postgres://{READER}:{password}@{environment['DATABASE_URL'].rpartition('@')[2]}"
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[Supervisor]:
+    """Give a supervisor whose processes end here, without its hold on this process's signals."""
+    supervisor = Supervisor()
+    with contextlib.ExitStack() as ending:
+        ending.push(supervisor)
+        yield supervisor
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

@@ -1,0 +1,465 @@
+"""The real nginx with the shipped configuration: in front of both pools, and of servers that tell
+what they get.
+"""
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import runpy
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from accounts import services
+from deploy.local.ports import free_port
+from tests.conftest import WORKER
+from tests.deploy import nginx
+from tests.deploy.nginx import CONFIGURATION, Proxy, TwoPools, in_front, needs_nginx, two_pools
+from tests.deploy.stack import ROOT
+from tests.deploy.upstream import Upstream, upstream
+from tests.e2e.client import Answer, Client, User, sign_up
+from tests.limits import NOBODY_MEETS
+from twitter.lib.middleware import REQUEST_SECONDS
+
+pytestmark = needs_nginx
+
+LOG_INS = 3
+READS = ("GET", "HEAD", "OPTIONS")
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.fixture(scope="module")
+def pools(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[TwoPools]:
+    """Return both pools behind nginx, on the servers and the database of these tests."""
+    with django_db_blocker.unblock():
+        name = connection.settings_dict["NAME"]
+    environment = os.environ | NOBODY_MEETS
+    environment |= {
+        "DATABASE_URL": f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}",
+        "REDIS_URL": f"{settings.REDIS_URL.rpartition('/')[0]}/{2 + WORKER}",
+        "RATE_LIMIT_LOG_INS_PER_ADDRESS": f"{LOG_INS}/300",
+        "LOG_LEVEL": "WARNING",
+    }
+    with two_pools(tmp_path_factory.mktemp("pools"), environment) as running:
+        yield running
+
+
+@pytest.fixture
+def anybody(pools: TwoPools) -> Client:
+    return Client(pools.url)
+
+
+@pytest.fixture
+def ada(pools: TwoPools, transactional_db: None) -> User:
+    return sign_up(pools.url)
+
+
+@pytest.fixture
+def read() -> Iterator[Upstream]:
+    """Return what stands where the read pool is expected."""
+    with upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def write() -> Iterator[Upstream]:
+    """Return what stands where the write pool is expected."""
+    with upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(read: Upstream, write: Upstream, tmp_path: Path) -> Iterator[Proxy]:
+    with in_front(tmp_path / "nginx", read=[read.port], write=[write.port]) as running:
+        yield running
+
+
+def ask(url: str, method: str, path: str, **options) -> Answer:
+    return Client(url).send(method, path, **options)
+
+
+def raw(proxy: Proxy, request: bytes) -> bytes:
+    """Send bytes and return all that comes back until nginx closes or says no more."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=2) as sock:
+        sock.sendall(request)
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
+            while piece := sock.recv(65536):
+                received += piece
+                head, end, body = received.partition(b"\r\n\r\n")
+                length = re.search(rb"Content-Length: (\d+)", head)
+                if end and length and len(body) >= int(length[1]):
+                    break
+    return received
+
+
+def assert_problem(answer: Answer, status: int) -> None:
+    answer.assert_problem(status)
+    problem = answer.json
+    assert list(problem) == ["type", "title", "status", "detail"]
+    assert problem["type"] == "about:blank"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
+    assert answer.headers.get_all("Server") == ["nginx"]
+
+
+# --- both pools -----------------------------------------------------------------------------------
+
+
+def test_reads_and_writes_of_a_user_go_to_their_pools(pools, ada, anybody):
+    tweet_id = ada.tweet("Hello.")
+    assert ada.home() == [tweet_id]
+    head = ada.send("HEAD", f"/tweet/id/{tweet_id}")
+    assert (head.status, head.body) == (200, b"")
+    ada.patch("/auth/update", {"bio": "I read and write."})
+    assert ada.get("/auth/me").data["bio"] == "I read and write."
+    ada.delete(f"/tweet/delete/{tweet_id}")
+    ada.get(f"/tweet/id/{tweet_id}", status=404)
+    ada.get("/auth/export")
+    assert anybody.get("/api/docs/").headers["Content-Type"].startswith("text/html")
+    assert anybody.send("GET", "/admin/login/").status == 200
+    names = {f"127.0.0.1:{pools.read_port}": "read", f"127.0.0.1:{pools.write_port}": "write"}
+    went = {(line["method"], line["path"]): names[line["upstream"]] for line in pools.proxy.log()}
+    expected = {
+        ("POST", "/auth/create"): "write",
+        ("POST", "/auth/token"): "write",
+        ("POST", "/tweet/create"): "write",
+        ("GET", "/timeline/timeline"): "read",
+        ("HEAD", f"/tweet/id/{tweet_id}"): "read",
+        ("PATCH", "/auth/update"): "write",
+        ("GET", "/auth/me"): "read",
+        ("DELETE", f"/tweet/delete/{tweet_id}"): "write",
+        ("GET", f"/tweet/id/{tweet_id}"): "read",
+        ("GET", "/auth/export"): "read",
+        ("GET", "/api/docs/"): "read",
+        ("GET", "/admin/login/"): "write",
+    }
+    assert expected.items() <= went.items()
+
+
+def test_what_the_service_itself_refuses_passes_unchanged(pools, anybody):
+    pool = f"http://127.0.0.1:{pools.write_port}"
+    for path, status in (("/auth/me", 401), ("/tweet/nothing", 404), ("/nothing", 404)):
+        through, direct = anybody.send("GET", path), ask(pool, "GET", path)
+        assert through.status == direct.status == status
+        assert through.body == direct.body
+        others = {"Connection", "Date", "RateLimit", "Server", "Vary", "X-Request-Id"}
+        theirs = {name: value for name, value in direct.headers.items() if name not in others}
+        assert theirs.items() <= dict(through.headers).items()
+
+
+def test_what_profits_is_compressed(pools, ada, anybody):
+    for number in range(5):
+        ada.tweet(f"This is number {number} of some.")
+    accept = {"Accept-Encoding": "gzip"}
+    plain = ada.send("GET", "/timeline/timeline")
+    small = ada.send("GET", "/timeline/timeline", headers=accept)
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.body) == plain.body
+    assert len(small.body) < len(plain.body) / 2
+    assert "Accept-Encoding" in small.headers["Vary"]
+    for path in ("/auth/healthz", "/auth/verify", "/admin/login/"):  # tiny, empty, the admin's
+        assert "Content-Encoding" not in ada.send("GET", path, headers=accept).headers
+
+
+def test_a_forged_address_gains_nothing(pools, anybody):
+    login = {"username": "nobody", "password": "wrong"}
+    for number in range(LOG_INS):
+        forged = {"X-Forwarded-For": f"198.51.100.{number}"}
+        anybody.post("/auth/token", login, headers=forged, status=401)
+    forged = {"X-Forwarded-For": "198.51.100.99, 127.0.0.1"}
+    anybody.post("/auth/token", login, headers=forged, status=429)
+
+
+def test_readers_read_on_while_the_write_pool_is_down(pools, ada, tmp_path):
+    """And the other way round; who is told no may try again, and nothing secret is logged."""
+    gone = free_port()
+    with in_front(tmp_path / "writes", read=[pools.read_port], write=[gone]) as proxy:
+        ada.base_url = proxy.url
+        ada.get("/auth/me")
+        refused = ada.send("DELETE", f"/auth/delete/{ada.id}?password=very-secret")
+        assert_problem(refused, 502)
+        assert refused.headers["Retry-After"] == "5"
+        assert "very-secret" not in proxy.all_logs()
+    with in_front(tmp_path / "reads", read=[gone], write=[pools.write_port]) as proxy:
+        ada.base_url = proxy.url
+        assert_problem(ada.send("GET", "/auth/me"), 502)
+        ada.tweet("Hello.")
+
+
+def test_the_access_log_tells_of_nobody(pools, ada):
+    answer = ada.send("GET", f"/auth/name/{ada.username}?access_token=very-secret")
+    [line] = [
+        line for line in pools.proxy.log() if line["request_id"] == answer.headers["X-Request-Id"]
+    ]
+    assert line.items() >= {"method": "GET", "path": "/auth/name/{name}", "status": 200}.items()
+    assert line.keys() == {
+        *("time", "level", "logger", "request_id", "method", "path", "status", "bytes", "seconds"),
+        *("upstream", "upstream_status", "upstream_seconds"),
+    }
+    logs = pools.proxy.all_logs()
+    for secret in (ada.username, ada.token, "very-secret"):
+        assert secret not in logs
+
+
+# --- where requests go, and as what ---------------------------------------------------------------
+
+
+def test_the_method_decides(proxy, read, write):
+    paths = ["/auth/me", "/tweet/like", "/timeline/timeline", "/api/schema/", "/static/file.css"]
+    for path in paths:
+        for method in (*READS, *WRITES):
+            override = {"X-HTTP-Method-Override": "DELETE"}
+            assert ask(proxy.url, method, path, headers=override).status == 200
+    assert read.methods() == [*READS] * len(paths)
+    assert write.methods() == [*WRITES] * len(paths)
+
+
+def test_all_of_the_admin_goes_to_the_write_pool(proxy, read, write):
+    for method in ("GET", "HEAD", "POST"):
+        for path in ("/admin/", "/office/of/moderators/", "/%61dmin/", "/auth/../admin/"):
+            ask(proxy.url, method, path)
+    assert not read.received
+    assert len(write.received) == 12
+
+
+def test_metrics_are_not_for_the_public(proxy, read, write):
+    for path in ("/metrics", "/metrics/", "//metrics", "/auth/../metrics", "/%6detrics"):
+        for method in ("GET", "POST"):
+            assert_problem(ask(proxy.url, method, path), 404)
+    assert not read.received + write.received
+
+
+def test_the_pools_are_told_what_nginx_knows(proxy, read):
+    forged = {
+        "X-Forwarded-For": "198.51.100.7",
+        "X-Forwarded-Proto": "https",
+        "X-Request-Id": "forged-forged-forged",
+        "X-Account-Id": "1",
+        "X_Account_Id": "1",
+        "Host": "example.com:8080",
+        "Connection": "X-Forwarded-For",
+    }
+    read.headers = {"X-Request-Id": "which nginx replaces", "Server": "gunicorn"}
+    answer = ask(proxy.url, "GET", "/auth/me?a=%2F", headers=forged)
+    [request] = read.received
+    assert request.path == "/auth/me?a=%2F"
+    assert request.headers["X-Forwarded-For"] == "198.51.100.7, 127.0.0.1"
+    assert request.headers["X-Forwarded-Proto"] == "http"
+    assert request.headers["Host"] == "example.com:8080"
+    assert request.headers.get_all("X-Request-Id") == answer.headers.get_all("X-Request-Id")
+    assert answer.headers.get_all("Server") == ["nginx"]
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
+    for name in ("X-Account-Id", "X_Account_Id", "Connection"):
+        assert name not in request.headers
+
+
+def test_connections_to_the_pools_are_kept(proxy, read):
+    for _ in range(30):
+        ask(proxy.url, "GET", "/auth/me")
+    assert len(read.received) == 30
+    assert read.connections < 10  # each of nginx's two processes has its own
+
+
+def test_what_may_have_been_done_is_not_sent_again(tmp_path):
+    """A process takes a request and dies; another one is there."""
+    with upstream(status=None) as dying, upstream() as well:
+        both = [dying.port, well.port]
+        with in_front(tmp_path / "nginx", read=both, write=both) as proxy:
+            statuses = [ask(proxy.url, "POST", "/tweet/create").status for _ in range(4)]
+            assert set(statuses) == {200, 502}
+            assert len(dying.received) + len(well.received) == 4
+    with upstream(status=None) as dying, upstream() as well:
+        both = [dying.port, well.port]
+        with in_front(tmp_path / "other", read=both, write=both) as proxy:
+            assert [ask(proxy.url, "GET", "/auth/me").status for _ in range(4)] == [200] * 4
+            assert dying.received
+
+
+def test_what_did_not_get_through_is_sent_to_another(tmp_path, write):
+    with in_front(tmp_path / "nginx", read=[1], write=[free_port(), write.port]) as proxy:
+        assert [ask(proxy.url, "POST", "/tweet/create").status for _ in range(4)] == [200] * 4
+
+
+# --- what nginx refuses ---------------------------------------------------------------------------
+
+HOST = b"Host: a\r\n"
+REFUSED = {
+    "no method": (b"get /auth/me HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "TRACE": (b"TRACE /auth/me HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+    "an unknown method": (b"BREW /auth/me HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+    "no host": (b"GET /auth/me HTTP/1.1\r\n\r\n", 400),
+    "two hosts": (b"GET /auth/me HTTP/1.1\r\n" + 2 * HOST + b"\r\n", 400),
+    "outside": (b"GET /../auth/me HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "no encoding": (b"GET /auth/%zz HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "a version": (b"GET /auth/me HTTP/3.1\r\n" + HOST + b"\r\n", 505),
+    "a long line": (b"GET /auth/" + 9_000 * b"a" + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+    "a long field": (b"GET /auth/me HTTP/1.1\r\nX: " + 9_000 * b"a" + b"\r\n\r\n", 431),
+    "chunks": (
+        b"POST /auth/me HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        411,
+    ),
+    "chunks and a length": (
+        b"POST /auth/me HTTP/1.1\r\n"
+        + HOST
+        + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    "another coding": (
+        b"POST /auth/me HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        501,
+    ),
+    "two lengths": (
+        b"POST /auth/me HTTP/1.1\r\n" + HOST + 2 * b"Content-Length: 2\r\n" + b"\r\n{}",
+        400,
+    ),
+    "a space before the colon": (
+        b"POST /auth/me HTTP/1.1\r\n" + HOST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    "a long body": (b"POST /auth/me HTTP/1.1\r\n" + HOST + b"Content-Length: 999999\r\n\r\n", 413),
+}
+
+
+def test_what_is_not_valid_or_too_much_is_refused_in_the_shape_of_all_errors(proxy, read, write):
+    for name, (request, status) in REFUSED.items():
+        head, _, body = raw(proxy, request).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status), name
+        assert b"Content-Type: application/problem+json" in head, name
+        assert b"Server: nginx\r\n" in head, name
+        problem = json.loads(body)
+        assert list(problem) == ["type", "title", "status", "detail"], name
+        assert problem["status"] == status, name
+        if status not in {413, 414}:  # which were called otherwise before RFC 9110
+            assert problem["title"] == HTTPStatus(status).phrase, name
+    assert not read.received + write.received
+
+
+def test_one_address_has_so_many_requests_at_a_time(proxy, read):
+    most = int(re.search(r"limit_conn addresses (\d+);", CONFIGURATION.read_text())[1])
+    read.go_on.clear()
+    with ThreadPoolExecutor(most) as threads:
+        asked = [threads.submit(ask, proxy.url, "GET", "/auth/me") for _ in range(most)]
+        wait_for(lambda: len(read.received) == most)
+        refused = ask(proxy.url, "GET", "/auth/me")
+        read.go_on.set()
+        assert {each.result().status for each in asked} == {200}
+    assert_problem(refused, 429)
+    assert int(refused.headers["Retry-After"]) > 0
+    assert ask(proxy.url, "GET", "/auth/me").status == 200
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_limits_fit_those_of_the_service():
+    text = CONFIGURATION.read_text()
+
+    def setting(name: str) -> list[int]:
+        found = re.findall(rf"^ +{name} (?:\d+ )?(\d+)[ks]?;", text, re.MULTILINE)
+        assert found, name
+        return [int(number) for number in found]
+
+    gunicorn = runpy.run_path(str(ROOT / "config" / "gunicorn.conf.py"))
+    assert setting("client_max_body_size") == [4 * settings.MAX_BODY_BYTES // 1024]
+    assert setting("client_body_buffer_size") == setting("client_max_body_size")
+    assert setting("large_client_header_buffers")[0] * 1024 > gunicorn["limit_request_field_size"]
+    *of_pools, _ = sorted(setting("keepalive_timeout"))
+    assert max(of_pools) < gunicorn["keepalive"]
+    statement_seconds = 10  # WEB_STATEMENT_SECONDS
+    assert setting("proxy_read_timeout")[0] > REQUEST_SECONDS + statement_seconds
+
+
+def test_nginx_takes_the_configuration_as_it_is(tmp_path):
+    """With and without the example; the names of the pools are known here only as addresses."""
+    for notes in (None, 1):
+        folder = tmp_path / str(notes)
+        folder.mkdir()
+        written = nginx.configured(folder, port=free_port(), read=[1], write=[1], notes=notes)
+        done = subprocess.run(
+            nginx.command(written, "-t"), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "warn" not in done.stderr
+
+
+# --- services beside this one ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def notes() -> Iterator[Upstream]:
+    """Return a service that nginx authenticates the callers of."""
+    with upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def beside(pools: TwoPools, notes: Upstream, tmp_path: Path) -> Iterator[Proxy]:
+    ports = {"read": [pools.read_port], "write": [pools.write_port]}
+    with in_front(tmp_path / "nginx", **ports, notes=notes.port) as proxy:
+        yield proxy
+
+
+def test_a_service_beside_learns_whose_token_it_is(beside, notes, ada):
+    ada.base_url = beside.url
+    forged = {"X-Account-Id": "1", "X_Account_Id": "1", "X-Forwarded-For": "198.51.100.7"}
+    assert ada.send("GET", "/notes/today?all=1", headers=forged).status == 200
+    assert ada.send("POST", "/notes/today", body=b"Buy milk.", headers=forged).status == 200
+    assert [request.method for request in notes.received] == ["GET", "POST"]
+    assert [request.path for request in notes.received] == ["/notes/today?all=1", "/notes/today"]
+    assert notes.received[1].body == b"Buy milk."
+    for request in notes.received:
+        assert request.headers.get_all("X-Account-Id") == [str(ada.id)]
+        assert "X_Account_Id" not in request.headers
+        assert "Authorization" not in request.headers
+        assert request.headers["X-Forwarded-For"] == "198.51.100.7, 127.0.0.1"
+
+
+def test_a_service_beside_never_hears_of_whom_the_api_would_refuse(
+    beside, notes, ada, make_account
+):
+    ada.base_url = beside.url
+    stranger = Client(beside.url)
+    refused = [stranger.send("GET", "/notes/"), stranger.send("POST", "/notes/", body=b"x")]
+    refused += [Client(beside.url, token="nonsense").send("GET", "/notes/")]
+    refused += [stranger.send("GET", "/notes/", headers={"X-Account-Id": str(ada.id)})]
+    refused += [stranger.send("GET", path) for path in ("//notes/", "/auth/../notes/", "/n%6ftes/")]
+    ada.post("/auth/token/revoke", {"refresh_token": ada.refresh_token})
+    refused += [ada.send("GET", "/notes/")]
+    ada.log_in()
+    services.suspend(account_id=ada.id, by_id=make_account("moderator"), reason="test")
+    refused += [ada.send("GET", "/notes/")]
+    for answer in refused:
+        assert_problem(answer, 401)
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+    assert not notes.received
+
+
+def test_a_service_beside_is_not_reached_when_a_token_can_not_be_verified(notes, read, tmp_path):
+    read.headers = {"Retry-After": "17"}
+    ports = {"read": [read.port], "write": [1], "notes": notes.port}
+    with in_front(tmp_path / "nginx", **ports) as proxy:
+        for answered, status, wait in ((429, 429, "17"), (503, 503, "5"), (None, 503, "5")):
+            read.status = answered
+            answer = ask(proxy.url, "POST", "/notes/", body=b"Buy milk.")
+            assert_problem(answer, status)
+            assert answer.headers["Retry-After"] == wait
+    assert not notes.received
+    assert {(each.method, each.path, each.body) for each in read.received} == {
+        ("GET", "/auth/verify", b"")
+    }
