@@ -195,7 +195,9 @@ def _empty_queues(*, dry_run: bool = False) -> None:
                 queue.declare()
                 queue.purge()
     except OperationalError as error:
-        otherwise = "Nothing was restored." if dry_run else "The database is restored: purge its queues."
+        otherwise = (
+            "Nothing was restored." if dry_run else "The database is restored: purge its queues."
+        )
         raise StackError(f"RabbitMQ does not answer: {error}. {otherwise}") from error
 
 

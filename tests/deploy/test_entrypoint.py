@@ -61,7 +61,10 @@ def test_migrate_makes_the_readers_role_when_it_has_a_password(tmp_path):
     assert run("migrate", environment=environment).stdout == "manage.py migrate --noinput\n"
     environment["READER_PASSWORD"] = "secret"
     done = run("migrate", environment=environment)
-    assert done.stdout.splitlines() == ["manage.py migrate --noinput", "manage.py create_reader_role"]
+    assert done.stdout.splitlines() == [
+        "manage.py migrate --noinput",
+        "manage.py create_reader_role",
+    ]
 
 
 def test_a_migration_that_fails_is_the_end(tmp_path):

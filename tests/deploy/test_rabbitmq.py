@@ -148,7 +148,10 @@ def test_tweets_arrive_through_a_rabbitmq_that_is_killed_and_comes_back(
         return home is not None and tweet_id in {store.id_of(entry) for entry in home.entries}
 
     relay_log, worker_log = tmp_path / "relay.log", tmp_path / "worker.log"
-    with process("relay", broker, relay_log) as relay, process("worker", broker, worker_log) as worker:
+    with (
+        process("relay", broker, relay_log) as relay,
+        process("worker", broker, worker_log) as worker,
+    ):
         api(bob).get("/timeline/timeline")  # what nobody reads is not written to
         first = post()
         wait_for(lambda: arrived(first), log=worker_log)

@@ -47,7 +47,7 @@ def send_due(*, limit: int = 500) -> int:
     return len(claimed)
 
 
-def broker_errors() -> tuple[type[Exception], ...]:
+def broker_errors() -> tuple[type[BaseException], ...]:
     """Return what is raised when the broker is out of reach, or refuses a message.
 
     kombu's own error stands for others only while it connects: a connection that breaks under a
