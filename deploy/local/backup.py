@@ -188,7 +188,7 @@ def _empty_queues(*, dry_run: bool = False) -> None:
     if settings.BROKER_IS_REDIS:
         return
     try:
-        with celery.connection_for_write() as broker:
+        with celery.connection_for_write(url=settings.CELERY_BROKER_URL) as broker:
             broker.ensure_connection(max_retries=1)
             for name in () if dry_run else QUEUES:
                 queue = celery.amqp.queues[name].bind(broker.default_channel)

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
 from kombu import Connection
 
 from accounts import services as accounts
 from accounts.models import AccountCounterDelta
+from deploy.local import backup
+from deploy.local.errors import StackError
 from deploy.local.ports import free_port
 from deploy.local.run import PROCESSES
 from tests.deploy.stack import ROOT
@@ -94,9 +97,9 @@ class Broker:
             subprocess.run(["epmd", "-kill"], env=self.environment, check=False)
 
 
-@pytest.fixture
-def broker(tmp_path) -> Iterator[Broker]:
-    server = Broker(tmp_path)
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory) -> Iterator[Broker]:
+    server = Broker(tmp_path_factory.mktemp("rabbitmq"))
     try:
         server.start()
         yield server
@@ -183,3 +186,20 @@ def test_tweets_arrive_through_a_rabbitmq_that_is_killed_and_comes_back(
         assert (relay.poll(), worker.poll()) == (None, None)
     assert Tweet.objects.count() == 2
     assert (relay.returncode, worker.returncode) == (0, 0), worker_log.read_text()
+
+
+def test_a_restore_empties_the_queues(broker, settings):
+    """Those that nobody has declared yet as well."""
+    settings.BROKER_IS_REDIS, settings.CELERY_BROKER_URL = False, broker.url
+    with Connection(broker.url) as sending:
+        queue = current_app.amqp.queues["default"].bind(sending.default_channel)
+        queue.declare()
+        sending.Producer().publish({}, routing_key="default")
+        wait_for(lambda: queue.queue_declare(passive=True).message_count, log=broker.log)
+        backup._empty_queues(dry_run=True)
+        assert queue.queue_declare(passive=True).message_count == 1
+        backup._empty_queues()
+        assert queue.queue_declare(passive=True).message_count == 0
+    settings.CELERY_BROKER_URL = f"amqp://127.0.0.1:{free_port()}//"
+    with pytest.raises(StackError, match="Nothing was restored"):
+        backup._empty_queues(dry_run=True)
