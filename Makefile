@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 
-.PHONY: help run run/migration manage backup restore test bench chaos check audit openapi requirements
+.PHONY: help run run/migration manage env backup restore test bench chaos check audit openapi requirements
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -17,6 +17,9 @@ run/migration: ## Apply migrations to the database of `make run`, or to DATABASE
 
 manage: ## Run a manage.py command there: make manage ARGS="verify_timelines --all"
 	$(BOOTSTRAP) deploy.local manage $(ARGS)
+
+env: ## Write .env, with new secrets, for `docker compose up`
+	@$(PYTHON) deploy/env.py
 
 backup: ## Write all that PostgreSQL holds to FILE (backups/…), also while it serves
 	$(BOOTSTRAP) deploy.local backup $(if $(FILE),"$(FILE)")

@@ -3,9 +3,11 @@
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.signals import worker_init
 from celery.worker import consumer
+
+from twitter.lib.alive import show_alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitter.settings")
 
@@ -21,8 +23,22 @@ def _accept_late_commits(**options: Any) -> None:
     accept_late_commits()
 
 
+class ShowsAlive(bootsteps.StartStopStep):
+    """Shows that the main process goes on, which hands the messages to the others."""
+
+    requires = ("celery.worker.components:Timer",)
+    SECONDS = 10
+
+    def start(self, worker: Any) -> None:
+        show_alive()
+        worker.timer.call_repeatedly(self.SECONDS, show_alive)
+
+
+app.steps["worker"].add(ShowsAlive)
+
+
 class Consumer(consumer.Consumer):
-    """Celery's own, but it survives the loss of its broker with messages in hand.
+    """Celery's own, but it survives the loss of a Redis broker with messages in hand.
 
     A message belongs to the channel that it came by. Celery 5.7.0 takes the channel's connection
     away when that is lost; kombu 5.7.0 then gives the message back, or acknowledges it when its

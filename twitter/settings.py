@@ -208,7 +208,8 @@ CACHES = {
     },
 }
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL.rpartition("/")[0] + "/1")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or REDIS_URL.rpartition("/")[0] + "/1"
+BROKER_IS_REDIS = CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix://"))
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -222,11 +223,20 @@ CELERY_TASK_ROUTES = {
 # A task that runs longer is ended, so that it does not hold up others; then it is tried again.
 CELERY_TASK_TIME_LIMIT = env.int("TASK_SECONDS", 120)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
+CELERY_WORKER_CONCURRENCY = env.int("WORKER_PROCESSES", 2)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_CONSUMER = "twitter.celery:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    # A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
+    {"visibility_timeout": 300}
+    if BROKER_IS_REDIS
+    # RabbitMQ knows by itself what was lost. What it did not take, it says only if it is asked.
+    else {"confirm_publish": True}
+)
+# What takes a network away without a word is noticed after a minute. Of RabbitMQ only: the relay,
+# which sends no heartbeats, sends messages more often.
+CELERY_BROKER_HEARTBEAT = 30
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker whose memory is full says no to the worker too, which would end instead of trying again.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True

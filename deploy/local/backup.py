@@ -21,10 +21,13 @@ from typing import IO
 import psycopg
 import redis
 from django.conf import settings
+from kombu.exceptions import OperationalError
 from tqdm import tqdm
 
 from deploy.local.errors import StackError
 from deploy.local.postgres import program
+from deploy.local.run import QUEUES
+from twitter.celery import app as celery
 
 FOLDER = Path("backups")
 # Whoever restores owns it all: the database's user has another name elsewhere.
@@ -97,6 +100,7 @@ def restore(file: Path, *, replace: bool) -> None:
     _refuse_to_harm(replace=replace)
     for client in _redis_databases():
         _answered(client.ping, "Nothing was restored.")
+    _empty_queues(dry_run=True)
     script = f"BEGIN;{EMPTY if replace else ''}".encode()
     with (
         _started("pg_restore", *ANYBODYS, "--file=-", str(file), stdout=subprocess.PIPE) as archive,
@@ -121,6 +125,7 @@ def restore(file: Path, *, replace: bool) -> None:
             )
     for client in _redis_databases():
         _answered(client.flushdb, "The database is restored: empty Redis before the service runs.")
+    _empty_queues()
     print(f"{file} is restored, and Redis is empty.")
 
 
@@ -169,8 +174,31 @@ def _refuse_to_harm(*, replace: bool) -> None:
 
 def _redis_databases() -> list[redis.Redis]:
     """Return a client of each Redis database that the service uses: cache and homes, messages."""
-    urls = {settings.REDIS_URL, settings.CELERY_BROKER_URL}
+    urls = {settings.REDIS_URL}
+    if settings.BROKER_IS_REDIS:
+        urls.add(settings.CELERY_BROKER_URL)
     return [redis.Redis.from_url(url, socket_timeout=60) for url in urls]
+
+
+def _empty_queues(*, dry_run: bool = False) -> None:
+    """Empty RabbitMQ's queues, if the messages are there; `dry_run` only looks whether it answers.
+
+    Their deliveries may be others' after a restore, which counts ids from where the backup was.
+    """
+    if settings.BROKER_IS_REDIS:
+        return
+    try:
+        with celery.connection_for_write(url=settings.CELERY_BROKER_URL) as broker:
+            broker.ensure_connection(max_retries=1)
+            for name in () if dry_run else QUEUES:
+                queue = celery.amqp.queues[name].bind(broker.default_channel)
+                queue.declare()
+                queue.purge()
+    except OperationalError as error:
+        otherwise = (
+            "Nothing was restored." if dry_run else "The database is restored: purge its queues."
+        )
+        raise StackError(f"RabbitMQ does not answer: {error}. {otherwise}") from error
 
 
 def _answered(command: object, otherwise: str) -> None:

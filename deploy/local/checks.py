@@ -65,6 +65,10 @@ CHECKS: dict[str, Callable[[], str]] = {
         ALLOWED_HOSTS="example.com",
     ),
     "API snapshot": openapi_problem,
+    "docker-compose.yml": problem_of(
+        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"
+    ),
+    "Dockerfile": problem_of("hadolint", "deploy/Dockerfile"),
     "requirements": requirements.problem,
 }
 

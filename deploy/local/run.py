@@ -18,12 +18,14 @@ from deploy.local.supervisor import Supervisor
 
 MANAGE = [sys.executable, "manage.py"]
 BACKUP = [sys.executable, "-m", "deploy.local.backup"]
+QUEUES = ("default", "fan_out", "heartbeat")
+# deploy/entrypoint has the same for containers.
 PROCESSES = {
     "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],
     "worker": [
         *(sys.executable, "-m", "celery", "-A", "twitter", "worker"),
-        *("-Q", "default,fan_out,heartbeat"),
-        *("--concurrency", "2", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")),
+        *("-Q", ",".join(QUEUES)),
+        *("--loglevel", os.environ.get("LOG_LEVEL", "INFO")),
         *("--without-gossip", "--without-mingle"),  # for talking with other workers: there is none
     ],
     "relay": [*MANAGE, "relay"],

@@ -75,13 +75,12 @@ def service(
     """
     port = free_port()
     settings = {**os.environ, "PORT": str(port), "WEB_HOST": "127.0.0.1", **(environment or {})}
+    if worker_processes is not None:
+        settings["WORKER_PROCESSES"] = str(worker_processes)
     with _ending() as supervisor:
         pids = {}
         for name in names:
-            command = list(run.PROCESSES[name])
-            if name == "worker" and worker_processes is not None:
-                command[command.index("--concurrency") + 1] = str(worker_processes)
-            pids[name] = _start(supervisor, folder, name, command, settings)
+            pids[name] = _start(supervisor, folder, name, list(run.PROCESSES[name]), settings)
         path = "/auth/healthz" + ("?ready=1" if "worker" in names else "")
         if "web" in names:
             _wait(supervisor, lambda: answers(port, path))

@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from amqp.exceptions import MessageNacked
 from celery import current_app
 from django.conf import settings
 from django.db import connection
+from kombu.exceptions import OperationalError
 
 from twitter.outbox.models import Delivery
 
@@ -28,8 +30,8 @@ def send_due(*, limit: int = 500) -> int:
     """Send up to `limit` due deliveries, oldest first; returns how many.
 
     They are claimed before they are sent: should the process die in between, they are sent when
-    they are due again. Raises kombu's OperationalError when the broker is out of reach; what was
-    claimed is then due at once.
+    they are due again. Raises one of `broker_errors` when the broker is out of reach or does not
+    take a message; what was not sent is then due at once.
     """
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [settings.OUTBOX_RESEND_SECONDS, limit])
@@ -43,6 +45,16 @@ def send_due(*, limit: int = 500) -> int:
             raise
         unsent -= set(ids)
     return len(claimed)
+
+
+def broker_errors() -> tuple[type[BaseException], ...]:
+    """Return what is raised when the broker is out of reach, or refuses a message.
+
+    kombu's own error stands for others only while it connects: a connection that breaks under a
+    message raises what its library does.
+    """
+    broker = current_app.connection_for_write()
+    return OperationalError, MessageNacked, *broker.connection_errors, *broker.channel_errors
 
 
 def distrust_broker() -> None:

@@ -150,7 +150,7 @@ def _count_sessions(subject: Subject) -> int:
 def redis_servers() -> dict[str, "redis_library.Redis"]:
     """Return clients of the cache and, if that is Redis too, of the broker."""
     servers = {"cache": redis.client()}
-    if settings.CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix://")):
+    if settings.BROKER_IS_REDIS:
         servers["broker"] = redis_library.Redis.from_url(settings.CELERY_BROKER_URL)
     return servers
 

@@ -9,13 +9,13 @@ import redis
 from celery import current_app
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
-from kombu.exceptions import OperationalError
 from redis.client import PubSub
 
+from twitter.lib.alive import show_alive
 from twitter.lib.redis import client
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
-from twitter.outbox.relay import distrust_broker, send_due
+from twitter.outbox.relay import broker_errors, distrust_broker, send_due
 
 BATCH = 500
 IDLE_SECONDS = 1.0
@@ -41,6 +41,7 @@ class Command(BaseCommand):
         broker_was_away = False
         logger.info("the relay runs")
         while self.running:
+            show_alive()
             try:
                 clock.send_due()
                 if broker_was_away:
@@ -48,7 +49,7 @@ class Command(BaseCommand):
                     broker_was_away = False
                 if send_due(limit=BATCH) == BATCH:
                     continue
-            except (OperationalError, DatabaseError, redis.RedisError) as error:
+            except (DatabaseError, redis.RedisError, *broker_errors()) as error:
                 logger.warning("the relay tries again: %s", error)
                 broker_was_away |= not isinstance(error, DatabaseError)
                 connection.close()
