@@ -9,7 +9,7 @@ from django.urls import URLPattern, get_resolver
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
 # How a variable is read: in settings.py by django-environ or `required`, elsewhere from os.environ;

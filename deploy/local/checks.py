@@ -65,6 +65,13 @@ CHECKS: dict[str, Callable[[], str]] = {
         ALLOWED_HOSTS="example.com",
     ),
     "API snapshot": openapi_problem,
+    "workflows": problem_of(
+        *("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
+        *map(str, Path(".github/workflows").glob("*.yml")),
+    ),
+    "Dependabot": problem_of(
+        *("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"),
+    ),
     "requirements": requirements.problem,
 }
 

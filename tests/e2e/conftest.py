@@ -1,7 +1,8 @@
 """Fixtures for end-to-end tests: the whole service as `make run` serves it, and people who use it.
 
-With E2E_BASE_URL the tests use a service that runs already; then E2E_DEMO_PASSWORD and
-E2E_ADMIN_PASSWORD are the passwords of its users `demo` and `admin`.
+With E2E_BASE_URL the tests use a service that runs already; then DEMO_PASSWORD and ADMIN_PASSWORD
+are the passwords of its users `demo` and `admin` (or ADMIN_USERNAME). The stories, which `make e2e`
+runs, can do without.
 """
 
 import contextlib
@@ -41,10 +42,14 @@ SECRET = re.compile(r"@example\.org|correct horse battery|argon2\$|\beyJ", re.IG
 
 @dataclass(frozen=True)
 class Stack:
-    """A service that runs. `signing_keys` as in JWT_SIGNING_KEYS, None when not known here."""
+    """A service that runs. `signing_keys` as in JWT_SIGNING_KEYS, None when not known here.
+
+    A password that is not known here is empty.
+    """
 
     url: str
     demo_password: str
+    admin_username: str
     admin_password: str
     signing_keys: str | None
 
@@ -52,9 +57,18 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return the service that runs; at the end, it has ended, and logged no error and no secret."""
-    if url := os.environ.get("E2E_BASE_URL"):
-        passwords = os.environ["E2E_DEMO_PASSWORD"], os.environ["E2E_ADMIN_PASSWORD"]
-        yield Stack(url.rstrip("/"), *passwords, signing_keys=None)
+    if url := os.environ.get("E2E_BASE_URL", "").rstrip("/"):
+        try:
+            Client(url).get("/auth/healthz")
+        except (OSError, KeyError) as error:
+            pytest.exit(f"There is no service at {url}: {error}", returncode=1)
+        yield Stack(
+            url=url,
+            demo_password=os.environ.get("DEMO_PASSWORD", ""),
+            admin_username=os.environ.get("ADMIN_USERNAME", "admin"),
+            admin_password=os.environ.get("ADMIN_PASSWORD", ""),
+            signing_keys=None,
+        )
         return
     folder = tmp_path_factory.mktemp("stack")
     log = folder / "output"
@@ -64,6 +78,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield Stack(
             url=_found(r"^ready: (\S+) answers", printed),
             demo_password=_found(r"^Demo user .*password (\S+)$", printed),
+            admin_username="admin",
             admin_password=_found(r"^Admin .*password (\S+)$", printed),
             signing_keys=keys["JWT_SIGNING_KEYS"],
         )
