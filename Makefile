@@ -8,7 +8,7 @@ BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z\/]+:.*## / {printf "%-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9\/]+:.*## / {printf "%-17s %s\n", $$1, $$2}' Makefile
 
 run: ## Serve on PORT (8080) with embedded PostgreSQL and Valkey, state in STATE_DIR (.local)
 	$(BOOTSTRAP) deploy.local run

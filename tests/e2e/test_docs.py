@@ -12,7 +12,9 @@ import pytest
 from tests.e2e.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = re.compile(r"^```(sh|python)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
+EXAMPLE = re.compile(
+    r"^```(sh|python)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
+)
 MADE_BY_RUN = "http://127.0.0.1:8080"
 END_OF_BLOCK = "--- end of block ---"
 
@@ -27,7 +29,7 @@ pytestmark = [
 
 
 def examples(document: str, *, section: str = "") -> Iterator[tuple[str, str, str | None]]:
-    """Yield language, code and what it prints (None: not said) of a document's examples, in order."""
+    """Yield the examples of a document: language, code, and what it prints (None: not said)."""
     text = (ROOT / document).read_text(encoding="utf-8")
     if section:
         text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
