@@ -1,4 +1,4 @@
-"""The examples of README and of docs/api.md, run as they stand there, against the running service."""
+"""The examples of README and of docs/api.md, run as they stand there."""
 
 import re
 import shutil
