@@ -29,8 +29,8 @@ PYTEST = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadfile"]
 CHECKS = [sys.executable, "-m", "deploy.local.checks"]
 # Without tests/conftest.py and Django, which want servers; the stories need none but the service.
 E2E = [
-    *(sys.executable, "-m", "pytest", "tests/e2e/stories", "--confcutdir", "tests/e2e"),
-    *("-p", "no:django", "-W", "ignore::pytest.PytestConfigWarning"),
+    *(sys.executable, "-m", "pytest", "tests/e2e/stories/test_stories.py"),
+    *("--confcutdir=tests/e2e", "-p", "no:django", "-W", "ignore::pytest.PytestConfigWarning"),
     *("--gherkin-terminal-reporter", "-v", "-o", "log_cli=true", "-o", "log_cli_level=WARNING"),
 ]
 USAGE = f"usage: python -m deploy.local COMMAND\n\n{__doc__}"
