@@ -3,11 +3,12 @@
 PYTHON ?= python3
 BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 
-.PHONY: help run run/migration manage env backup restore test bench chaos check audit openapi requirements
+.PHONY: help run run/migration manage env backup restore test e2e bench chaos check audit openapi \
+	openapi/breaking requirements
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z\/]+:.*## / {printf "%-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9\/]+:.*## / {printf "%-17s %s\n", $$1, $$2}' Makefile
 
 run: ## Serve on PORT (8080) with embedded PostgreSQL and Valkey, state in STATE_DIR (.local)
 	$(BOOTSTRAP) deploy.local run
@@ -30,6 +31,9 @@ restore: ## Fill an empty database from FILE; ARGS=--replace destroys what is in
 test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goes to pytest
 	$(BOOTSTRAP) deploy.local test $(ARGS)
 
+e2e: ## Run the stories of tests/e2e/features on the service at BASE_URL; ARGS goes to pytest
+	$(BOOTSTRAP) deploy.local e2e "$(BASE_URL)" $(ARGS)
+
 bench: ## Measure and write docs/benchmarks.*; ARGS="--graph FILE", "--quick", "--only reads"
 	$(BOOTSTRAP) deploy.local bench $(ARGS)
 
@@ -44,6 +48,14 @@ audit: ## Ask whether a pinned dependency has a known vulnerability; ARGS goes t
 
 openapi: ## Write docs/openapi.yaml, the reviewed snapshot of the API
 	$(BOOTSTRAP) deploy.local openapi
+
+# Go verifies the version that is named here. BASE: a branch, a tag, a commit.
+OASDIFF = github.com/oasdiff/oasdiff@v1.37.0
+BASE ?= origin/main
+
+openapi/breaking: ## Compare docs/openapi.yaml with that of BASE (origin/main): does it break clients? Needs Go
+	@old=$$(mktemp) && trap 'rm -f "$$old"' EXIT && git show "$(BASE):docs/openapi.yaml" > "$$old" && \
+		OASDIFF_NO_TELEMETRY=1 go run $(OASDIFF) breaking --fail-on ERR "$$old" docs/openapi.yaml
 
 requirements: ## Write the lock files; ARGS=--upgrade takes the newest versions
 	$(BOOTSTRAP) deploy.local requirements $(ARGS)

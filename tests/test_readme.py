@@ -9,7 +9,7 @@ from django.urls import URLPattern, get_resolver
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
 # How a variable is read: in settings.py by django-environ or `required`, elsewhere from os.environ;
@@ -95,8 +95,8 @@ def commands() -> set[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_document_names_exists(document):
     code = code_in(document)
-    targets = re.findall(r"^([a-z/]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for target in re.findall(r"\bmake ([a-z][a-z/]*)", code):
+    targets = re.findall(r"^([a-z0-9/]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in re.findall(r"\bmake ([a-z][a-z0-9/]*)", code):
         assert target in targets, f"make {target}"
     for file, test in re.findall(r"\b(tests/[\w/]+\.py)::(\w+)", code):
         assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), test

@@ -69,6 +69,13 @@ CHECKS: dict[str, Callable[[], str]] = {
         "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"
     ),
     "Dockerfile": problem_of("hadolint", "deploy/Dockerfile"),
+    "workflows": problem_of(
+        *("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
+        *map(str, Path(".github/workflows").glob("*.yml")),
+    ),
+    "Dependabot": problem_of(
+        *("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"),
+    ),
     "requirements": requirements.problem,
 }
 

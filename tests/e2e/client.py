@@ -6,12 +6,14 @@ import contextlib
 import http.client
 import itertools
 import json
+import logging
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import Message
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -23,6 +25,8 @@ PASSWORD = "correct horse battery 9"
 
 _RUN = secrets.token_hex(3)
 _numbers = itertools.count(1)
+
+logger = logging.getLogger(__name__)
 
 
 def eventually(attempt: Callable[[], Result], *, seconds: float = 30.0) -> Result:
@@ -76,11 +80,14 @@ class Answer:
 
 
 class Client:
-    """Somebody without a token, or with one."""
+    """Somebody without a token, or with one; who is patient waits when told to, and asks again."""
 
-    def __init__(self, base_url: str, *, token: str | None = None) -> None:
+    def __init__(
+        self, base_url: str, *, token: str | None = None, is_patient: bool = False
+    ) -> None:
         self.base_url = base_url
         self.token = token
+        self.is_patient = is_patient
 
     def send(
         self,
@@ -121,6 +128,11 @@ class Client:
         body = None if payload is None else json.dumps(payload).encode()
         content = {} if body is None else {"Content-Type": "application/json"}
         answer = self.send(method, target, body=body, headers=content | (headers or {}))
+        if self.is_patient and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            seconds = int(answer.headers["Retry-After"])
+            logger.warning("%s %s: told to wait for %d seconds", method, path, seconds)
+            time.sleep(seconds)
+            return self.request(method, path, payload, status=status, headers=headers, **query)
         assert status in (None, answer.status), f"{method} {target}: {answer}"
         return answer
 
@@ -148,8 +160,10 @@ class Client:
 class User(Client):
     """Somebody who has signed up and logged in."""
 
-    def __init__(self, base_url: str, *, username: str, password: str) -> None:
-        super().__init__(base_url)
+    def __init__(
+        self, base_url: str, *, username: str, password: str, is_patient: bool = False
+    ) -> None:
+        super().__init__(base_url, is_patient=is_patient)
         self.username = username
         self.password = password
         self.refresh_token = ""
@@ -162,7 +176,7 @@ class User(Client):
 
     def log_in(self) -> None:
         """Begin a new session."""
-        tokens = Client(self.base_url).post(
+        tokens = Client(self.base_url, is_patient=self.is_patient).post(
             "/auth/token", {"username": self.username, "password": self.password}
         )
         self.token = tokens.data["access_token"]
@@ -194,12 +208,12 @@ def new_name() -> str:
     return f"u{_RUN}_{next(_numbers)}"
 
 
-def sign_up(base_url: str) -> User:
+def sign_up(base_url: str, *, is_patient: bool = False) -> User:
     """Make a new user, who is logged in."""
     name = new_name()
-    Client(base_url).post(
+    Client(base_url, is_patient=is_patient).post(
         "/auth/create",
         {"username": name, "password": PASSWORD, "email": f"{name}@example.org"},
         status=201,
     )
-    return User(base_url, username=name, password=PASSWORD)
+    return User(base_url, username=name, password=PASSWORD, is_patient=is_patient)

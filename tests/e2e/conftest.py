@@ -1,7 +1,8 @@
 """Fixtures for end-to-end tests: the whole service as `make run` serves it, and people who use it.
 
-With E2E_BASE_URL the tests use a service that runs already; then E2E_DEMO_PASSWORD and
-E2E_ADMIN_PASSWORD are the passwords of its users `demo` and `admin`.
+With E2E_BASE_URL the tests use a service that runs already; then DEMO_PASSWORD and ADMIN_PASSWORD
+are the passwords of its users `demo` and `admin` (or ADMIN_USERNAME). The stories, which `make e2e`
+runs, can do without.
 """
 
 import contextlib
@@ -9,19 +10,22 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from deploy.local import servers
 from deploy.local.errors import StackError
 from deploy.local.ports import free_port
+from deploy.local.state import StateFolder
 from deploy.local.supervisor import Supervisor
 from tests.e2e.client import Client, User, sign_up
 from tests.limits import NOBODY_MEETS
 
 START_SECONDS = 180.0
+SETTINGS = {"LOG_LEVEL": "WARNING", **NOBODY_MEETS}
 # What `make test` sets for the tests' own servers; the stack makes its own.
 OF_THE_TESTS = {
     "CELERY_BROKER_URL",
@@ -41,31 +45,44 @@ SECRET = re.compile(r"@example\.org|correct horse battery|argon2\$|\beyJ", re.IG
 
 @dataclass(frozen=True)
 class Stack:
-    """A service that runs. `signing_keys` as in JWT_SIGNING_KEYS, None when not known here."""
+    """A service that runs; a password that is not known here is empty.
+
+    `environment` is that of its processes, empty when it was not started here.
+    """
 
     url: str
     demo_password: str
+    admin_username: str
     admin_password: str
-    signing_keys: str | None
+    environment: Mapping[str, str]
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return the service that runs; at the end, it has ended, and logged no error and no secret."""
-    if url := os.environ.get("E2E_BASE_URL"):
-        passwords = os.environ["E2E_DEMO_PASSWORD"], os.environ["E2E_ADMIN_PASSWORD"]
-        yield Stack(url.rstrip("/"), *passwords, signing_keys=None)
+    if url := os.environ.get("E2E_BASE_URL", "").rstrip("/"):
+        try:
+            Client(url).get("/auth/healthz")
+        except (OSError, KeyError) as error:
+            pytest.exit(f"There is no service at {url}: {error}", returncode=1)
+        yield Stack(
+            url=url,
+            demo_password=os.environ.get("DEMO_PASSWORD", ""),
+            admin_username=os.environ.get("ADMIN_USERNAME", "admin"),
+            admin_password=os.environ.get("ADMIN_PASSWORD", ""),
+            environment={},
+        )
         return
     folder = tmp_path_factory.mktemp("stack")
     log = folder / "output"
     with _running(folder / "state", log):
         printed = log.read_text()
-        keys = json.loads((folder / "state" / "secrets.json").read_text())
         yield Stack(
             url=_found(r"^ready: (\S+) answers", printed),
             demo_password=_found(r"^Demo user .*password (\S+)$", printed),
+            admin_username="admin",
             admin_password=_found(r"^Admin .*password (\S+)$", printed),
-            signing_keys=keys["JWT_SIGNING_KEYS"],
+            environment=_environment(StateFolder(folder / "state")),
         )
     errors = [line for line in log.read_text().splitlines() if ERROR.search(line)]
     assert not errors, "\n".join(errors[:10])
@@ -78,8 +95,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @contextlib.contextmanager
 def _running(state: Path, log: Path) -> Iterator[None]:
     environment = {name: value for name, value in os.environ.items() if name not in OF_THE_TESTS}
-    environment |= {"PORT": str(free_port()), "STATE_DIR": str(state), "LOG_LEVEL": "WARNING"}
-    environment |= NOBODY_MEETS
+    environment |= {"PORT": str(free_port()), "STATE_DIR": str(state), **SETTINGS}
     supervisor = Supervisor()
     with contextlib.ExitStack() as ending:
         # Only its end: its beginning would take the signals away from pytest.
@@ -94,6 +110,13 @@ def _running(state: Path, log: Path) -> Iterator[None]:
         except (StackError, TimeoutError):
             pytest.fail(f"The service did not start:\n{log.read_text()[-4_000:]}", pytrace=False)
         yield
+
+
+def _environment(state: StateFolder) -> dict[str, str]:
+    """Return the environment of the stack's processes, whose secrets are not those of the tests."""
+    running = json.loads((state.path / "running.json").read_text())
+    secrets = {name: state.secrets()[name] for name in ("SECRET_KEY", "JWT_SIGNING_KEYS")}
+    return servers.environment(state, running["servers"]) | SETTINGS | secrets
 
 
 def _found(pattern: str, text: str) -> str:

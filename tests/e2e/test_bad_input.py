@@ -235,7 +235,8 @@ def requests_with_a_token(eve: User) -> list[tuple[str, str]]:
 def tokens_that_are_none(stack: Stack, eve: User) -> list[str]:
     """Return expired, forged, foreign, broken and overlong tokens."""
     assert eve.token
-    kid, _, key = (stack.signing_keys or "kid:" + "x" * 40).split(",")[0].partition(":")
+    keys = stack.environment.get("JWT_SIGNING_KEYS") or "kid:" + "x" * 40
+    kid, _, key = keys.split(",")[0].partition(":")
     header = {"kid": kid, "typ": "at+jwt"}
     claims = jwt.decode(eve.token, options={"verify_signature": False})
     head, payload, _ = eve.token.split(".")
