@@ -32,6 +32,7 @@ _django = get_wsgi_application()
 _django.request_class = Request
 
 from timelines import facade as timelines  # noqa: E402 - apps are ready from here on
+from twitter.lib import metrics  # noqa: E402
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -42,3 +43,6 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     headers, body = warm
     start_response("200 OK", headers)
     return [body]
+
+
+application = metrics.measured(application)
