@@ -47,7 +47,7 @@ def _serve_metrics(sender: Any, **options: Any) -> None:
 
 @worker_process_init.connect
 def _go_on_counting(**options: Any) -> None:
-    exporter.go_on_as(current_process().index)
+    exporter.go_on_as(current_process().index)  # type: ignore[attr-defined]  # of a pool's
 
 
 def _note_beginning(task: Any, **options: Any) -> None:

@@ -35,6 +35,7 @@ from timelines import facade as timelines  # noqa: E402 - apps are ready from he
 from twitter.lib import metrics  # noqa: E402
 
 
+@metrics.measured
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer a warm read of a home timeline right here, and have Django answer the rest."""
     warm = timelines.warm_answer(environ)
@@ -43,6 +44,3 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     headers, body = warm
     start_response("200 OK", headers)
     return [body]
-
-
-application = metrics.measured(application)

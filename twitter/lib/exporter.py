@@ -33,7 +33,7 @@ def begin() -> None:
     _folder = tempfile.mkdtemp(prefix="twitter-metrics-", dir=memory)
     atexit.register(_remove, _folder, os.getpid())
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _folder  # the library knows no other way
-    values.ValueClass = values.MultiProcessValue(_identity)
+    values.ValueClass = values.MultiProcessValue(_identity)  # type: ignore[no-untyped-call]
     metrics.instruments = metrics.Instruments(CollectorRegistry())
 
 

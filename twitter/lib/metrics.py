@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 HOME = "/timeline/timeline"
-# Where `middleware.tell_metrics` leaves a request's route and its answer's status. A warm read, which
-# comes before all middleware, leaves nothing.
+# Where `middleware.tell_metrics` leaves the route of a request and the status of its answer. Warm
+# reads, which come before all middleware, leave nothing.
 ANSWERED = "twitter.answered"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Routes of what has none in twitter/urls.py: labels must not be of a client's making.
@@ -27,7 +27,7 @@ RESULTS = ("hit", "miss")
 # How a run of a task ended: all is done, the rest is done later, or it will be tried again.
 DONE, CONTINUED, FAILED = ("done", "continued", "failed")
 
-# A warm read takes half a millisecond, an export is begun after some 50, and nothing takes 30 s.
+# A warm read takes half a millisecond, and a time-out is over after some 10 seconds.
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 # Most take milliseconds; none longer than TASK_SECONDS.
 TASK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)

@@ -11,7 +11,7 @@ from kombu.exceptions import ChannelError
 from twitter.lib import metrics
 from twitter.outbox.models import Delivery
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 3.0
 STATES = ("due", "failing", "later", "sent")
 # More are not counted: looking must be cheap above all when there are many.
 MOST = 100_000
