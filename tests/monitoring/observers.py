@@ -90,6 +90,7 @@ def watching(folder: Path, targets: Mapping[str, int]) -> Iterator[tuple[Prometh
     _write(folder / "alertmanager.yml", _notifying(webhook.url))
     supervisor = Supervisor()
     with ExitStack() as ending:
+        ending.callback(webhook.server.server_close)
         ending.callback(webhook.server.shutdown)
         ending.push(supervisor)
         supervisor.start(

@@ -151,17 +151,22 @@ def test_one_tweet_and_its_reading_are_counted(prometheus: Prometheus, service, 
 
 
 def test_a_process_that_is_killed_takes_no_counts_with_it(service: stack.Stack, port: int) -> None:
-    use(service.url)
     before = requests(port)
+    assert before > 10
     [worker] = service.processes()["gunicorn"].children()
     worker.kill()
     eventually(lambda: answers(service.url))
-    use(service.url)
     assert requests(port) > before
     assert sample(port, "twitter_web_threads") == 4
     [new] = service.processes()["gunicorn"].children()
     files = {Path(file.path).name for file in new.memory_maps() if file.path.endswith(".db")}
     assert {"counter_child-0.db", "histogram_child-0.db"} <= files
+
+
+def test_what_is_no_request_is_counted_as_such(service: stack.Stack, port: int) -> None:
+    Client(service.url).send("GET", "/" + "x" * 5_000)
+    [line] = lines(port, 'twitter_http_requests_total{method="other",route="(malformed)"')
+    assert 'status="414"} 1.0' in line
 
 
 def answers(url: str) -> bool:

@@ -17,7 +17,9 @@ HOME = "/timeline/timeline"
 # reads, which come before all middleware, leave nothing.
 ANSWERED = "twitter.answered"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Routes of what has none in twitter/urls.py: labels must not be of a client's making.
+# Of what has no such method, and no route in twitter/urls.py: labels, of which each value is kept,
+# must not be of a client's making.
+OTHER = "other"
 UNKNOWN, MALFORMED, STATIC, ADMIN = "(unknown)", "(malformed)", "(static)", "(admin)"
 
 # Where a home came from: Redis; Redis, after this read had built it; PostgreSQL, because it was
@@ -129,10 +131,6 @@ class _Noted(threading.local):
 _noted = _Noted()
 
 
-def _method(name: str) -> str:
-    return name if name in METHODS else "other"
-
-
 def measured(application: Application) -> Application:
     """Return a WSGI application whose requests are counted; the same one while metrics are off."""
     if instruments is None:
@@ -150,9 +148,11 @@ def measured(application: Application) -> Application:
         blocks = application(environ, start_response)
         seconds = perf_counter() - begun
         route, status = environ.get(ANSWERED, (HOME, 200))
-        key = (environ["REQUEST_METHOD"], route, status)
+        method = environ["REQUEST_METHOD"]
+        if method not in METHODS:
+            method = OTHER
+        key = (method, route, status)
         if key not in known:
-            method = _method(key[0])
             known[key] = (
                 its.requests.labels(method, route, status).inc,
                 its.request_seconds.labels(method, route).observe,
@@ -160,7 +160,7 @@ def measured(application: Application) -> Application:
         count, observe = known[key]
         count()
         observe(seconds)
-        if route == HOME and status == 200 and key[0] == "GET":
+        if route == HOME and status == 200 and method == "GET":
             homes[_noted.source]()
         return blocks
 
@@ -170,7 +170,7 @@ def measured(application: Application) -> Application:
 def malformed(status: int) -> None:
     """Count a request that did not get as far as the application."""
     if instruments:
-        instruments.requests.labels("other", MALFORMED, status).inc()
+        instruments.requests.labels(OTHER, MALFORMED, status).inc()
 
 
 def home_came_from(source: str) -> None:
