@@ -32,7 +32,7 @@ def begin() -> None:
     memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     _folder = tempfile.mkdtemp(prefix="twitter-metrics-", dir=memory)
     atexit.register(_remove, _folder, os.getpid())
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _folder  # the library knows no other way
+    os.environ.update(PROMETHEUS_MULTIPROC_DIR=_folder)  # where the library looks for it
     values.ValueClass = values.MultiProcessValue(_identity)  # type: ignore[no-untyped-call]
     metrics.instruments = metrics.Instruments(CollectorRegistry())
 
