@@ -53,7 +53,11 @@ class LogInForm(AdminAuthenticationForm):
             )
         except TooMany as error:
             raise forms.ValidationError(error.detail, code="too_many") from error
-        cleaned: dict[str, Any] = super().clean()
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except forms.ValidationError:
+            guessing.failed(attempt)
+            raise
         guessing.succeeded(attempt)
         return cleaned
 

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from twitter.lib import limits, resp
+from twitter.lib import limits, metrics, resp
 from twitter.lib.errors import TooMany
 from twitter.lib.limits import Bucket
 
@@ -35,6 +35,7 @@ _LOG_INS = "attempts to log in"
 class Attempt:
     """A log-in that is under way."""
 
+    kind: LogInKind
     account_id: int | None
     address: str
     together: Bucket | None
@@ -51,7 +52,7 @@ def begin(*, kind: LogInKind, account_id: int | None, login: str, address: str) 
     if not _is_known(account_id or 0, address):
         # Only what passed: or a single address could use this up.
         _count(kind, "account", login, what=_LOG_INS)
-    return Attempt(account_id=account_id, address=address, together=together)
+    return Attempt(kind=kind, account_id=account_id, address=address, together=together)
 
 
 def _bucket(kind: str, subject: str, who: str | int) -> Bucket | None:
@@ -62,6 +63,7 @@ def _bucket(kind: str, subject: str, who: str | int) -> Bucket | None:
 def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | None:
     bucket = _bucket(kind, subject, who)
     if bucket and (over := limits.exceeded(limits.count([bucket]))):
+        metrics.refused(bucket.name)
         raise TooMany(f"Too many {what}; try again later.", seconds=over.reset)
     return bucket
 
@@ -83,8 +85,14 @@ def count_email_change(*, account_id: int) -> None:
     _count("email-changes", "user", account_id, what="changes of the e-mail address")
 
 
+def failed(attempt: Attempt) -> None:
+    """Count, for whoever watches, that nobody was let in."""
+    metrics.logged_in(attempt.kind, succeeded=False)
+
+
 def succeeded(attempt: Attempt) -> None:
     """Forget the failures, and remember that the account is used from this address."""
+    metrics.logged_in(attempt.kind, succeeded=True)
     if attempt.account_id is None:
         return
     now, known = time.time(), _key(attempt.account_id)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.permissions import SAFE_METHODS
 
 from accounts.tokens import Claims, claims_in
-from twitter.lib import limits
+from twitter.lib import limits, metrics
 from twitter.lib.errors import plain_problem
 from twitter.lib.limits import Bucket, Standing
 from twitter.lib.middleware import API
@@ -97,6 +97,7 @@ def rate_limits(
 
 def _refusal(over: Standing) -> HttpResponse:
     its = over.bucket
+    metrics.refused(its.name)
     detail = f"Too many requests: {its.name} allows {its.quota} in {its.seconds} seconds."
     response = plain_problem(HTTPStatus.TOO_MANY_REQUESTS, detail)
     response["Retry-After"] = str(over.reset)

@@ -17,6 +17,7 @@ from accounts.cache import AccountState, Card
 from accounts.models import Account, Follow, ImportedAccount, PopularAuthor, Session
 from accounts.rendering import render_card
 from accounts.validators import USERNAME_PATTERN
+from twitter.lib import metrics
 from twitter.lib.ids import MAX_ID
 
 VISIBLE = Q(suspended_at__isnull=True, deleted_at__isnull=True)
@@ -76,6 +77,7 @@ def cards(ids: Collection[int]) -> dict[int, bytes]:
     """
     found = cache.fetch_cards(ids)
     missing = [account_id for account_id in ids if account_id not in found]
+    metrics.looked_up(hits=len(found), misses=len(missing))
     if missing:
         fresh = fresh_cards(missing)
         cache.store_cards(fresh)

@@ -46,6 +46,7 @@ def log_in(*, login: str, password: str, address: str) -> TokenPair:
     if account is None:
         make_password(password)
     if account is None or not account.check_password(password) or not account.is_active:
+        guessing.failed(attempt)
         raise Unauthenticated("Username or password is wrong.")
     pair = _begin(account)
     guessing.succeeded(attempt)

@@ -2,7 +2,10 @@
 
 import os
 import select
+from itertools import count
 from typing import Any
+
+from twitter.lib import exporter, metrics
 
 # Every address by default: in a container, nothing else reaches it. `make run` says 127.0.0.1.
 bind = f"{os.environ.get('WEB_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104
@@ -40,6 +43,32 @@ accesslog = os.environ.get("WEB_ACCESS_LOG") or None  # "-" is standard output
 loglevel = os.environ.get("LOG_LEVEL", "INFO").lower()
 
 
+def on_starting(server: Any) -> None:
+    """Count from now on, if METRICS_PORT is set."""
+    exporter.begin()
+
+
+def when_ready(server: Any) -> None:
+    """Serve what was counted; the main process has nothing else to do."""
+    exporter.serve()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Number the workers; a new one takes the number of one that has ended."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = next(number for number in count() if number not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Go on with what the worker counted that had the number before."""
+    exporter.go_on_as(worker.number)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget what was only true while the worker lived."""
+    exporter.ended(worker.number)
+
+
 def post_worker_init(worker: Any) -> None:
     """Let PostgreSQL end what a request asks for too long; the answer is 503 then.
 
@@ -49,6 +78,7 @@ def post_worker_init(worker: Any) -> None:
     """
     from django.conf import settings  # noqa: PLC0415 - the main process has none
 
+    metrics.web_threads(threads)
     seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
     settings.DATABASES["default"]["ANSWER_SECONDS"] = seconds + 2.0
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"

@@ -15,6 +15,7 @@ import redis
 from celery import current_app
 from django.conf import settings
 from django.db import connection
+from prometheus_client import CollectorRegistry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.test import APIClient
@@ -23,6 +24,7 @@ from xdist.scheduler import LoadFileScheduling
 from accounts.tasks import fold_counters
 from accounts.tokens import issue_access_token
 from tweets.tasks import fold_metrics
+from twitter.lib import metrics
 from twitter.lib import redis as project_redis
 from twitter.outbox.models import Delivery
 
@@ -96,6 +98,18 @@ def run_outbox() -> Callable[[], int]:
         return ran
 
     return run
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
+    """Count from now on; return a function that tells the value of a metric with some labels."""
+    registry = CollectorRegistry()
+    monkeypatch.setattr(metrics, "instruments", metrics.Instruments(registry))
+
+    def value(name: str, **labels: str) -> float:
+        return registry.get_sample_value(name, labels) or 0.0
+
+    return value
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from timelines.skeleton import TOP, Draft, Top
 from timelines.store import Home, id_of
 from tweets import facade as tweets
 from tweets.facade import Found, Hydration, RenderedTweet
-from twitter.lib import redis
+from twitter.lib import metrics, redis
 from twitter.lib.ids import MAX_ID, time_of
 
 # What a home that is built for a reader holds at first. Who reads further gets all of HOME_SIZE.
@@ -120,6 +120,7 @@ def page_again(draft: Draft, *, reader_id: int, limit: int, known: Found) -> Pag
 
 
 def _home_page_from_postgres(*, account_id: int, limit: int, before: int) -> Page:
+    metrics.home_came_from(metrics.POSTGRES)
     author_ids = authors_of(account_id)
     top = Top(newest_entries(author_ids=author_ids, limit=TOP))
     wanted = limit + 1
@@ -164,6 +165,7 @@ def build_home(account_id: int, *, size: int | None = None) -> Home | None:
     build = store.begin_build(account_id)
     if build is None:
         return None
+    metrics.home_came_from(metrics.BUILT)
     followees = accounts.followees(account_id)
     to_merge = set(followees.popular)
     authors = [author for author in (*followees.ids, account_id) if author not in to_merge]

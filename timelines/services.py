@@ -15,6 +15,7 @@ from accounts.facade import Reach
 from timelines import selectors, store
 from timelines.events import FollowersKnow
 from tweets import facade as tweets
+from twitter.lib import metrics
 from twitter.outbox.events import publish
 
 # Followers that one query fetches.
@@ -55,6 +56,7 @@ def _deliver(
     """Put a tweet into homes, and take it back from those where it does not belong any more."""
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
     for page in store.push_pages(entry, pages):
+        metrics.delivered(len(page))
         leavers = _leavers(author_id=author_id, page=page)
         store.remove(entry, leavers if tweets.is_visible(tweet_id) else page)
 

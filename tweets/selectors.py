@@ -13,6 +13,7 @@ from tweets import cache
 from tweets.cache import Found, Viewer
 from tweets.models import NOBODY, Like, Tweet
 from tweets.rendering import Hydration, RenderedTweet, render
+from twitter.lib import metrics
 from twitter.lib.ids import MAX_ID, id_at
 
 # Tweets of each author that `newest` looks at first: at least so many, and so many times as many as
@@ -176,8 +177,10 @@ def hydrate(ids: Sequence[int], *, known: Found | None = None) -> Hydration:
         found = cache.fetch(more)
         tweets |= found.tweets
         users |= found.users
+    hits, cached = len(tweets) + len(users), len(tweets)
     _render_missing(tweets, ids)
     _render_missing(tweets, {tweet.original_id for tweet in tweets.values()} - {0})
+    metrics.looked_up(hits=hits, misses=len(tweets) - cached)
     authors = {tweet.author_id for tweet in tweets.values()}
     if missing := authors - users.keys():
         users |= accounts.cards(missing)

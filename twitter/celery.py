@@ -1,12 +1,21 @@
 """The Celery entry point: `celery -A twitter worker`."""
 
 import os
+import time
 from typing import Any
 
+from billiard.process import current_process
 from celery import Celery, bootsteps
-from celery.signals import worker_init
+from celery.signals import (
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+)
 from celery.worker import consumer
 
+from twitter.lib import exporter, metrics
 from twitter.lib.alive import show_alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitter.settings")
@@ -35,6 +44,36 @@ class ShowsAlive(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(ShowsAlive)
+
+
+@worker_init.connect
+def _begin_to_count(sender: Any, **options: Any) -> None:
+    exporter.begin()
+    if metrics.instruments:
+        task_prerun.connect(_note_beginning)
+        task_postrun.connect(_measure)
+
+
+@worker_ready.connect
+def _serve_metrics(sender: Any, **options: Any) -> None:
+    metrics.worker_processes(sender.controller.concurrency)
+    exporter.serve()
+
+
+@worker_process_init.connect
+def _go_on_counting(**options: Any) -> None:
+    exporter.go_on_as(current_process().index)  # type: ignore[attr-defined]  # of a pool's
+
+
+def _note_beginning(task: Any, **options: Any) -> None:
+    task.request.begun = time.perf_counter()
+
+
+def _measure(task: Any, kwargs: Any, state: str, **options: Any) -> None:
+    """Measure what the relay's clock has run. What the outbox delivers, it measures itself."""
+    if "delivery_ids" not in kwargs:
+        outcome = metrics.DONE if state == "SUCCESS" else metrics.FAILED
+        metrics.task_ran(task.name, outcome, seconds=time.perf_counter() - task.request.begun)
 
 
 class Consumer(consumer.Consumer):

@@ -135,6 +135,7 @@ INSTALLED_APPS = [
     "twitter.privacy",
 ]
 MIDDLEWARE = [
+    "twitter.lib.middleware.tell_metrics",
     # These three come first, so that refusals by the others have their headers as well.
     "twitter.lib.headers.SecurityHeaders",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

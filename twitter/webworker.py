@@ -29,6 +29,7 @@ from gunicorn.http import wsgi
 from gunicorn.util import http_date
 from gunicorn.workers.base import Worker
 
+from twitter.lib import metrics
 from twitter.webrequest import Refused, Request, take_head, trusted_headers
 
 RECEIVE_BYTES = 64 * 1024
@@ -156,6 +157,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             if time.monotonic() >= tick:
                 self.notify()
                 self._close_late()
+                metrics.web_connections(len(self.connections))
                 tick = time.monotonic() + TICK_SECONDS
             room = len(self.connections) < self.cfg.worker_connections
             waited = self.wait_fds if room else [self.PIPE[0]]
@@ -369,6 +371,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _refuse(self, connection: Connection, refused: Refused) -> None:
         self.log.debug("Refused: %s", refused)
+        metrics.malformed(refused.status)
         connection.closing = True
         connection.sendall(_problem(refused))
         connection.flush(seconds=self.send_seconds)

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,7 +109,7 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
     host = web_host().replace("0.0.0.0", "127.0.0.1")  # noqa: S104
     url = f"http://{host}:{port}"
     for name, command in PROCESSES.items():
-        supervisor.start(name, command, environment=environment)
+        supervisor.start(name, command, environment=environment_of(name, environment))
     state.announce(url=url, servers=urls)
     ready = threading.Event()
     # In a thread, as an answer may take long. No process is forked from now on.
@@ -127,6 +127,14 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
         f"\nready: {url} answers; Ctrl-C stops everything"
     )
     supervisor.wait(lambda: False)
+
+
+def environment_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process: all are on one machine, so METRICS_PORT counts on."""
+    if not environment.get("METRICS_PORT"):
+        return dict(environment)
+    port = int(environment["METRICS_PORT"]) + list(PROCESSES).index(name)
+    return {**environment, "METRICS_PORT": str(port)}
 
 
 def _admin_url(url: str) -> str:

@@ -21,7 +21,10 @@ from tests.bench.scale import FULL, QUICK, Scale
 from tests.limits import NOBODY_MEETS
 
 ROOT = Path(__file__).resolve().parents[2]
-AREAS = ("fresh", "fan_out", "counts", "growth", "reads", "cold", "costs", "writes", "verify")
+AREAS = (
+    *("fresh", "fan_out", "counts", "growth", "reads", "cold", "costs", "observability"),
+    *("writes", "verify"),
+)
 VERIFY = "`manage.py verify_timelines --all`"
 PROFILE = "The functions in which warm reads spend most, by cProfile"
 POSTS = "The same of posts"
@@ -98,7 +101,7 @@ class _Run:
 
     def run(self) -> None:
         """Build the data, and measure all that was chosen."""
-        from tests.bench import costs, counts, fan_out, latency, reads, writes
+        from tests.bench import costs, counts, fan_out, latency, observability, reads, writes
         from tests.bench.bench import Bench
         from tests.bench.data import Network
         from tests.bench.load import LoadGenerator
@@ -121,6 +124,7 @@ class _Run:
             self._area("counts", lambda: counts.measure(bench))
             network.grow(many)
             self._area("growth", growth.keep)
+            self._area("observability", lambda: observability.measure_metrics(bench))
             with ExitStack() as running:
                 ours = running.enter_context(service(bench.folder))
                 length = reads.length_of_answers(bench, ours)

@@ -21,6 +21,7 @@ FIGURES = {
     "home_against_plain": True,
     "home_against_best_sql": True,
     "load_generator": False,
+    "home_with_metrics": True,
     "sql_of_a_warm_read": True,
     "round_trips_of_a_warm_read": True,
     "latency_as_followees_grow": True,

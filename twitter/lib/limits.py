@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from twitter.lib import resp
+from twitter.lib import metrics, resp
 
 # Of an IPv6 address, the network that one customer gets (RFC 6177).
 IPV6_PREFIX = 64
@@ -120,6 +120,7 @@ def count(buckets: Sequence[Bucket]) -> list[Standing]:
         return standings(buckets, iter(resp.exchange(*counting(buckets))))
     except RedisError as error:
         logger.warning("Requests are counted without Redis: %s", error)
+        metrics.went_on_without_redis()
         return [_count_here(each) for each in buckets]
 
 

@@ -8,17 +8,22 @@ protection against forged requests and frames runs for all under its own name, w
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
+from django.urls import Resolver404, resolve
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from twitter.lib import metrics
 from twitter.lib.errors import not_found, plain_problem
 
 API = ("/timeline/", "/tweet/", "/auth/")
@@ -52,6 +57,34 @@ class Messages(PagesOnly, MessageMiddleware):
 
 class StaticFiles(PagesOnly, WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped
     """Style sheets and scripts of the admin and of Swagger UI."""
+
+
+def tell_metrics(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Leave for `metrics.measured` which route was asked, and the answer's status."""
+    if metrics.instruments is None:
+        raise MiddlewareNotUsed
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        request.META[metrics.ANSWERED] = _route(request, response.status_code), response.status_code
+        return response
+
+    return middleware
+
+
+def _route(request: HttpRequest, status: int) -> str:
+    """Return the pattern of the URL that is asked for, of which there are only so many."""
+    match = request.resolver_match
+    if request.path_info.startswith(settings.STATIC_URL):
+        return metrics.STATIC
+    if match is None and status != HTTPStatus.NOT_FOUND:  # refused before it was looked for
+        with suppress(Resolver404):
+            match = resolve(request.path_info)
+    if match is None:
+        return metrics.UNKNOWN
+    return metrics.ADMIN if match.app_name == "admin" else f"/{match.route}"
 
 
 def require_length(

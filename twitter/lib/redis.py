@@ -12,6 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 import redis
 from django_redis import get_redis_connection
 
+from twitter.lib import metrics
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -37,6 +39,7 @@ def without_redis(answer: Callable[[], Any]) -> Callable[[Callable[P, R]], Calla
                 return function(*args, **kwargs)
             except redis.RedisError as error:
                 logger.warning("%s goes on without Redis: %s", function.__qualname__, error)
+                metrics.went_on_without_redis()
                 fallback: R = answer()
                 return fallback
 

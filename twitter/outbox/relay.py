@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
 
+from twitter.lib import metrics
 from twitter.outbox.models import Delivery
 
 # Deliveries of one task that a message carries at most. Few enough to be done well within
@@ -43,6 +44,7 @@ def send_due(*, limit: int = 500) -> int:
         except Exception:
             _due_again(list(unsent))
             raise
+        metrics.sent(name, len(ids))
         unsent -= set(ids)
     return len(claimed)
 

@@ -2,17 +2,18 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import shared_task
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from twitter.lib import redis
+from twitter.lib import metrics, redis
 from twitter.lib.health import HEARTBEAT_KEY
 from twitter.lib.logging import without_details
 from twitter.outbox.events import nudge
@@ -23,6 +24,13 @@ HEARTBEAT_SECONDS = 30
 logger = logging.getLogger(__name__)
 
 Work = Callable[..., Mapping[str, Any] | None]
+
+
+class Begun(NamedTuple):
+    """A delivery that is to be done now. `age`: seconds since its event."""
+
+    facts: dict[str, Any]
+    age: float
 
 
 def task(*, atomic: bool = False) -> Callable[[Work], Any]:
@@ -38,7 +46,7 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     """
 
     def decorate(function: Work) -> Any:
-        name = f"{function.__module__}.{function.__name__}"
+        name = _name_of(function)
 
         @wraps(function)
         def run(*, delivery_ids: Sequence[int] = (), **facts: Any) -> Mapping[str, Any] | None:
@@ -57,8 +65,12 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     return decorate
 
 
-def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, dict[str, Any]]:
-    """Count an attempt of each delivery that was tried `most` times at most; return their facts.
+def _name_of(function: Work) -> str:
+    return f"{function.__module__}.{function.__name__}"
+
+
+def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, Begun]:
+    """Count an attempt of each delivery that was tried `most` times at most; return these.
 
     Not of what is settled or given up. Counted before the work, in a transaction of its own, so
     that a task that kills its worker comes to an end as well. Those that nobody has tried are begun
@@ -70,44 +82,52 @@ def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, dict[str, Any
             f"UPDATE {Delivery._meta.db_table} SET attempts = attempts + 1,"
             " failed_at = CASE WHEN attempts >= %s THEN now() END"
             " WHERE id = ANY(%s) AND failed_at IS NULL AND attempts <= %s"
-            " RETURNING id, failed_at IS NULL, payload",
+            " RETURNING id, failed_at IS NULL, payload,"
+            " extract(epoch FROM clock_timestamp() - created_at)",
             [settings.OUTBOX_MAX_ATTEMPTS, list(delivery_ids), most],
         )
         begun = cursor.fetchall()
-    return {delivery_id: json.loads(payload) for delivery_id, may_run, payload in begun if may_run}
+    return {
+        delivery_id: Begun(json.loads(payload), float(age))
+        for delivery_id, may_run, payload, age in begun
+        if may_run
+    }
 
 
-def _deliver_all(function: Work, begun: Mapping[int, dict[str, Any]], *, atomic: bool) -> None:
-    _settle(
-        [
-            delivery_id
-            for delivery_id, facts in begun.items()
-            if _deliver(function, delivery_id=delivery_id, facts=facts, atomic=atomic)
-        ]
-    )
+def _deliver_all(function: Work, begun: Mapping[int, Begun], *, atomic: bool) -> None:
+    done = []
+    for delivery_id, one in begun.items():
+        started = time.perf_counter()
+        outcome = _deliver(function, delivery_id=delivery_id, facts=one.facts, atomic=atomic)
+        seconds = time.perf_counter() - started
+        metrics.task_ran(_name_of(function), outcome, seconds=seconds, age=one.age)
+        if outcome == metrics.DONE:
+            done.append(delivery_id)
+    if not atomic:
+        _settle(done)
 
 
-def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> bool:
-    """Do the work; return whether the delivery is still to be settled."""
+def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> str:
+    """Do the work, and settle it if it is atomic; return its outcome."""
     try:
         if atomic:
             with transaction.atomic():
                 # A second run of the same delivery waits here, and then finds nothing to do.
                 if _settle([delivery_id]):
                     function(**facts)
-            return False
+            return metrics.DONE
         rest = function(**facts)
     except Exception as error:
         logger.exception("delivery %s failed", delivery_id)
         _note_failure(delivery_id, error)
-        return False
+        return metrics.FAILED
     if rest is None:
-        return True
+        return metrics.DONE
     Delivery.objects.filter(id=delivery_id).update(
         payload=dict(rest), attempts=0, sends=0, due_at=Now()
     )
     nudge()
-    return False
+    return metrics.CONTINUED
 
 
 def _settle(delivery_ids: Sequence[int]) -> int:

@@ -12,7 +12,9 @@ from django.db import DatabaseError, connection
 from redis.client import PubSub
 
 from twitter.lib.alive import show_alive
+from twitter.lib import exporter, metrics
 from twitter.lib.redis import client
+from twitter.outbox import watch
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
 from twitter.outbox.relay import broker_errors, distrust_broker, send_due
@@ -36,12 +38,16 @@ class Command(BaseCommand):
             signal.signal(number, self._stop)
         accept_late_commits()
         current_app.loader.import_default_modules()  # so that every task is known by its name
+        exporter.begin()
+        watch.begin()
+        exporter.serve()
         nudges = Nudges()
         clock = Clock()
         broker_was_away = False
         logger.info("the relay runs")
         while self.running:
             show_alive()
+            metrics.relay_turned()
             try:
                 clock.send_due()
                 if broker_was_away:
