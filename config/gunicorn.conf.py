@@ -36,17 +36,29 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 # The control socket's default place is one file in $HOME for all copies, which may not be there.
 control_socket_disable = True
 
+# JSON lines as those of the application, one a request if WEB_ACCESS_LOG says where to.
+logger_class = "twitter.weblog.Logger"
 accesslog = os.environ.get("WEB_ACCESS_LOG") or None  # "-" is standard output
 loglevel = os.environ.get("LOG_LEVEL", "INFO").lower()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let PostgreSQL end what a request asks for too long; the answer is 503 then.
+    """Let PostgreSQL end what a request asks for too long, and begin to trace.
 
     Called when the application is there and has no connection yet. Commands, migrations and the
-    worker's tasks may take longer.
+    worker's tasks may take longer. What is ended is answered 503.
     """
     from django.conf import settings  # noqa: PLC0415 - the main process has none
 
+    from twitter.lib import tracing  # noqa: PLC0415 - likewise
+
     seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"
+    tracing.start("web")
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Export the last spans."""
+    from twitter.lib import tracing  # noqa: PLC0415
+
+    tracing.stop()

@@ -4,8 +4,17 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+)
 from celery.worker import consumer
+
+from twitter.lib import logging, tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitter.settings")
 
@@ -19,6 +28,32 @@ def _accept_late_commits(**options: Any) -> None:
     from twitter.outbox.durability import accept_late_commits  # noqa: PLC0415 - needs settings
 
     accept_late_commits()
+
+
+@setup_logging.connect
+def _leave_logging_alone(**options: Any) -> None:
+    """Django has set it up. Celery's own would write lines of another form."""
+
+
+@worker_process_init.connect
+def _start_tracing(**options: Any) -> None:
+    tracing.start("worker")
+
+
+@worker_process_shutdown.connect
+def _stop_tracing(**options: Any) -> None:
+    tracing.stop()
+
+
+@task_prerun.connect
+def _begin_logging(task: Any, kwargs: dict[str, Any], **options: Any) -> None:
+    ids = kwargs.get("delivery_ids")
+    logging.begin(task=task.name, **({"delivery_ids": ids} if ids else {}))
+
+
+@task_postrun.connect
+def _end_logging(**options: Any) -> None:
+    logging.end()
 
 
 class Consumer(consumer.Consumer):

@@ -32,8 +32,10 @@ _django = get_wsgi_application()
 _django.request_class = Request
 
 from timelines import facade as timelines  # noqa: E402 - apps are ready from here on
+from twitter.lib.observing import observed  # noqa: E402
 
 
+@observed
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer a warm read of a home timeline right here, and have Django answer the rest."""
     warm = timelines.warm_answer(environ)

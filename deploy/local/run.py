@@ -21,9 +21,9 @@ BACKUP = [sys.executable, "-m", "deploy.local.backup"]
 PROCESSES = {
     "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],
     "worker": [
-        *(sys.executable, "-m", "celery", "-A", "twitter", "worker"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "twitter", "worker"),
         *("-Q", "default,fan_out,heartbeat"),
-        *("--concurrency", "2", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")),
+        *("--concurrency", "2"),
         *("--without-gossip", "--without-mingle"),  # for talking with other workers: there is none
     ],
     "relay": [*MANAGE, "relay"],

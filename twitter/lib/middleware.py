@@ -19,6 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from twitter.lib import logging, tracing
 from twitter.lib.errors import not_found, plain_problem
 
 API = ("/timeline/", "/tweet/", "/auth/")
@@ -52,6 +53,23 @@ class Messages(PagesOnly, MessageMiddleware):
 
 class StaticFiles(PagesOnly, WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped
     """Style sheets and scripts of the admin and of Swagger UI."""
+
+
+class Told:
+    """Tell logs and trace which route a request has taken, and what it failed with."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.resolver_match:
+            logging.note(route=f"/{request.resolver_match.route}")
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Let the trace have what becomes a 500."""
+        tracing.failed(exception)
 
 
 def require_length(

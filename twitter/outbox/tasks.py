@@ -3,18 +3,19 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import shared_task
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from twitter.lib import redis
+from twitter.lib import redis, tracing
 from twitter.lib.health import HEARTBEAT_KEY
-from twitter.lib.logging import without_details
+from twitter.lib.logging import within, without_details
 from twitter.outbox.events import nudge
 from twitter.outbox.models import Delivery
 
@@ -23,6 +24,11 @@ HEARTBEAT_SECONDS = 30
 logger = logging.getLogger(__name__)
 
 Work = Callable[..., Mapping[str, Any] | None]
+
+
+class _Begun(NamedTuple):
+    facts: dict[str, Any]
+    traceparent: str | None
 
 
 def task(*, atomic: bool = False) -> Callable[[Work], Any]:
@@ -38,8 +44,6 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     """
 
     def decorate(function: Work) -> Any:
-        name = f"{function.__module__}.{function.__name__}"
-
         @wraps(function)
         def run(*, delivery_ids: Sequence[int] = (), **facts: Any) -> Mapping[str, Any] | None:
             if not delivery_ids:  # by the writer, who settles it if nothing is left to do
@@ -52,12 +56,16 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
                     _deliver_all(function, begun, atomic=atomic)
             return None
 
-        return shared_task(name=name)(run)
+        return shared_task(name=_name_of(function))(run)
 
     return decorate
 
 
-def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, dict[str, Any]]:
+def _name_of(function: Work) -> str:
+    return f"{function.__module__}.{function.__name__}"
+
+
+def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, _Begun]:
     """Count an attempt of each delivery that was tried `most` times at most; return their facts.
 
     Not of what is settled or given up. Counted before the work, in a transaction of its own, so
@@ -70,33 +78,47 @@ def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, dict[str, Any
             f"UPDATE {Delivery._meta.db_table} SET attempts = attempts + 1,"
             " failed_at = CASE WHEN attempts >= %s THEN now() END"
             " WHERE id = ANY(%s) AND failed_at IS NULL AND attempts <= %s"
-            " RETURNING id, failed_at IS NULL, payload",
+            " RETURNING id, failed_at IS NULL, payload, traceparent",
             [settings.OUTBOX_MAX_ATTEMPTS, list(delivery_ids), most],
         )
-        begun = cursor.fetchall()
-    return {delivery_id: json.loads(payload) for delivery_id, may_run, payload in begun if may_run}
+        return {
+            delivery_id: _Begun(json.loads(payload), traceparent)
+            for delivery_id, may_run, payload, traceparent in cursor.fetchall()
+            if may_run
+        }
 
 
-def _deliver_all(function: Work, begun: Mapping[int, dict[str, Any]], *, atomic: bool) -> None:
-    _settle(
-        [
-            delivery_id
-            for delivery_id, facts in begun.items()
-            if _deliver(function, delivery_id=delivery_id, facts=facts, atomic=atomic)
-        ]
-    )
+def _deliver_all(function: Work, begun: Mapping[int, _Begun], *, atomic: bool) -> None:
+    done = []
+    for delivery_id, (facts, traceparent) in begun.items():
+        trace = {"trace_id": traceparent.split("-")[1]} if traceparent else {}
+        with within(delivery_id=delivery_id, **trace):
+            span = tracing.span(
+                f"process {_name_of(function)}", parent=traceparent, delivery_id=delivery_id
+            )
+            if _deliver(function, delivery_id=delivery_id, facts=facts, atomic=atomic, span=span):
+                done.append(delivery_id)
+    _settle(done)
 
 
-def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> bool:
-    """Do the work; return whether the delivery is still to be settled."""
+def _deliver(
+    function: Work,
+    *,
+    delivery_id: int,
+    facts: dict[str, Any],
+    atomic: bool,
+    span: AbstractContextManager[Any],
+) -> bool:
+    """Do the work in a span; return whether the delivery is still to be settled."""
     try:
-        if atomic:
-            with transaction.atomic():
-                # A second run of the same delivery waits here, and then finds nothing to do.
-                if _settle([delivery_id]):
-                    function(**facts)
-            return False
-        rest = function(**facts)
+        with span:
+            if atomic:
+                with transaction.atomic():
+                    # A second run of the same delivery waits here, and then finds nothing to do.
+                    if _settle([delivery_id]):
+                        function(**facts)
+                return False
+            rest = function(**facts)
     except Exception as error:
         logger.exception("delivery %s failed", delivery_id)
         _note_failure(delivery_id, error)

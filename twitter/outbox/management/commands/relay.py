@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 from redis.client import PubSub
 
+from twitter.lib import tracing
 from twitter.lib.redis import client
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         nudges = Nudges()
         clock = Clock()
         broker_was_away = False
+        tracing.start("relay")
         logger.info("the relay runs")
         while self.running:
             try:
@@ -55,6 +57,7 @@ class Command(BaseCommand):
                 time.sleep(IDLE_SECONDS)
             time.sleep(PACE_SECONDS)
             nudges.wait(IDLE_SECONDS)
+        tracing.stop()
 
     def _stop(self, *args: Any) -> None:
         self.running = False
