@@ -29,7 +29,10 @@ class Span:
 
 
 class Receiver:
-    """Context manager: it listens on a port of its own."""
+    """Context manager: it listens on a port of its own. Without `keep`, it only listens."""
+
+    def __init__(self, *, keep: bool = True) -> None:
+        self._keep = keep
 
     def __enter__(self) -> Self:
         self.spans: list[Span] = []
@@ -38,7 +41,8 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.spans += _spans(ExportTraceServiceRequest.FromString(body))
+                if receiver._keep:
+                    receiver.spans += _spans(ExportTraceServiceRequest.FromString(body))
                 answer = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(200 if self.path == "/v1/traces" else 404)
                 self.send_header("Content-Type", "application/x-protobuf")
