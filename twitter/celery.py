@@ -1,6 +1,7 @@
 """The Celery entry point: `celery -A twitter worker`."""
 
 import os
+from logging import captureWarnings
 from typing import Any
 
 from celery import Celery
@@ -31,8 +32,9 @@ def _accept_late_commits(**options: Any) -> None:
 
 
 @setup_logging.connect
-def _leave_logging_alone(**options: Any) -> None:
-    """Django has set it up. Celery's own would write lines of another form."""
+def _keep_logging(**options: Any) -> None:
+    """Django has set it up; Celery's own would write lines of another form. So do warnings."""
+    captureWarnings(capture=True)
 
 
 @worker_process_init.connect

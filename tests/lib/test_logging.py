@@ -99,6 +99,12 @@ class Access:
         self.file = folder / "access"
         self.logger = weblog.Logger(cfg)
 
+    def close(self):
+        for log in (self.logger.access_log, self.logger.error_log):
+            for handler in log.handlers:
+                handler.close()
+            log.handlers.clear()
+
     def write(self, *, status="200 OK", path=f"/auth/name/{SECRET}", method="GET"):
         """Log a request that is full of what nobody shall read; return its line, or None."""
         response = SimpleNamespace(status=status, status_code=int((status or "0")[:3]), sent=17)
@@ -123,10 +129,7 @@ def access(tmp_path):
     access = Access(tmp_path)
     yield access
     known.end()
-    for handler in [*access.logger.access_log.handlers, *access.logger.error_log.handlers]:
-        handler.close()
-    access.logger.access_log.handlers.clear()
-    access.logger.error_log.handlers.clear()
+    access.close()
 
 
 def test_a_request_is_one_line_without_anything_personal(access):
@@ -170,8 +173,7 @@ def test_its_level_tells_whether_something_is_wrong(access, status, path, level)
 def test_health_checks_are_seen_by_who_debugs(tmp_path):
     access = Access(tmp_path, level="debug")
     line = access.write(path="/tweet/healthz")
-    access.logger.access_log.handlers.clear()
-    access.logger.error_log.handlers.clear()
+    access.close()
     assert line["level"] == "debug"
 
 
