@@ -1,8 +1,8 @@
 """Traces: what a request causes, through outbox and relay into the worker.
 
-Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: then neither tracer nor exporter is imported, and each
-function here returns at once. A trace begins with a request, if the sampler takes it; what is not
-sampled leaves nothing, in no process. docs/tracing.md has variables, names and costs.
+Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: then neither tracer nor exporter is imported, and
+each function here returns at once. A trace begins with a request, if the sampler takes it; what is
+not sampled leaves nothing, in no process. docs/tracing.md has variables, names and costs.
 """
 
 import os
