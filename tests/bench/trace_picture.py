@@ -23,7 +23,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
 
 FOLLOWERS = 25_000
-SOURCES = 16
+SOURCES = 4
 POSTS = 5
 COLOURS = {"twitter-web": "#1d6fb8", "twitter-relay": "#e08a1e", "twitter-worker": "#3a9a5b"}
 
