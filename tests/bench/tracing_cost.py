@@ -4,6 +4,7 @@ import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import cycle, islice
 
 from tests.bench.bench import Bench
@@ -41,67 +42,75 @@ def measure(bench: Bench) -> list[Figure]:
             name: running.enter_context(service(bench.folder, names=["web"], environment=each))
             for name, each in environments.items()
         }
-        reads, posts = _reads(bench, servers), _posts(bench, servers)
-    return [
-        *_figures("home", "warm homes", reads),
-        *_figures("post", "POST /tweet/create", posts),
-    ]
+        return [*_reads(bench, servers), *_posts(bench, servers)]
 
 
 def _sampling(ratio: str) -> dict[str, str]:
     return {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio}
 
 
-def _reads(bench: Bench, servers: Mapping[str, Server]) -> dict[str, list[float]]:
+def _reads(bench: Bench, servers: Mapping[str, Server]) -> list[Figure]:
     requests = home_requests(bench)
-
-    def reading(server: Server) -> Callable[[], float]:
-        job = Job(port=server.port, requests=requests, seconds=bench.scale.seconds)
-        return lambda: bench.load.run(job).per_second
-
     for server in servers.values():
         warm_up(bench, server, requests)
-    contestants = {name: reading(server) for name, server in servers.items()}
-    return alternate(contestants, rounds=bench.scale.rounds, what="reads, traced and not")
+
+    def job(server: Server) -> Job:
+        return Job(port=server.port, requests=requests, seconds=bench.scale.seconds)
+
+    return _compare(bench, servers, job, name="home", what="warm homes")
 
 
-def _posts(bench: Bench, servers: Mapping[str, Server]) -> dict[str, list[float]]:
-    requests = bench.scale.writes
+def _posts(bench: Bench, servers: Mapping[str, Server]) -> list[Figure]:
     writers = cycle(tokens(bench.network.readers))
     bodies = cycle(json.dumps({"text": text}).encode() for text in texts())
 
-    def posting(server: Server) -> Callable[[], float]:
-        def run() -> float:
-            sent = [
-                post("/tweet/create", body, token=token)
-                for body, token in islice(zip(bodies, writers, strict=False), requests)
-            ]
-            wait_until_quiet()
-            return bench.load.run(Job(port=server.port, requests=sent)).per_second
+    def job(server: Server) -> Job:
+        sent = (
+            post("/tweet/create", body, token=token)
+            for body, token in zip(bodies, writers, strict=False)
+        )
+        wait_until_quiet()
+        return Job(port=server.port, requests=list(islice(sent, bench.scale.writes)))
 
-        return run
-
-    contestants = {name: posting(server) for name, server in servers.items()}
-    for contestant in contestants.values():
-        contestant()
-    return alternate(contestants, rounds=bench.scale.rounds, what="posts, traced and not")
+    for server in servers.values():
+        bench.load.run(job(server))
+    return _compare(bench, servers, job, name="post", what="POST /tweet/create")
 
 
-def _figures(name: str, what: str, rates: Mapping[str, Sequence[float]]) -> list[Figure]:
-    off = rates["off"]
+def _compare(
+    bench: Bench,
+    servers: Mapping[str, Server],
+    job: Callable[[Server], Job],
+    *,
+    name: str,
+    what: str,
+) -> list[Figure]:
+    """Have each server do its job in turns; return how they do against the one without anything."""
+    cpu: dict[str, list[float]] = {kind: [] for kind in servers}
+
+    def rate(kind: str) -> float:
+        server = servers[kind]
+        todo, before = job(server), server.cpu_seconds("web")
+        load = bench.load.run(todo)
+        cpu[kind].append((server.cpu_seconds("web") - before) / load.requests * 1e6)
+        return load.per_second
+
+    contestants = {kind: partial(rate, kind) for kind in servers}
+    rates = alternate(contestants, rounds=bench.scale.rounds, what=f"{what}, traced and not")
     return [
         Figure(
             name=f"{name}_{kind}",
             title=f"{what} {title}, against none",
             unit="of its requests/s",
-            rounds=ratios(rates[kind], off),
+            rounds=ratios(rates[kind], rates["off"]),
             target=0.95 if kind == "sampled" else None,
-            detail=f"{_middle(rates[kind])} against {_middle(off)} requests/s",
-            facts=rates,
+            detail=f"{_middle(rates[kind])} against {_middle(rates['off'])} requests/s;"
+            f" CPU of web: {_middle(cpu[kind])} against {_middle(cpu['off'])} µs a request",
+            facts={"rates": rates, "cpu_us": cpu},
         )
         for kind, title in TITLES.items()
     ]
 
 
-def _middle(rates: Sequence[float]) -> str:
-    return number(statistics.median(rates))
+def _middle(values: Sequence[float]) -> str:
+    return number(statistics.median(values))
