@@ -98,7 +98,7 @@ class Service:
 
 
 def wait_for(condition: Callable[[], object], *, folder: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180  # on a machine that is busy with other tests, too
     while not condition():
         logs = "\n".join(log.read_text()[-2_000:] for log in folder.iterdir())
         assert time.monotonic() < deadline, logs
