@@ -82,8 +82,14 @@ class Service:
         return False
 
     def lines(self, name: str) -> list[dict]:
-        """Return what a process has logged: each line is a JSON object."""
-        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+        """Return what a process has logged: each line is a JSON object.
+
+        But for what Celery prints: that it runs as root, where it does, and that it ends.
+        """
+        lines = (self.folder / name).read_text().splitlines()
+        if name == "worker":
+            lines = [line for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in lines]
 
     def stop(self) -> None:
         for process in self._processes:
