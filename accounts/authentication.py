@@ -9,6 +9,7 @@ from rest_framework.request import Request
 
 from accounts import selectors
 from accounts.tokens import InvalidToken, bearer_in, verify_access_token
+from twitter.lib import logging
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class BearerToken(BaseAuthentication):
         state = selectors.account_state(claims.account_id)
         if not state.accepts(claims):
             raise AuthenticationFailed("The access token is no longer valid.")
+        logging.note(account_id=claims.account_id)
         return Caller(id=claims.account_id, session_id=claims.session_id), None
 
     def authenticate_header(self, request: Request) -> str:

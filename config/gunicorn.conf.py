@@ -5,7 +5,7 @@ import select
 from itertools import count
 from typing import Any
 
-from twitter.lib import exporter, metrics
+from twitter.lib import exporter, metrics, tracing
 
 # Every address by default: in a container, nothing else reaches it. `make run` says 127.0.0.1.
 bind = f"{os.environ.get('WEB_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104
@@ -39,6 +39,8 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 # The control socket's default place is one file in $HOME for all copies, which may not be there.
 control_socket_disable = True
 
+# JSON lines as those of the application, one a request if WEB_ACCESS_LOG says where to.
+logger_class = "twitter.weblog.Logger"
 accesslog = os.environ.get("WEB_ACCESS_LOG") or None  # "-" is standard output
 loglevel = os.environ.get("LOG_LEVEL", "INFO").lower()
 
@@ -70,11 +72,11 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let PostgreSQL end what a request asks for too long; the answer is 503 then.
+    """Let PostgreSQL end what a request asks for too long, and begin to trace.
 
-    If PostgreSQL itself stands still, the request waits a little longer, and no more. Commands,
-    migrations and the worker's tasks may take longer. Called when the application is there and has
-    no connection yet.
+    If PostgreSQL itself stands still, the request waits a little longer, and no more; the answer is
+    503. Commands, migrations and the worker's tasks may take longer. Called when the application is
+    there and has no connection yet.
     """
     from django.conf import settings  # noqa: PLC0415 - the main process has none
 
@@ -82,3 +84,9 @@ def post_worker_init(worker: Any) -> None:
     seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
     settings.DATABASES["default"]["ANSWER_SECONDS"] = seconds + 2.0
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"
+    tracing.start("web")
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Export the last spans."""
+    tracing.stop()

@@ -5,7 +5,9 @@ author first commits and then clears the homes. So a delivery that sees the remo
 back itself, and one that does not came before the clearing, which takes it along.
 """
 
+import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from django.db import transaction
@@ -15,7 +17,7 @@ from accounts.facade import Reach
 from timelines import selectors, store
 from timelines.events import FollowersKnow
 from tweets import facade as tweets
-from twitter.lib import metrics
+from twitter.lib import metrics, tracing
 from twitter.outbox.events import publish
 
 # Followers that one query fetches.
@@ -37,6 +39,7 @@ def fan_out(*, tweet_id: int, author_id: int, original_id: int, after: int) -> i
     Returns where the next run begins, or None at the end. Delivering again changes nothing. Of a
     popular author, only what readers merge is brought up to date.
     """
+    tracing.note(tweet_id=tweet_id, after=after)
     reach = accounts.reach_of(author_id)
     if reach is not Reach.FAN_OUT:
         selectors.refresh_popular([author_id])
@@ -55,10 +58,19 @@ def _deliver(
 ) -> None:
     """Put a tweet into homes, and take it back from those where it does not belong any more."""
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
-    for page in store.push_pages(entry, pages):
+    begun: deque[int] = deque()
+    for page in store.push_pages(entry, _timed(pages, begun)):
         metrics.delivered(len(page))
-        leavers = _leavers(author_id=author_id, page=page)
-        store.remove(entry, leavers if tweets.is_visible(tweet_id) else page)
+        with tracing.span("deliver page", since=begun.popleft(), followers=len(page)):
+            leavers = _leavers(author_id=author_id, page=page)
+            store.remove(entry, leavers if tweets.is_visible(tweet_id) else page)
+
+
+def _timed(pages: Iterable[Sequence[int]], begun: deque[int]) -> Iterator[Sequence[int]]:
+    """Note when each page begins its way through the pipe, where several are at once."""
+    for page in pages:
+        begun.append(time.time_ns())
+        yield page
 
 
 class _Audience:
@@ -78,9 +90,10 @@ class _Audience:
                 return
             is_first = self.rest == 0
             # One more than a page tells whether there is another, without a run that finds nobody.
-            page = accounts.follower_page(
-                account_id=self._author_id, after=self.rest, limit=PAGE + 1
-            )
+            with tracing.span("read followers"):
+                page = accounts.follower_page(
+                    account_id=self._author_id, after=self.rest, limit=PAGE + 1
+                )
             self.rest = page[PAGE - 1] if len(page) > PAGE else None
             del page[PAGE:]
             if is_first:

@@ -27,7 +27,7 @@ from timelines.selectors import Page
 from timelines.skeleton import TOP
 from timelines.store import Replies
 from tweets import facade as tweets
-from twitter.lib import headers, limits, resp
+from twitter.lib import headers, limits, logging, resp
 from twitter.lib.ids import MAX_ID, parse_id
 from twitter.lib.middleware import is_admin_host
 from twitter.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -57,6 +57,7 @@ def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
         return None  # Django takes up a new connection, or tells that it cannot.
     if found is None:
         return None
+    logging.note(account_id=claims.account_id, route=rendering.HOME_PATH)
     fixed = [*fixed, *limits.headers(counted)]
     return _rendered(*found, fixed=fixed, query=environ.get("QUERY_STRING", ""))
 

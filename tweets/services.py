@@ -10,7 +10,7 @@ from accounts import facade as accounts
 from tweets import cache, rendering, selectors
 from tweets.events import MetricsFolded, TweetDeleted, TweetPosted, TweetRemoved, ViewerChanged
 from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
-from twitter.lib import audit, redis
+from twitter.lib import audit, redis, tracing
 from twitter.lib.counters import fold
 from twitter.lib.errors import (
     Forbidden,
@@ -31,7 +31,11 @@ def post(*, author_id: int, text: str) -> bytes:
 
     Raises Unauthenticated when the account was suspended or deleted a moment ago.
     """
-    with unless_purged(Unauthenticated(ACCOUNT_GONE)), transaction.atomic():
+    with (
+        tracing.span("post"),
+        unless_purged(Unauthenticated(ACCOUNT_GONE)),
+        transaction.atomic(),
+    ):
         tweet = Tweet(id=_insert(author_id=author_id, text=text), author_id=author_id, text=text)
         _visible(tweet_id=tweet.pk, author_id=author_id, original_id=0)
         users = accounts.cards({author_id})

@@ -2,20 +2,23 @@
 
 import os
 import time
+from logging import captureWarnings
 from typing import Any
 
 from billiard.process import current_process
 from celery import Celery, bootsteps
 from celery.signals import (
+    setup_logging,
     task_postrun,
     task_prerun,
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
 )
 from celery.worker import consumer
 
-from twitter.lib import exporter, metrics
+from twitter.lib import exporter, logging, metrics, tracing
 from twitter.lib.alive import show_alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitter.settings")
@@ -74,6 +77,33 @@ def _measure(task: Any, kwargs: Any, state: str, **options: Any) -> None:
     if "delivery_ids" not in kwargs:
         outcome = metrics.DONE if state == "SUCCESS" else metrics.FAILED
         metrics.task_ran(task.name, outcome, seconds=time.perf_counter() - task.request.begun)
+
+
+@setup_logging.connect
+def _keep_logging(**options: Any) -> None:
+    """Django has set it up; Celery's own would write lines of another form. So do warnings."""
+    captureWarnings(capture=True)
+
+
+@worker_process_init.connect
+def _start_tracing(**options: Any) -> None:
+    tracing.start("worker")
+
+
+@worker_process_shutdown.connect
+def _stop_tracing(**options: Any) -> None:
+    tracing.stop()
+
+
+@task_prerun.connect
+def _begin_logging(task: Any, kwargs: dict[str, Any], **options: Any) -> None:
+    ids = kwargs.get("delivery_ids")
+    logging.begin(task=task.name, **({"delivery_ids": ids} if ids else {}))
+
+
+@task_postrun.connect
+def _end_logging(**options: Any) -> None:
+    logging.end()
 
 
 class Consumer(consumer.Consumer):

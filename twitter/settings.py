@@ -150,6 +150,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "twitter.lib.middleware.Authentication",
     "twitter.lib.middleware.Messages",
+    "twitter.lib.middleware.Told",
 ]
 ROOT_URLCONF = "twitter.urls"
 WSGI_APPLICATION = "twitter.wsgi.application"
@@ -227,7 +228,6 @@ CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 CELERY_WORKER_CONCURRENCY = env.int("WORKER_PROCESSES", 2)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_CONSUMER = "twitter.celery:Consumer"
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     # A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
     {"visibility_timeout": 300}
@@ -315,6 +315,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "twitter.lib.logging.JSONFormatter"}},
+    "filters": {"unavailable": {"()": "twitter.lib.logging.UnavailableIsAWarning"}},
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",
@@ -325,7 +326,7 @@ LOGGING = {
     "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", "INFO")},
     # 4xx answers are the client's business, not a warning.
     "loggers": {
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["unavailable"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # Two lines for each of a thousand tasks a second say nothing.
         "celery.app.trace": {"level": "WARNING"},

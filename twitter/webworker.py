@@ -29,7 +29,8 @@ from gunicorn.http import wsgi
 from gunicorn.util import http_date
 from gunicorn.workers.base import Worker
 
-from twitter.lib import metrics
+from twitter.lib import logging, metrics
+from twitter.lib.observing import REQUEST_ID, new_id
 from twitter.webrequest import Refused, Request, take_head, trusted_headers
 
 RECEIVE_BYTES = 64 * 1024
@@ -333,6 +334,8 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 raise Gone("its answer ended in an error") from error
             connection.unsent.clear()
             self._refuse(connection, Refused(500, "Something went wrong on our side."))
+        finally:
+            logging.end()
 
     def _answer(self, connection: Connection, request: Any) -> None:
         """Run the application, as gunicorn's workers do, and send what it answers."""
@@ -386,6 +389,7 @@ def _problem(refused: Refused) -> bytes:
     from twitter.lib import errors, headers  # noqa: PLC0415
 
     answer = headers.without_request(errors.plain_problem(refused.status, refused.detail))
+    answer[REQUEST_ID] = logging.known().get("request_id") or new_id()
     fields = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
     head = (
         f"HTTP/1.1 {refused.status} {answer.reason_phrase}\r\n"

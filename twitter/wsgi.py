@@ -33,8 +33,10 @@ _django.request_class = Request
 
 from timelines import facade as timelines  # noqa: E402 - apps are ready from here on
 from twitter.lib import metrics  # noqa: E402
+from twitter.lib.observing import observed  # noqa: E402
 
 
+@observed
 @metrics.measured
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer a warm read of a home timeline right here, and have Django answer the rest."""

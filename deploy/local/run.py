@@ -23,9 +23,8 @@ QUEUES = ("default", "fan_out", "heartbeat")
 PROCESSES = {
     "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],
     "worker": [
-        *(sys.executable, "-m", "celery", "-A", "twitter", "worker"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "twitter", "worker"),
         *("-Q", ",".join(QUEUES)),
-        *("--loglevel", os.environ.get("LOG_LEVEL", "INFO")),
         *("--without-gossip", "--without-mingle"),  # for talking with other workers: there is none
     ],
     "relay": [*MANAGE, "relay"],

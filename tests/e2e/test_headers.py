@@ -94,5 +94,6 @@ def test_every_kind_of_answer_has_them(anybody: Client, ada: User, kind: str) ->
     assert {name: answer.headers[name] for name in expected} == expected
     for name in expected:
         assert len(answer.headers.get_all(name) or []) <= 1, name
+    assert len(answer.headers.get_all("X-Request-Id") or []) == 1
     assert answer.headers["Server"] in (None, "gunicorn")  # no version
     assert answer.headers["Access-Control-Allow-Origin"] is None

@@ -17,6 +17,7 @@ from tweets.models import Tweet
 from tweets.tasks import fold_metrics
 from twitter import wsgi
 from twitter.lib import redis, resp
+from twitter.lib.observing import observed
 from twitter.lib.renderers import to_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +36,7 @@ def request(account_id, query="", **changes):
         "SERVER_PORT": "8080",
         "HTTP_HOST": "127.0.0.1:8080",
         "HTTP_AUTHORIZATION": f"Bearer {token}",
+        "HTTP_X_REQUEST_ID": "0123456789abcdef",
         "wsgi.url_scheme": "http",
         "wsgi.input": BytesIO(),
         **changes,
@@ -56,7 +58,7 @@ def ask(application, environ):
 
 
 def from_django(environ):
-    return ask(wsgi._django, environ)
+    return ask(observed(wsgi._django), environ)
 
 
 @pytest.fixture

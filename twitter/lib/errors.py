@@ -133,7 +133,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, DomainError):
         error = _as_api_error(error)
     elif isinstance(error, POSTGRES_IS_AWAY):
-        logger.error("Postgres is out of reach: %s", type(error).__name__)
+        logger.warning("Postgres is out of reach: %s", type(error).__name__)
         error = Unavailable()
     response = exception_handler(error, context)
     if response is None:

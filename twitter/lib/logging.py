@@ -1,12 +1,54 @@
-"""Logs as JSON lines on stdout."""
+"""Logs as JSON lines on stdout, each with what is known of the request or task that wrote it."""
 
 import json
 import logging
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
 
 # What PostgreSQL adds to an error quotes the row, or the key, that a constraint refused.
 _DETAIL = re.compile(r"\nDETAIL:  .*?(?=\n\n|\nHINT:|\nCONTEXT:|\Z)", re.DOTALL)
+
+# Ids only: this gets into every line.
+_known: ContextVar[dict[str, Any] | None] = ContextVar("known", default=None)
+
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def begin(**fields: Any) -> None:
+    """Begin a request or task of this thread: its lines have these fields, and what is noted."""
+    _known.set(fields)
+
+
+def note(**fields: Any) -> None:
+    """Add fields to the lines of the present request or task, if there is one."""
+    noted = _known.get()
+    if noted is not None:
+        noted.update(fields)
+
+
+def known() -> Mapping[str, Any]:
+    """Return the fields of the present request or task."""
+    return _known.get() or {}
+
+
+def end() -> None:
+    """Let the thread's next lines have no such fields."""
+    _known.set(None)
+
+
+@contextmanager
+def within(**fields: Any) -> Iterator[None]:
+    """Add fields to the lines that are written inside the `with`."""
+    token = _known.set({**known(), **fields})
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def without_details(text: str) -> str:
@@ -15,7 +57,7 @@ def without_details(text: str) -> str:
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a record."""
+    """One JSON object a record; `fields` of a record, a dict, are its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -23,7 +65,18 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": without_details(record.getMessage()),
+            **known(),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             entry["exception"] = without_details(self.formatException(record.exc_info))
-        return json.dumps(entry, ensure_ascii=False)
+        return _to_json(entry)
+
+
+class UnavailableIsAWarning(logging.Filter):
+    """Django calls each 5xx an error. A 503 says that a part is away: nothing here is to mend."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True

@@ -23,7 +23,7 @@ from django.http.request import split_domain_port
 from django.urls import Resolver404, resolve
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from twitter.lib import metrics
+from twitter.lib import logging, metrics, tracing
 from twitter.lib.errors import not_found, plain_problem
 
 API = ("/timeline/", "/tweet/", "/auth/")
@@ -85,6 +85,23 @@ def _route(request: HttpRequest, status: int) -> str:
     if match is None:
         return metrics.UNKNOWN
     return metrics.ADMIN if match.app_name == "admin" else f"/{match.route}"
+
+
+class Told:
+    """Tell logs and trace which route a request has taken, and what it failed with."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.resolver_match:
+            logging.note(route=f"/{request.resolver_match.route}")
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Let the trace have what becomes a 500."""
+        tracing.failed(exception)
 
 
 def require_length(

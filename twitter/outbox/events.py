@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils.module_loading import import_string
 
-from twitter.lib import redis, resp
+from twitter.lib import redis, resp, tracing
 from twitter.outbox.models import Delivery
 
 NUDGE_CHANNEL = "outbox:nudge"
@@ -97,23 +97,25 @@ def publish(*events: Event) -> None:
         for event, facts in ((event, asdict(event)) for event in events)
         for hearer in table.get(event.name, ())
     ]
-    for one in due:
-        if one.hearer.in_transaction:
-            import_string(one.hearer.task).run(**one.facts)
+    with tracing.span("publish", events=[event.name for event in events]):
+        for one in due:
+            if one.hearer.in_transaction:
+                import_string(one.hearer.task).run(**one.facts)
+        recorded = [one for one in due if not (one.hearer.in_transaction or one.hearer.hastens)]
+        deliveries = dict(zip(_record(recorded), recorded, strict=True)) if recorded else {}
     hastening = [one for one in due if one.hearer.hastens]
-    recorded = [one for one in due if not (one.hearer.in_transaction or one.hearer.hastens)]
-    deliveries = dict(zip(_record(recorded), recorded, strict=True)) if recorded else {}
     if deliveries or hastening:
         transaction.on_commit(partial(_after_commit, deliveries, hastening))
 
 
 def _record(due: Sequence[_Due]) -> list[int]:
     """Insert a delivery for each; returns their ids, in order."""
-    row = "(%s, %s, %s, now() + make_interval(secs => %s), 0, 0, '')"
+    row = "(%s, %s, %s, now() + make_interval(secs => %s), 0, 0, '', %s)"
+    traceparent = tracing.traceparent()
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {Delivery._meta.db_table}"
-            " (event, task, payload, due_at, sends, attempts, last_error)"
+            " (event, task, payload, due_at, sends, attempts, last_error, traceparent)"
             f" VALUES {', '.join([row] * len(due))} RETURNING id",
             [
                 value
@@ -123,6 +125,7 @@ def _record(due: Sequence[_Due]) -> list[int]:
                     one.hearer.task,
                     json.dumps(one.facts),
                     one.hearer.due_after,
+                    traceparent,
                 )
             ],
         )
@@ -142,7 +145,8 @@ def _after_commit(deliveries: Mapping[int, _Due], hastening: Sequence[_Due]) -> 
 
 def _ran(due: _Due) -> bool:
     try:
-        return import_string(due.hearer.task).run(**due.facts) is None
+        with tracing.span(f"run {due.hearer.task}"):
+            return import_string(due.hearer.task).run(**due.facts) is None
     except Exception:
         logger.exception("%s is left to the relay", due.hearer.task)
         return False

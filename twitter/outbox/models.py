@@ -20,6 +20,13 @@ class Delivery(models.Model):
         null=True, blank=True, help_text="Set when it is a dead letter, given up until retried."
     )
 
+    traceparent = models.CharField(
+        max_length=55,
+        null=True,
+        blank=True,
+        help_text="The span that caused it, when it is traced (W3C Trace Context).",
+    )
+
     class Meta:
         verbose_name_plural = "deliveries"
         indexes = (

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from amqp.exceptions import MessageNacked
 from celery import current_app
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
 
-from twitter.lib import metrics
+from twitter.lib import metrics, tracing
 from twitter.outbox.models import Delivery
 
 # Deliveries of one task that a message carries at most. Few enough to be done well within
@@ -24,7 +25,7 @@ _CLAIM = f"""
         SELECT id FROM {Delivery._meta.db_table}
         WHERE due_at <= now() AND failed_at IS NULL
         ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-    RETURNING task, id"""
+    RETURNING task, id, traceparent"""
 
 
 def send_due(*, limit: int = 500) -> int:
@@ -37,10 +38,12 @@ def send_due(*, limit: int = 500) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [settings.OUTBOX_RESEND_SECONDS, limit])
         claimed = sorted(cursor.fetchall())
-    unsent = {delivery_id for _, delivery_id in claimed}
+    traceparents = {delivery_id: traceparent for _, delivery_id, traceparent in claimed}
+    unsent = set(traceparents)
     for name, ids in _messages(claimed):
         try:
-            current_app.tasks[name].apply_async(kwargs={"delivery_ids": ids}, retry=False)
+            with tracing.spans(f"send {name}", parents=map(traceparents.get, ids)):
+                current_app.tasks[name].apply_async(kwargs={"delivery_ids": ids}, retry=False)
         except Exception:
             _due_again(list(unsent))
             raise
@@ -71,9 +74,9 @@ def distrust_broker() -> None:
         )
 
 
-def _messages(claimed: Iterable[tuple[str, int]]) -> Iterator[tuple[str, list[int]]]:
+def _messages(claimed: Iterable[tuple[str, int, Any]]) -> Iterator[tuple[str, list[int]]]:
     ids_of = defaultdict(list)
-    for name, delivery_id in claimed:
+    for name, delivery_id, _ in claimed:
         ids_of[name].append(delivery_id)
     for name, ids in ids_of.items():
         for start in range(0, len(ids), MESSAGE_SIZE):

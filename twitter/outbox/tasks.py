@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import wraps
 from typing import Any, NamedTuple
@@ -13,9 +14,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from twitter.lib import metrics, redis
+from twitter.lib import metrics, redis, tracing
 from twitter.lib.health import HEARTBEAT_KEY
-from twitter.lib.logging import without_details
+from twitter.lib.logging import within, without_details
 from twitter.outbox.events import nudge
 from twitter.outbox.models import Delivery
 
@@ -26,11 +27,12 @@ logger = logging.getLogger(__name__)
 Work = Callable[..., Mapping[str, Any] | None]
 
 
-class Begun(NamedTuple):
+class _Begun(NamedTuple):
     """A delivery that is to be done now. `age`: seconds since its event."""
 
     facts: dict[str, Any]
     age: float
+    traceparent: str | None
 
 
 def task(*, atomic: bool = False) -> Callable[[Work], Any]:
@@ -46,8 +48,6 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     """
 
     def decorate(function: Work) -> Any:
-        name = _name_of(function)
-
         @wraps(function)
         def run(*, delivery_ids: Sequence[int] = (), **facts: Any) -> Mapping[str, Any] | None:
             if not delivery_ids:  # by the writer, who settles it if nothing is left to do
@@ -60,7 +60,7 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
                     _deliver_all(function, begun, atomic=atomic)
             return None
 
-        return shared_task(name=name)(run)
+        return shared_task(name=_name_of(function))(run)
 
     return decorate
 
@@ -69,7 +69,7 @@ def _name_of(function: Work) -> str:
     return f"{function.__module__}.{function.__name__}"
 
 
-def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, Begun]:
+def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, _Begun]:
     """Count an attempt of each delivery that was tried `most` times at most; return these.
 
     Not of what is settled or given up. Counted before the work, in a transaction of its own, so
@@ -83,40 +83,52 @@ def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, Begun]:
             " failed_at = CASE WHEN attempts >= %s THEN now() END"
             " WHERE id = ANY(%s) AND failed_at IS NULL AND attempts <= %s"
             " RETURNING id, failed_at IS NULL, payload,"
-            " extract(epoch FROM clock_timestamp() - created_at)",
+            " extract(epoch FROM clock_timestamp() - created_at), traceparent",
             [settings.OUTBOX_MAX_ATTEMPTS, list(delivery_ids), most],
         )
-        begun = cursor.fetchall()
-    return {
-        delivery_id: Begun(json.loads(payload), float(age))
-        for delivery_id, may_run, payload, age in begun
-        if may_run
-    }
+        return {
+            delivery_id: _Begun(json.loads(payload), float(age), traceparent)
+            for delivery_id, may_run, payload, age, traceparent in cursor.fetchall()
+            if may_run
+        }
 
 
-def _deliver_all(function: Work, begun: Mapping[int, Begun], *, atomic: bool) -> None:
+def _deliver_all(function: Work, begun: Mapping[int, _Begun], *, atomic: bool) -> None:
+    name = _name_of(function)
     done = []
     for delivery_id, one in begun.items():
         started = time.perf_counter()
-        outcome = _deliver(function, delivery_id=delivery_id, facts=one.facts, atomic=atomic)
-        seconds = time.perf_counter() - started
-        metrics.task_ran(_name_of(function), outcome, seconds=seconds, age=one.age)
+        trace = {"trace_id": one.traceparent.split("-")[1]} if one.traceparent else {}
+        span = tracing.span(f"process {name}", parent=one.traceparent, delivery_id=delivery_id)
+        with within(delivery_id=delivery_id, **trace):
+            outcome = _deliver(
+                function, delivery_id=delivery_id, facts=one.facts, atomic=atomic, span=span
+            )
+        metrics.task_ran(name, outcome, seconds=time.perf_counter() - started, age=one.age)
         if outcome == metrics.DONE:
             done.append(delivery_id)
     if not atomic:
         _settle(done)
 
 
-def _deliver(function: Work, *, delivery_id: int, facts: dict[str, Any], atomic: bool) -> str:
-    """Do the work, and settle it if it is atomic; return its outcome."""
+def _deliver(
+    function: Work,
+    *,
+    delivery_id: int,
+    facts: dict[str, Any],
+    atomic: bool,
+    span: AbstractContextManager[Any],
+) -> str:
+    """Do the work in a span, and settle it if it is atomic; return its outcome."""
     try:
-        if atomic:
-            with transaction.atomic():
-                # A second run of the same delivery waits here, and then finds nothing to do.
-                if _settle([delivery_id]):
-                    function(**facts)
-            return metrics.DONE
-        rest = function(**facts)
+        with span:
+            if atomic:
+                with transaction.atomic():
+                    # A second run of the same delivery waits here, and then finds nothing to do.
+                    if _settle([delivery_id]):
+                        function(**facts)
+                return metrics.DONE
+            rest = function(**facts)
     except Exception as error:
         logger.exception("delivery %s failed", delivery_id)
         _note_failure(delivery_id, error)

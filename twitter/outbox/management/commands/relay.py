@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from redis.client import PubSub
 
+from twitter.lib import exporter, metrics, tracing
 from twitter.lib.alive import show_alive
-from twitter.lib import exporter, metrics
 from twitter.lib.redis import client
 from twitter.outbox import watch
 from twitter.outbox.durability import accept_late_commits
@@ -44,6 +44,7 @@ class Command(BaseCommand):
         nudges = Nudges()
         clock = Clock()
         broker_was_away = False
+        tracing.start("relay")
         logger.info("the relay runs")
         while self.running:
             show_alive()
@@ -62,6 +63,7 @@ class Command(BaseCommand):
                 time.sleep(IDLE_SECONDS)
             time.sleep(PACE_SECONDS)
             nudges.wait(IDLE_SECONDS)
+        tracing.stop()
 
     def _stop(self, *args: Any) -> None:
         self.running = False

@@ -1,0 +1,186 @@
+"""Lines of a request or a task bear its ids; each request has an id, and one line if wanted."""
+
+import json
+import logging
+import re
+from datetime import timedelta
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from gunicorn.config import Config
+
+from tests.timelines.test_warm import ask, request
+from twitter import weblog, wsgi
+from twitter.lib import logging as known
+from twitter.lib.logging import JSONFormatter, UnavailableIsAWarning
+
+SECRET = "SECRET"
+
+
+@pytest.fixture
+def logged():
+    """Return what is logged from now on: a list of objects, when called."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JSONFormatter())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.removeHandler(handler)
+    known.end()
+
+
+def test_lines_bear_what_is_known_and_what_is_noted(logged):
+    log = logging.getLogger("tests")
+    log.warning("before")
+    known.begin(request_id="r")
+    known.note(account_id=1)
+    with known.within(delivery_id=2):
+        log.warning("inside")
+    log.warning("after")
+    known.end()
+    known.note(account_id=3)
+    log.warning("later")
+    fields = [line.keys() - {"time", "level", "logger"} for line in logged()]
+    assert fields == [
+        {"message"},
+        {"message", "request_id", "account_id", "delivery_id"},
+        {"message", "request_id", "account_id"},
+        {"message"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_taken"),
+    [
+        ("0123456789abcdef0123456789abcdef", True),
+        ("3F2504E0-4F89-41D3-9A0C-0305E82C3301", True),
+        ("a" * 64, True),
+        ("a" * 65, False),
+        ("short", False),
+        ("", False),
+        ("with blank", False),
+        ("line\nbreak", False),
+        ("ümläute-and-more", False),
+        ("12345678\n", False),
+    ],
+)
+@pytest.mark.django_db
+def test_an_answer_has_the_id_of_the_request_or_a_new_one(sent, is_taken):
+    environ = request(1, PATH_INFO="/nothing", HTTP_X_REQUEST_ID=sent)
+    _, headers, _ = ask(wsgi.application, environ)
+    [given] = [value for name, value in headers if name == "X-Request-Id"]
+    assert (given == sent) is is_taken
+    assert re.fullmatch("[A-Za-z0-9-]{8,64}", given)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_request_logs_bears_its_id_and_account(logged, make_account, monkeypatch):
+    def fail(**_):
+        raise ValueError
+
+    monkeypatch.setattr("timelines.selectors.author_page", fail)
+    account = make_account("ann")
+    environ = request(account, PATH_INFO=f"/timeline/user/{account}", HTTP_X_REQUEST_ID="r" * 8)
+    assert ask(wsgi.application, environ)[0].startswith("500")
+    [line] = [line for line in logged() if line["level"] == "error"]
+    assert line["request_id"] == "r" * 8
+    assert line["account_id"] == account
+
+
+class Access:
+    """gunicorn's logger, as the service has it, writing requests into a file."""
+
+    def __init__(self, folder, level="info"):
+        cfg = Config()
+        cfg.set("accesslog", str(folder / "access"))
+        cfg.set("loglevel", level)
+        self.file = folder / "access"
+        self.logger = weblog.Logger(cfg)
+
+    def close(self):
+        for log in (self.logger.access_log, self.logger.error_log):
+            for handler in log.handlers:
+                handler.close()
+            log.handlers.clear()
+
+    def write(self, *, status="200 OK", path=f"/auth/name/{SECRET}", method="GET"):
+        """Log a request that is full of what nobody shall read; return its line, or None."""
+        response = SimpleNamespace(status=status, status_code=int((status or "0")[:3]), sent=17)
+        environ = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "RAW_URI": f"{path}?email={SECRET}",
+            "QUERY_STRING": f"email={SECRET}",
+            "REMOTE_ADDR": SECRET,
+            "HTTP_AUTHORIZATION": SECRET,
+            "HTTP_REFERER": SECRET,
+            "HTTP_USER_AGENT": SECRET,
+        }
+        self.logger.access(response, None, environ, timedelta(microseconds=1_234))
+        line = self.file.read_text()
+        self.file.write_text("")
+        return json.loads(line) if line else None
+
+
+@pytest.fixture
+def access(tmp_path):
+    access = Access(tmp_path)
+    yield access
+    known.end()
+    access.close()
+
+
+def test_a_request_is_one_line_without_anything_personal(access):
+    known.begin(request_id="r", account_id=7, route="/auth/name/<str:name>", trace_id="t")
+    line = access.write()
+    assert SECRET not in json.dumps(line)
+    assert line.pop("time")
+    assert line == {
+        "level": "info",
+        "logger": "gunicorn.access",
+        "message": "GET /auth/name/<str:name> 200",
+        "request_id": "r",
+        "account_id": 7,
+        "route": "/auth/name/<str:name>",
+        "trace_id": "t",
+        "method": "GET",
+        "status": 200,
+        "ms": 1.234,
+        "bytes": 17,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "level"),
+    [
+        ("200 OK", "/", "info"),
+        ("404 Not Found", "/", "info"),
+        ("429 Too Many Requests", "/", "info"),
+        ("500 Internal Server Error", "/", "error"),
+        ("503 Service Unavailable", "/", "warning"),
+        ("200 OK", "/auth/healthz", None),
+        ("503 Service Unavailable", "/auth/healthz", "warning"),
+        (None, "/", "error"),  # the application has not answered
+    ],
+)
+def test_its_level_tells_whether_something_is_wrong(access, status, path, level):
+    line = access.write(status=status, path=path)
+    assert (line and line["level"]) == level
+
+
+def test_health_checks_are_seen_by_who_debugs(tmp_path):
+    access = Access(tmp_path, level="debug")
+    line = access.write(path="/tweet/healthz")
+    access.close()
+    assert line["level"] == "debug"
+
+
+@pytest.mark.parametrize(("status", "level"), [(503, "WARNING"), (500, "ERROR")])
+def test_a_503_is_a_warning(status, level):
+    record = logging.makeLogRecord(
+        {"levelno": logging.ERROR, "levelname": "ERROR", "status_code": status}
+    )
+    assert UnavailableIsAWarning().filter(record)
+    assert record.levelname == level
