@@ -8,5 +8,6 @@ baselines/    what else one could do
 reads.py      warm homes                counts.py   statements and round trips
 latency.py    growth and cold reads     costs.py    where the time goes
 fan_out.py    from tweet to homes       writes.py   posting and liking
+observability.py  metrics, traces and log lines; trace_picture.py draws docs/trace.png
 report.py     docs/benchmarks.*         plots.py    docs/benchmarks/*.png
 """
