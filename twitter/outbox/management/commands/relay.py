@@ -15,7 +15,7 @@ from twitter.lib.alive import show_alive
 from twitter.lib.redis import client
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
-from twitter.outbox.relay import broker_errors, distrust_broker, send_due
+from twitter.outbox.relay import distrust_broker, passing_errors, send_due
 
 BATCH = 500
 IDLE_SECONDS = 1.0
@@ -39,6 +39,7 @@ class Command(BaseCommand):
         nudges = Nudges()
         clock = Clock()
         broker_was_away = False
+        passing = passing_errors()
         logger.info("the relay runs")
         while self.running:
             show_alive()
@@ -49,7 +50,7 @@ class Command(BaseCommand):
                     broker_was_away = False
                 if send_due(limit=BATCH) == BATCH:
                     continue
-            except (DatabaseError, redis.RedisError, *broker_errors()) as error:
+            except passing as error:
                 logger.warning("the relay tries again: %s", error)
                 broker_was_away |= not isinstance(error, DatabaseError)
                 connection.close()
