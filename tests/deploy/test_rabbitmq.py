@@ -93,8 +93,12 @@ class Broker:
 
     def end(self) -> None:
         self.kill()
-        with contextlib.suppress(FileNotFoundError):
-            subprocess.run(["epmd", "-kill"], env=self.environment, check=False)
+        # It lets itself be ended when it has seen that the node is gone.
+        wait_for(lambda: self._names("-names").returncode or not self._names("-kill").returncode)
+
+    def _names(self, option: str) -> subprocess.CompletedProcess[bytes]:
+        command = ["epmd", "-port", self.environment["ERL_EPMD_PORT"], option]
+        return subprocess.run(command, capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +132,10 @@ def process(name: str, broker: Broker, log: Path) -> Iterator[subprocess.Popen[b
         started.wait(timeout=60)
 
 
-def wait_for(condition: Callable[[], object], *, log: Path) -> None:
+def wait_for(condition: Callable[[], object], *, log: Path | None = None) -> None:
     deadline = time.monotonic() + 90
     while not condition():
-        assert time.monotonic() < deadline, log.read_text()
+        assert time.monotonic() < deadline, log and log.read_text()
         time.sleep(0.05)
 
 
@@ -197,7 +201,7 @@ def test_a_restore_empties_the_queues(broker, settings):
         sending.Producer().publish({}, routing_key="default")
         wait_for(lambda: queue.queue_declare(passive=True).message_count, log=broker.log)
         backup._empty_queues(dry_run=True)
-        assert queue.queue_declare(passive=True).message_count == 1
+        assert queue.queue_declare(passive=True).message_count > 0
         backup._empty_queues()
         assert queue.queue_declare(passive=True).message_count == 0
     settings.CELERY_BROKER_URL = f"amqp://127.0.0.1:{free_port()}//"

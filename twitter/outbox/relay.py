@@ -7,8 +7,9 @@ from typing import Any
 from amqp.exceptions import MessageNacked
 from celery import current_app
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from twitter.lib import metrics, tracing
 from twitter.outbox.models import Delivery
@@ -32,7 +33,7 @@ def send_due(*, limit: int = 500) -> int:
     """Send up to `limit` due deliveries, oldest first; returns how many.
 
     They are claimed before they are sent: should the process die in between, they are sent when
-    they are due again. Raises one of `broker_errors` when the broker is out of reach or does not
+    they are due again. Raises one of `passing_errors` when the broker is out of reach or does not
     take a message; what was not sent is then due at once.
     """
     with connection.cursor() as cursor:
@@ -52,14 +53,15 @@ def send_due(*, limit: int = 500) -> int:
     return len(claimed)
 
 
-def broker_errors() -> tuple[type[BaseException], ...]:
-    """Return what is raised when the broker is out of reach, or refuses a message.
+def passing_errors() -> tuple[type[BaseException], ...]:
+    """Return what is raised while PostgreSQL, Redis or the broker is away, or refuses a message.
 
     kombu's own error stands for others only while it connects: a connection that breaks under a
-    message raises what its library does.
+    message raises what the broker's library does.
     """
     broker = current_app.connection_for_write()
-    return OperationalError, MessageNacked, *broker.connection_errors, *broker.channel_errors
+    kombus = OperationalError, MessageNacked, *broker.connection_errors, *broker.channel_errors
+    return DatabaseError, RedisError, *kombus
 
 
 def distrust_broker() -> None:

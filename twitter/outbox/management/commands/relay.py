@@ -17,7 +17,7 @@ from twitter.lib.redis import client
 from twitter.outbox import watch
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
-from twitter.outbox.relay import broker_errors, distrust_broker, send_due
+from twitter.outbox.relay import distrust_broker, passing_errors, send_due
 
 BATCH = 500
 IDLE_SECONDS = 1.0
@@ -45,6 +45,7 @@ class Command(BaseCommand):
         clock = Clock()
         broker_was_away = False
         tracing.start("relay")
+        passing = passing_errors()
         logger.info("the relay runs")
         while self.running:
             show_alive()
@@ -56,7 +57,7 @@ class Command(BaseCommand):
                     broker_was_away = False
                 if send_due(limit=BATCH) == BATCH:
                     continue
-            except (DatabaseError, redis.RedisError, *broker_errors()) as error:
+            except passing as error:
                 logger.warning("the relay tries again: %s", error)
                 broker_was_away |= not isinstance(error, DatabaseError)
                 connection.close()
