@@ -99,7 +99,7 @@ def test_a_process_goes_on_with_the_counts_of_the_one_before(monkeypatch, tmp_pa
     from prometheus_client.multiprocess import MultiProcessCollector
 
     monkeypatch.setattr(exporter, "_MEMORY", str(tmp_path))
-    monkeypatch.setattr(exporter, "_number", None)
+    monkeypatch.setattr(exporter, "_name", "main")
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)
     monkeypatch.setattr(metrics, "instruments", None)
     monkeypatch.setenv("METRICS_PORT", "1")

@@ -18,7 +18,9 @@ from twitter.lib import metrics
 _MEMORY = "/dev/shm"  # noqa: S108 - mkdtemp
 
 _folder = ""
-_number: int | None = None
+# What this process's files are named by. Asked for each time that something is counted, so it is no
+# process number, which takes a system call.
+_name = "main"
 
 
 def begin() -> None:
@@ -33,7 +35,7 @@ def begin() -> None:
     _folder = tempfile.mkdtemp(prefix="twitter-metrics-", dir=memory)
     atexit.register(_remove, _folder, os.getpid())
     os.environ.update(PROMETHEUS_MULTIPROC_DIR=_folder)  # where the library looks for it
-    values.ValueClass = values.MultiProcessValue(_identity)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(lambda: _name)  # type: ignore[no-untyped-call]
     metrics.instruments = metrics.Instruments(CollectorRegistry())
 
 
@@ -42,17 +44,13 @@ def _remove(folder: str, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _identity() -> str:
-    return str(os.getpid()) if _number is None else f"child-{_number}"
-
-
 def go_on_as(number: int) -> None:
     """Go on in the files of the process that had this number before and has ended.
 
     Were they named by process, each that ends would leave some for ever.
     """
-    global _number  # noqa: PLW0603
-    _number = number
+    global _name  # noqa: PLW0603
+    _name = f"child-{number}"
 
 
 def ended(number: int) -> None:
