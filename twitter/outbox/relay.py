@@ -60,8 +60,11 @@ def passing_errors() -> tuple[type[BaseException], ...]:
     message raises what the broker's library does.
     """
     broker = current_app.connection_for_write()
-    kombus = OperationalError, MessageNacked, *broker.connection_errors, *broker.channel_errors
-    return DatabaseError, RedisError, *kombus
+    return (
+        *(DatabaseError, RedisError, OperationalError, MessageNacked),
+        *broker.connection_errors,
+        *broker.channel_errors,
+    )
 
 
 def distrust_broker() -> None:
