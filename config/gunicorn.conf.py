@@ -77,6 +77,6 @@ def post_worker_init(worker: Any) -> None:
     """
     from django.conf import settings  # noqa: PLC0415 - the main process has none
 
-    metrics.web_threads(threads)
+    metrics.web_began(threads=threads)
     seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"
