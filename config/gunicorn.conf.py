@@ -80,7 +80,7 @@ def post_worker_init(worker: Any) -> None:
     """
     from django.conf import settings  # noqa: PLC0415 - the main process has none
 
-    metrics.web_threads(threads)
+    metrics.web_began(threads=threads)
     seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
     settings.DATABASES["default"]["ANSWER_SECONDS"] = seconds + 2.0
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"

@@ -117,7 +117,7 @@ def test_a_process_goes_on_with_the_counts_of_the_one_before(monkeypatch, tmp_pa
     for number in (0, 1, 0):
         exporter.go_on_as(number)
         metrics.delivered(5)
-        metrics.web_threads(4)
+        metrics.instruments.web_threads.set(4)
     assert counts()["twitter_fan_out_deliveries_total"] == 15
     assert counts()["twitter_web_threads"] == 8
     assert len(list(folder.glob("counter_child-*.db"))) == 2

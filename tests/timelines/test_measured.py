@@ -34,6 +34,7 @@ def read_measured(bob, counted, api):
     def read():
         before = {source: counted("twitter_home_reads_total", source=source) for source in SOURCES}
         measured(request(bob), None)
+        metrics.write_down()
         return {
             source: int(counted("twitter_home_reads_total", source=source) - before[source])
             for source in SOURCES
