@@ -81,7 +81,7 @@ def _draw(trace: Sequence[Span], file: Path) -> None:
     axes.set_yticks(range(len(rows)), labels=labels, ha="left", size=9, family="monospace")
     axes.tick_params(axis="y", length=0, pad=330)
     axes.invert_yaxis()
-    axes.set_xlim(left=0, right=1.25 * max(span.ended - begin for span in trace) / 1e6)
+    axes.set_xlim(left=0, right=1.35 * max(span.ended - begin for span in trace) / 1e6)
     axes.set_xlabel("ms after the request arrived")
     axes.spines[["top", "right"]].set_visible(False)
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
