@@ -12,6 +12,7 @@ import pytest
 from deploy.local.supervisor import Supervisor
 from tests.bench.figures import Figure, alternate, number, ratios
 from tests.bench.load import Client, Job, LoadError, LoadGenerator, get
+from tests.bench.observability import TITLES
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each figure of the bench, and whether it has a target.
@@ -21,7 +22,11 @@ FIGURES = {
     "home_against_plain": True,
     "home_against_best_sql": True,
     "load_generator": False,
-    "home_with_metrics": True,
+    **{
+        f"{kind}_{how}": how in {"metrics", "sampled"}
+        for kind in ("home", "post")
+        for how in TITLES
+    },
     "sql_of_a_warm_read": True,
     "round_trips_of_a_warm_read": True,
     "latency_as_followees_grow": True,
