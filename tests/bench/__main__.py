@@ -22,7 +22,7 @@ from tests.limits import NOBODY_MEETS
 
 ROOT = Path(__file__).resolve().parents[2]
 AREAS = ("fresh", "fan_out", "counts", "growth", "reads", "cold", "costs", "writes", "verify")
-# Measured only when it is named: it would take four minutes more.
+# Measured only when it is named: it takes four minutes more.
 APART = ("observability",)
 VERIFY = "`manage.py verify_timelines --all`"
 PROFILE = "The functions in which warm reads spend most, by cProfile"
@@ -94,7 +94,7 @@ class _Run:
         self.scale = scale
         self.figures: list[Figure] = []
         self.texts: dict[str, str] = {}
-        self._chosen = options.only or (AREAS + APART if options.quick else AREAS)
+        self._chosen = options.only or AREAS
         self._graph: Path | None = options.graph
         self._folder = folder
 

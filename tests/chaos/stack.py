@@ -131,9 +131,10 @@ class Part:
 class Stack:
     """Context manager: all parts, running."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.port = free_port()
+        self._given = dict(environment or {})
         self.environment: dict[str, str] = {}
         self.parts: dict[str, Part] = {}
         self._ending = contextlib.ExitStack()
@@ -149,7 +150,7 @@ class Stack:
         with _Recorder() as supervisor:
             urls = servers.start(supervisor, state)
             self.environment = servers.environment(state, urls) | ENVIRONMENT
-            self.environment |= {"PORT": str(self.port), "WEB_HOST": "127.0.0.1"}
+            self.environment |= {"PORT": str(self.port), "WEB_HOST": "127.0.0.1"} | self._given
             supervisor.run(
                 "migrate",
                 [*run.MANAGE, "migrate", "--noinput", "--verbosity", "0"],

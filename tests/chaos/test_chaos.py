@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT = ["--seeds", "1", "--faults", "15", "--longest", "1.2", "--recovery", "1.5"]
+SHORT = ["--seeds", "1", "--faults", "15", "--longest", "1.0", "--recovery", "1.0"]
 
 
 def test_whatever_was_promised_is_there_after_every_fault() -> None:

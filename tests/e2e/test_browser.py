@@ -85,7 +85,7 @@ def test_swagger_ui_posts_a_tweet_with_a_pasted_token(
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     page.goto(f"{stack.url}/api/docs/")
-    expect(page.locator(".opblock")).to_have_count(27)
+    expect(page.locator(".opblock")).to_have_count(28)
     shoot("swagger")
 
     page.get_by_role("button", name="Authorize").click()

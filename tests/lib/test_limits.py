@@ -129,10 +129,10 @@ def test_the_fullest_bucket_is_told_and_the_longest_is_waited_for():
 
 
 def test_no_name_and_no_address_is_kept(valkey):
-    limits.count([bucket(who="192.0.2.77"), bucket(who="ada@example.com")])
+    limits.count([bucket(who="192.0.2.77"), bucket(who="zoe@example.com")])
     dump = b" ".join(valkey.keys("*"))
     assert b"192.0.2.77" not in dump
-    assert b"ada" not in dump
+    assert b"zoe" not in dump
     assert limits.digest("a") != limits.digest("b")
 
 

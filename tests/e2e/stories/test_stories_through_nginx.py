@@ -1,4 +1,7 @@
-"""The stories on the same service behind the shipped nginx: a pool for reads, one for writes."""
+"""Stories of reading, on the same service behind the shipped nginx: one pool reads, one writes.
+
+`make e2e` runs them all on whatever nginx one has.
+"""
 
 from collections.abc import Iterator
 
@@ -10,7 +13,7 @@ from tests.e2e.conftest import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), needs_nginx]
 
-scenarios("../features")
+scenarios("../features/reading.feature")
 
 
 @pytest.fixture(scope="module")

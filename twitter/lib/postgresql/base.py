@@ -40,7 +40,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         """Connect. Raises OperationalError, at once if PostgreSQL kept silent a moment ago."""
-        if not _silence.has_turn(patience=conn_params["connect_timeout"]):
+        if not _silence.has_turn(patience=conn_params.get("connect_timeout", 0)):
             raise psycopg.OperationalError("PostgreSQL did not answer a moment ago")
         try:
             connection = Connection.connect(**conn_params)
