@@ -6,7 +6,7 @@ from logging import captureWarnings
 from typing import Any
 
 from billiard.process import current_process
-from celery import Celery, bootsteps
+from celery import Celery
 from celery.signals import (
     setup_logging,
     task_postrun,
@@ -23,6 +23,8 @@ from twitter.lib.alive import show_alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitter.settings")
 
+ALIVE_SECONDS = 10
+
 app = Celery("twitter")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -35,18 +37,11 @@ def _accept_late_commits(**options: Any) -> None:
     accept_late_commits()
 
 
-class ShowsAlive(bootsteps.StartStopStep):
-    """Shows that the main process goes on, which hands the messages to the others."""
-
-    requires = ("celery.worker.components:Timer",)
-    SECONDS = 10
-
-    def start(self, worker: Any) -> None:
-        show_alive()
-        worker.timer.call_repeatedly(self.SECONDS, show_alive)
-
-
-app.steps["worker"].add(ShowsAlive)
+@worker_ready.connect
+def _keep_showing_alive(sender: Any, **options: Any) -> None:
+    """Show that the main process goes on, which hands the messages to the others."""
+    show_alive()
+    sender.controller.timer.call_repeatedly(ALIVE_SECONDS, show_alive)
 
 
 @worker_init.connect
