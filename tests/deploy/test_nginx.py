@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -27,7 +28,7 @@ from tests.deploy import nginx
 from tests.deploy.nginx import CONFIGURATION, Proxy, TwoPools, in_front, needs_nginx, two_pools
 from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
-from tests.e2e.client import Answer, Client, User, sign_up
+from tests.e2e.client import Answer, Client, User, eventually, sign_up
 from tests.limits import NOBODY_MEETS
 from twitter.lib.middleware import REQUEST_SECONDS
 
@@ -130,7 +131,6 @@ def test_reads_and_writes_of_a_user_go_to_their_pools(pools, ada, anybody):
     assert anybody.get("/api/docs/").headers["Content-Type"].startswith("text/html")
     assert anybody.send("GET", "/admin/login/").status == 200
     names = {f"127.0.0.1:{pools.read_port}": "read", f"127.0.0.1:{pools.write_port}": "write"}
-    went = {(line["method"], line["path"]): names[line["upstream"]] for line in pools.proxy.log()}
     expected = {
         ("POST", "/auth/create"): "write",
         ("POST", "/auth/token"): "write",
@@ -145,7 +145,13 @@ def test_reads_and_writes_of_a_user_go_to_their_pools(pools, ada, anybody):
         ("GET", "/api/docs/"): "read",
         ("GET", "/admin/login/"): "write",
     }
-    assert expected.items() <= went.items()
+
+    def look() -> None:
+        lines = pools.proxy.log()  # nginx writes a line after it has answered
+        went = {(line["method"], line["path"]): names[line["upstream"]] for line in lines}
+        assert expected.items() <= went.items()
+
+    eventually(look)
 
 
 def test_what_the_service_itself_refuses_passes_unchanged(pools, anybody):
@@ -198,11 +204,20 @@ def test_readers_read_on_while_the_write_pool_is_down(pools, ada, tmp_path):
         ada.tweet("Hello.")
 
 
+def logged(proxy: Proxy, request_id: str) -> dict[str, Any]:
+    """Return the line of a request, which nginx writes after it has answered."""
+
+    def look() -> dict[str, Any]:
+        lines = [line for line in proxy.log() if line["request_id"] == request_id]
+        assert len(lines) == 1
+        return lines[0]
+
+    return eventually(look)
+
+
 def test_the_access_log_tells_of_nobody(pools, ada):
     answer = ada.send("GET", f"/auth/name/{ada.username}?access_token=very-secret")
-    [line] = [
-        line for line in pools.proxy.log() if line["request_id"] == answer.headers["X-Request-Id"]
-    ]
+    line = logged(pools.proxy, answer.headers["X-Request-Id"])
     assert line.items() >= {"method": "GET", "path": "/auth/name/{name}", "status": 200}.items()
     assert line.keys() == {
         *("time", "level", "logger", "request_id", "method", "path", "status", "bytes", "seconds"),
