@@ -77,6 +77,7 @@ def _bring_old_data_back(context: Context) -> None:
     context.stack.keep_valkeys_data()
     context.wait(0.5)
     _kill("valkey")(context)
+    context.stack.wait_for_valkey()  # which reads it when it starts
     context.stack.forget_valkeys_data()
 
 

@@ -211,6 +211,17 @@ class Stack:
                     raise TimeoutError("the worker does nothing")
                 time.sleep(0.1)
 
+    def wait_for_valkey(self) -> None:
+        """Return when Valkey answers, with what it holds. Raises TimeoutError."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            with contextlib.suppress(redis.RedisError), self._valkey() as client:
+                if client.ping():
+                    return
+            if time.monotonic() > deadline:
+                raise TimeoutError("Valkey does not answer")
+            time.sleep(0.02)
+
     def _valkey(self) -> redis.Redis:
         return redis.Redis.from_url(self.environment["REDIS_URL"], socket_timeout=10)
 
