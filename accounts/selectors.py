@@ -17,7 +17,7 @@ from accounts.cache import AccountState, Card
 from accounts.models import Account, Follow, ImportedAccount, PopularAuthor, Session
 from accounts.rendering import render_card
 from accounts.validators import USERNAME_PATTERN
-from twitter.lib import metrics
+from twitter.lib import metrics, stamped
 from twitter.lib.ids import MAX_ID
 
 VISIBLE = Q(suspended_at__isnull=True, deleted_at__isnull=True)
@@ -47,12 +47,12 @@ class Neighbour:
 
 
 # Totals and pending changes in one statement, hence in one snapshot: folding moves no number.
-_PROFILES = """
+_PROFILES = f"""
     SELECT account.id, username, name, bio, email,
         coalesce(total.followers_count, 0) + coalesce(pending.followers_count, 0),
         coalesce(total.following_count, 0) + coalesce(pending.following_count, 0),
         coalesce(total.tweet_count, 0) + coalesce(pending.tweet_count, 0),
-        (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
+        {stamped.NOW}
     FROM accounts_account AS account
     LEFT JOIN accounts_accountcounters AS total ON total.account_id = account.id
     CROSS JOIN LATERAL (

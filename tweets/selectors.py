@@ -13,7 +13,7 @@ from tweets import cache
 from tweets.cache import Found, Viewer
 from tweets.models import NOBODY, Like, Tweet
 from tweets.rendering import Hydration, RenderedTweet, render
-from twitter.lib import metrics
+from twitter.lib import metrics, stamped
 from twitter.lib.ids import MAX_ID, id_at
 
 # Tweets of each author that `newest` looks at first: at least so many, and so many times as many as
@@ -23,10 +23,6 @@ FIRST_DEPTH, FIRST_SHARES = 4, 8
 VIEWER_SIZE = 500
 # A transaction that takes longer than this does not hold the readers of news back.
 LONGEST_WRITE_SECONDS = 10
-
-
-# Postgres' time, in microseconds since 1970.
-_NOW = "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 
 
 class TweetRef(NamedTuple):
@@ -105,7 +101,7 @@ _NEWEST = f"""
 def clock() -> int:
     """Return Postgres' time, in microseconds since 1970."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {_NOW}")
+        cursor.execute(f"SELECT {stamped.NOW}")
         [(now,)] = cursor.fetchall()
     return int(now)
 
@@ -136,7 +132,7 @@ _LOAD = f"""
     SELECT tweet.id, author_id, text, original_id,
         coalesce(total.like_count, 0) + coalesce(pending.like_count, 0),
         coalesce(total.retweet_count, 0) + coalesce(pending.retweet_count, 0),
-        {_NOW}
+        {stamped.NOW}
     FROM {Tweet._meta.db_table} AS tweet
     LEFT JOIN tweets_tweetmetrics AS total ON total.tweet_id = tweet.id
     CROSS JOIN LATERAL (
@@ -271,13 +267,14 @@ def _stored_viewer(viewer_id: int) -> Viewer:
             array(SELECT original_id FROM own
                 WHERE original_id IS NOT NULL AND state = {Tweet.State.VISIBLE}),
             (SELECT min(id) FROM own HAVING count(*) = {VIEWER_SIZE}),
-            {_NOW}"""
+            {stamped.NOW}"""
     with connection.cursor() as cursor:
         cursor.execute(statement, {"viewer": viewer_id})
         [(liked, retweeted, oldest, read_at)] = cursor.fetchall()
     floor = max(oldest or 0, liked[-1] if len(liked) == VIEWER_SIZE else 0)
-    known = {"liked": frozenset(liked), "retweeted": frozenset(retweeted)}
-    return Viewer(read_at=read_at, floor=floor, **known)
+    return Viewer(
+        read_at=read_at, floor=floor, liked=frozenset(liked), retweeted=frozenset(retweeted)
+    )
 
 
 def _stored_viewer_state(*, viewer_id: int, ids: Sequence[int]) -> ViewerState:

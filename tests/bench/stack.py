@@ -77,7 +77,7 @@ def service(
     settings = {**os.environ, "PORT": str(port), "WEB_HOST": "127.0.0.1", **(environment or {})}
     if worker_processes is not None:
         settings["WORKER_PROCESSES"] = str(worker_processes)
-    with _ending() as supervisor:
+    with ending() as supervisor:
         pids = {}
         for name in names:
             pids[name] = _start(supervisor, folder, name, list(run.PROCESSES[name]), settings)
@@ -110,18 +110,18 @@ def baseline(
     if plain_gunicorn:
         command = [*run.PROCESSES["web"][:3], *PLAIN_GUNICORN, "--workers", workers]
         command += ["--bind", f"127.0.0.1:{port}", BASELINE_APP]
-    with _ending() as supervisor:
+    with ending() as supervisor:
         pid = _start(supervisor, folder, f"baseline-{name}", command, settings)
         _wait(supervisor, lambda: answers(port, "/healthz"))
         yield Server(port, {"web": pid})
 
 
 @contextlib.contextmanager
-def _ending() -> Iterator[Supervisor]:
+def ending() -> Iterator[Supervisor]:
     """Give a supervisor whose processes end here, without its hold on this process's signals."""
     supervisor = Supervisor()
-    with contextlib.ExitStack() as ending:
-        ending.push(supervisor)
+    with contextlib.ExitStack() as stack:
+        stack.push(supervisor)
         yield supervisor
 
 

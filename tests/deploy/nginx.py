@@ -20,8 +20,7 @@ import pytest
 
 from deploy.local import run
 from deploy.local.ports import free_port
-from deploy.local.supervisor import Supervisor
-from tests.bench.stack import answers
+from tests.bench.stack import answers, ending
 from tests.conftest import WORKER
 from tests.deploy.stack import ROOT
 
@@ -125,7 +124,7 @@ def in_front(
     folder.mkdir()
     port = free_port()
     configuration = configured(folder, port=port, read=read, write=write, notes=notes)
-    with _ending() as supervisor:
+    with ending() as supervisor:
         log = folder / "output.log"
         supervisor.start("nginx", command(configuration), log=log)
         supervisor.wait(lambda: _listens(port), seconds=START_SECONDS)
@@ -138,7 +137,7 @@ def two_pools(folder: Path, environment: Mapping[str, str]) -> Iterator[TwoPools
     environment = {**environment, "WEB_HOST": "127.0.0.1", "WEB_WORKERS": "1", "TRUSTED_HOPS": "1"}
     read_port, write_port = free_port(), free_port()
     reading = environment | {"DATABASE_URL": reader_url(environment), "PORT": str(read_port)}
-    with _ending() as supervisor:
+    with ending() as supervisor:
         for name, pool in (("read", reading), ("write", environment | {"PORT": str(write_port)})):
             log = folder / f"{name}.log"
             supervisor.start(name, run.PROCESSES["web"], environment=pool, log=log)
@@ -159,15 +158,6 @@ def reader_url(environment: Mapping[str, str]) -> str:
         capture_output=True,
     )
     return f"postgres://{READER}:{password}@{environment['DATABASE_URL'].rpartition('@')[2]}"
-
-
-@contextlib.contextmanager
-def _ending() -> Iterator[Supervisor]:
-    """Give a supervisor whose processes end here, without its hold on this process's signals."""
-    supervisor = Supervisor()
-    with contextlib.ExitStack() as ending:
-        ending.push(supervisor)
-        yield supervisor
 
 
 def _listens(port: int) -> bool:

@@ -1,4 +1,6 @@
-"""TERM to the worker and the relay, as `make run` starts them: what they do is done to its end.
+"""TERM, or a lost broker, while worker and relay work, as `make run` starts them.
+
+What they have begun is done to its end.
 
 What TERM does to the web server is in test_webworker.py.
 """
@@ -10,7 +12,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count
 
-from accounts.models import AccountCounterDelta
+from accounts.models import Account, AccountCounterDelta
 from deploy.local.run import PROCESSES
 from tests.conftest import WORKER
 from tests.deploy.stack import ROOT
@@ -29,6 +31,7 @@ from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+COUNT = "accounts.tasks.count_imported"
 # A Redis database that no other test process takes; conftest.py gives them those from 2 on.
 BROKER = f"{settings.REDIS_URL.rpartition('/')[0]}/{40 + WORKER}"
 
@@ -76,29 +79,44 @@ def messages(broker: redis.Redis) -> list[list[int]]:
     return [each["delivery_ids"] for each in facts if "delivery_ids" in each]
 
 
+def imported(make_account: Callable[[str], int], *, authors: int) -> dict[int, int]:
+    """Make a delivery of COUNT for each of so many authors; return its id to the author's."""
+    author_of = {}
+    for _ in range(authors):
+        author = make_account(f"author_{Account.objects.count()}")
+        delivery = Delivery.objects.create(
+            event="tests.imported", task=COUNT, payload={"author_ids": [author]}
+        )
+        author_of[delivery.pk] = author
+    return author_of
+
+
+def hold_up_counting() -> None:
+    """Have COUNT wait for the end of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {AccountCounterDelta._meta.db_table}")
+
+
+def send(delivery_ids: Iterable[int]) -> None:
+    """Send a message of COUNT for each delivery."""
+    with current_app.connection_for_write(url=BROKER) as sending:
+        for delivery_id in delivery_ids:
+            current_app.tasks[COUNT].apply_async(
+                kwargs={"delivery_ids": [delivery_id]}, connection=sending
+            )
+
+
 def test_a_worker_ends_the_tasks_it_has_begun_and_gives_the_others_back(
     broker, make_account, tmp_path
 ):
     """Two tasks run at once, as `--concurrency` says; both wait for a lock when TERM comes."""
-    name = "accounts.tasks.count_imported"
-    author_of = {}
-    for number in range(4):
-        author = make_account(f"author_{number}")
-        delivery = Delivery.objects.create(
-            event="tests.imported", task=name, payload={"author_ids": [author]}
-        )
-        author_of[delivery.pk] = author
+    author_of = imported(make_account, authors=4)
     log = tmp_path / "log"
     with process("worker", log) as worker:
         wait_for(lambda: " ready" in log.read_text(), log=log)
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"LOCK TABLE {AccountCounterDelta._meta.db_table}")
-            with current_app.connection_for_write(url=BROKER) as sending:
-                for delivery_id in author_of:
-                    current_app.tasks[name].apply_async(
-                        kwargs={"delivery_ids": [delivery_id]}, connection=sending
-                    )
+            hold_up_counting()
+            send(author_of)
             wait_for(lambda: Delivery.objects.filter(attempts=1).count() == 2, log=log)
             worker.send_signal(signal.SIGTERM)
             with pytest.raises(subprocess.TimeoutExpired):
@@ -110,6 +128,37 @@ def test_a_worker_ends_the_tasks_it_has_begun_and_gives_the_others_back(
     assert sorted(messages(broker)) == [[delivery_id] for delivery_id in sorted(not_begun)]
     counted = AccountCounterDelta.objects.values_list("account_id", "tweet_count")
     assert set(counted) == {(author_of[pk], 1) for pk in author_of.keys() - not_begun}
+
+
+def test_a_worker_that_loses_its_broker_ends_the_tasks_it_has_begun_and_goes_on(
+    broker, make_account, tmp_path
+):
+    """Their messages belong to a connection that is gone, so they cannot be acknowledged."""
+    begun = imported(make_account, authors=2)
+    log = tmp_path / "log"
+    with process("worker", log) as worker:
+        wait_for(lambda: " ready" in log.read_text(), log=log)
+        with transaction.atomic():
+            hold_up_counting()
+            send(begun)
+            wait_for(lambda: Delivery.objects.filter(attempts=1).count() == 2, log=log)
+            lose_connections(broker)
+            wait_for(lambda: "Connection to broker lost" in log.read_text(), log=log)
+        wait_for(lambda: not Delivery.objects.exists(), log=log)
+        later = imported(make_account, authors=1)
+        send(later)
+        wait_for(lambda: not Delivery.objects.exists(), log=log)
+        assert worker.poll() is None, log.read_text()
+    counted = AccountCounterDelta.objects.values_list("account_id", "tweet_count")
+    assert set(counted) == {(author, 1) for author in (begun | later).values()}
+
+
+def lose_connections(broker: redis.Redis) -> None:
+    """End all connections to the database of the messages but this."""
+    own, number = str(broker.client_id()), BROKER.rpartition("/")[2]
+    for client in broker.client_list():
+        if client["db"] == number and client["id"] != own:
+            broker.client_kill_filter(_id=client["id"])
 
 
 def test_a_relay_ends_between_two_batches(broker, tmp_path):

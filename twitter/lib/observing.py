@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twitter.lib import logging, tracing
+from twitter.lib.metrics import Application
 
 REQUEST_ID = "X-Request-Id"
 _TRUSTED = re.compile(r"[A-Za-z0-9-]{8,64}")
-
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def new_id() -> str:

@@ -17,6 +17,8 @@ from twitter.lib import redis, resp
 
 # Bytes in front of a value that hold the stamp: 64 bits, little-endian.
 STAMP = struct.Struct("<q")
+# The stamp of what a statement reads, in SQL.
+NOW = "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 # A reader has so long from its query to its write; tombstones live a second longer.
 FILL_SECONDS = 2
 TOMBSTONE_MS = (FILL_SECONDS + 1) * 1_000
