@@ -75,7 +75,7 @@ def _lose_valkeys_data(context: Context) -> None:
 def _bring_old_data_back(context: Context) -> None:
     """Valkey comes back with what it held some time ago."""
     context.stack.keep_valkeys_data()
-    context.wait(0.5)
+    context.wait()
     _kill("valkey")(context)
     context.stack.wait_for_valkey()  # which reads it when it starts
     context.stack.forget_valkeys_data()
