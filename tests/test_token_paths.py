@@ -9,7 +9,7 @@ from accounts.models import Account
 from tests.accounts.factories import AccountFactory
 from tests.accounts.test_authentication import ENDS, log_in
 from tests.accounts.test_tokens import BAD
-from tests.timelines.test_warm import ask, request
+from tests.asking import ask, request
 from timelines import warm
 from twitter import wsgi
 

@@ -2,13 +2,13 @@
 
 The tweets of the last page are asked for together with the home. If the home is still the same, the
 page is there in one round trip, and nothing has to be worked out again; if tweets have arrived,
-most of it is. Nothing is taken for granted: the home is compared, by a digest of all its values,
-and the tweets, their authors and what may be seen of them are what Redis says now.
+most of it is. If Redis says of everything what it said the last time, so does the answer. Nothing
+is taken for granted: each value that an answer is made of is read, and compared with what it was.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from typing import Any, NamedTuple
 
 from timelines import selectors
 from timelines.selectors import Page
@@ -16,24 +16,38 @@ from timelines.skeleton import Draft
 from timelines.store import Replies
 from tweets import facade as tweets
 
-# One takes some 6 KB. When there are so many, all are forgotten: they are soon there again.
-_MOST = 2_000
+# One takes some 35 KB, half of them the answer. When there are so many, all are forgotten: they are
+# soon there again.
+_MOST = 1_000
 
 
-@dataclass(frozen=True)
+class Answer(NamedTuple):
+    """A page as it is sent: the `Link` header's value, and the body.
+
+    `made_of` is, besides the home: the query string, what the reader did, the page's tweets and
+    their authors.
+    """
+
+    made_of: Sequence[Any]
+    links: str
+    body: bytes
+
+
+@dataclass
 class LastPage:
     """A page, and the commands that read the home and the tweets of that page once more."""
 
     reader_id: int
-    home: bytes  # a digest
+    home: Replies
     ids: list[int]
     draft: Draft
     query: tweets.Query
     commands: Sequence[bytes]
+    answer: Answer | None = None  # the last one to which Redis knew everything
 
-    def again(self, replies: Replies, *, known: tweets.Found) -> Page | None:
+    def again(self, home: Replies, *, known: tweets.Found) -> Page | None:
         """Return the page as it is now, or None if home or page are not the same any more."""
-        if _digest(replies) != self.home:
+        if home != self.home:
             return None
         page = selectors.page_again(
             self.draft, reader_id=self.reader_id, limit=len(self.ids), known=known
@@ -58,7 +72,7 @@ def remember(page: Page, *, reader_id: int, replies: Replies, commands: Sequence
         forget()
     _pages[reader_id, len(page.ids)] = LastPage(
         reader_id=reader_id,
-        home=_digest(replies),
+        home=replies,
         ids=page.ids,
         draft=page.draft,
         query=query,
@@ -69,14 +83,3 @@ def remember(page: Page, *, reader_id: int, replies: Replies, commands: Sequence
 def forget() -> None:
     """Forget all pages."""
     _pages.clear()
-
-
-def _digest(replies: Replies) -> bytes:
-    """Return what stands for a home, in 16 bytes: other replies have another digest.
-
-    BLAKE2b, RFC 7693; of 2^64 homes, two would be alike by chance.
-    """
-    digest = blake2b(b" ".join([*replies.values, replies.kind or b""]), digest_size=16)
-    for value in replies.followed:
-        digest.update(b"|-" if value is None else b"|%d:%b" % (len(value), value))
-    return digest.digest()

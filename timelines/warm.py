@@ -22,12 +22,12 @@ from redis.exceptions import RedisError
 
 from accounts import facade as accounts
 from timelines import remembered, rendering, selectors, store
-from timelines.remembered import LastPage
+from timelines.remembered import Answer, LastPage
 from timelines.selectors import Page
 from timelines.skeleton import TOP
 from timelines.store import Replies
 from tweets import facade as tweets
-from twitter.lib import headers, limits, logging, resp
+from twitter.lib import headers, limits, logging, metrics, resp
 from twitter.lib.ids import MAX_ID, parse_id
 from twitter.lib.middleware import is_admin_host
 from twitter.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -48,18 +48,20 @@ def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
         return None
     buckets = accounts.buckets(environ, claims=claims)
     last, commands = _commands(claims.account_id, **query)
+    asked = environ.get("QUERY_STRING", "")
     try:
         replies = iter(resp.exchange(*limits.counting(buckets), *commands))
         environ[accounts.COUNTED] = counted = limits.standings(buckets, replies)
         over = limits.exceeded(counted)
-        found = None if over else _read(claims, replies, last=last, **query)
+        found = None if over else _read(claims, replies, last=last, asked=asked, **query)
     except (RedisError, DatabaseError, InterfaceError):
         return None  # Django takes up a new connection, or tells that it cannot.
     if found is None:
         return None
     logging.note(account_id=claims.account_id, route=rendering.HOME_PATH)
-    fixed = [*fixed, *limits.headers(counted)]
-    return _rendered(*found, fixed=fixed, query=environ.get("QUERY_STRING", ""))
+    own = [("Content-Type", "application/json"), ("Content-Length", str(len(found.body)))]
+    link = [("Link", found.links)] if found.links else []
+    return [*own, *link, *fixed, *limits.headers(counted)], found.body
 
 
 def _query(text: str) -> dict[str, int] | None:
@@ -97,26 +99,29 @@ def _read(
     replies: Iterable[Any],
     *,
     last: LastPage | None,
+    asked: str,
     limit: int = DEFAULT_LIMIT,
     max_id: int = MAX_ID,
-) -> tuple[Page, list[int], tweets.ViewerState] | None:
-    """Return a page, the tweets that it mentions, and what the reader did to these."""
+) -> Answer | None:
+    """Return the answer to a query string, `asked`, that says `limit` and `max_id`."""
     reader_id = claims.account_id
     state_value, viewer_value, values, kind, followed, seconds_left, *fetched = replies
-    state, viewer = accounts.state_in(state_value), tweets.viewer_in(viewer_value)
-    if not (state and state.accepts(claims) and viewer):
+    state = accounts.state_in(state_value)
+    if not (state and state.accepts(claims) and viewer_value):
         return None
-    home = Replies(values, kind, followed)
-    known = last.query.found(fetched[0]) if last else None
-    page = last.again(home, known=known) if last and known else None
-    page = page or _page(home, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
-    if page is None:
-        return None
+    home, made_of = Replies(values, kind, followed), (asked, viewer_value, *fetched)
     if store.is_to_live_on(seconds_left):
         resp.exchange(*store.living_on(reader_id))
-    mentioned = page.hydration.mentioned(page.ids)
-    seen = tweets.viewer_state_in(viewer, mentioned)
-    return (page, mentioned, seen) if seen else None
+    if last and (answer := last.answer) and answer.made_of == made_of and last.home == home:
+        metrics.looked_up(hits=len(fetched[0]), misses=0)
+        return answer
+    known = last.query.found(fetched[0]) if last else None
+    again = last.again(home, known=known) if last and known else None
+    page = again or _page(home, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
+    answer = _rendered(page, made_of=made_of) if page else None
+    if last and again and all(fetched[0]):  # PostgreSQL had nothing to do with it
+        last.answer = answer
+    return answer
 
 
 def _window(limit: int, max_id: int) -> int | None:
@@ -143,15 +148,20 @@ def _page(
     return page
 
 
-def _rendered(
-    page: Page, mentioned: list[int], seen: tweets.ViewerState, *, fixed: Headers, query: str
-) -> tuple[Headers, bytes]:
+def _rendered(page: Page, *, made_of: Sequence[Any]) -> Answer | None:
+    """Return the answer; None when it is not cached what the reader did to all these tweets."""
+    asked, viewer_value, *_ = made_of
+    viewer = tweets.viewer_in(viewer_value)
+    mentioned = page.hydration.mentioned(page.ids)
+    seen = tweets.viewer_state_in(viewer, mentioned) if viewer else None
+    if seen is None:
+        return None
     body = rendering.home_page(
         ids=page.ids, more=page.more, mentioned=mentioned, hydration=page.hydration, seen=seen
     )
-    links = rendering.home_links(ids=page.ids, more=page.more, query=dict(parse_qsl(query)))
-    own = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    return [*own, *([("Link", links)] if links else []), *fixed], body
+    query = dict(parse_qsl(asked))
+    links = rendering.home_links(ids=page.ids, more=page.more, query=query)
+    return Answer(made_of=made_of, links=links, body=body)
 
 
 # What of a request middleware looks at, as WSGI names it.

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from gunicorn.config import Config
 
-from tests.timelines.test_warm import ask, request
+from tests.asking import ask, request
 from twitter import weblog, wsgi
 from twitter.lib import logging as known
 from twitter.lib.logging import JSONFormatter, UnavailableIsAWarning

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from tests.timelines.test_warm import ask, request
+from tests.asking import ask, request
 from twitter import wsgi
 from twitter.lib.parsers import MAX_DEPTH, BodyTooLarge, BoundedJSONParser
 

@@ -5,8 +5,8 @@ Those of the whole service are in tests/deploy/test_tracing.py.
 
 import pytest
 
+from tests.asking import ask, request
 from tests.otlp import Receiver
-from tests.timelines.test_warm import ask, request
 from tweets.models import Tweet
 from twitter import wsgi
 from twitter.lib import spans, tracing

@@ -4,6 +4,13 @@ import json
 
 import pytest
 
+from tests.asking import from_django, request
+from tweets import cache
+from tweets.tasks import fold_metrics
+from twitter.lib import resp
+
+TEXT = 'ünï¢ode \u2028 </script> 🎉 "quoted" \\ #a @b https://example.com/?a=1&b=2'
+
 
 @pytest.fixture
 def people(make_account):
@@ -57,3 +64,38 @@ def read(people, api):
 def ids():
     """Return a function that reads the ids off a page."""
     return lambda page: [int(tweet["id"]) for tweet in page["data"]]
+
+
+@pytest.fixture
+def round_trips(monkeypatch):
+    """Return a list that receives the commands of each round trip from now on."""
+    trips = []
+    send = resp._Connection.send
+
+    def note(self, message):
+        trips.append(message)
+        send(self, message)
+
+    monkeypatch.setattr(resp._Connection, "send", note)
+    return trips
+
+
+@pytest.fixture
+def bob(people, follow, post, retweet, api, run_outbox):
+    """Return somebody whose home has tweets, retweets and repeated ones, liked and not, warm."""
+    for followed in ("ann", "cat"):
+        follow("bob", followed)
+    posted = [post("ann", f"{number} {TEXT}") for number in range(30)]
+    strange = post("dan")
+    for author in ("ann", "cat"):
+        retweet(author, strange)
+    retweet("cat", posted[0])
+    retweet("bob", posted[-1])
+    for liked in (posted[3], posted[-2], strange):
+        assert api(people["bob"]).post("/tweet/like", {"tweet_id": liked}).status_code == 200
+    fold_metrics()
+    run_outbox()
+    resp.exchange(resp.pack("DEL", cache._viewer_key(people["bob"])))  # the tombstone
+    for query in ("", "limit=100"):
+        from_django(request(people["bob"], query))
+    return people["bob"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.timelines.test_warm import request
+from tests.asking import request
 from timelines import remembered, store
 from timelines.warm import answer
 from twitter.lib import metrics

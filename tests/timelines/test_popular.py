@@ -8,9 +8,11 @@ from accounts import popularity, services
 from accounts.facade import Reach, reach_of
 from accounts.models import Account, PopularAuthor
 from accounts.services import fold_counters
+from tests.asking import ask, from_django, request
 from timelines import popular, store
 from timelines.verification import difference
 from tweets import selectors as tweets
+from twitter import wsgi
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,29 +178,21 @@ def test_an_older_reading_does_not_replace_a_newer_one(star):
 
 
 def test_a_merged_home_is_read_in_two_round_trips(
-    star, people, post, read, run_outbox, become_popular, monkeypatch
+    star, people, post, read, run_outbox, become_popular, round_trips
 ):
-    from tests.timelines.test_warm import ask, from_django, request, wsgi
-
     become_popular()
     post("ann")
     run_outbox()
     read("bob")
-    trips = []
-    send = store.resp._Connection.send
-    monkeypatch.setattr(
-        store.resp._Connection, "send", lambda self, data: trips.append(data) or send(self, data)
-    )
+    round_trips.clear()
     answer = ask(wsgi.application, request(people["bob"]))
-    assert len(trips) == 2
+    assert len(round_trips) == 2
     assert answer == from_django(request(people["bob"]))
 
 
 def test_what_a_popular_author_adds_shows_on_a_page_that_was_read_before(
     star, people, post, read, run_outbox, become_popular
 ):
-    from tests.timelines.test_warm import ask, from_django, request, wsgi
-
     become_popular()
     for number in range(5):
         post("ann", f"{number}")
@@ -207,7 +201,7 @@ def test_what_a_popular_author_adds_shows_on_a_page_that_was_read_before(
     read("bob")
     pages = []
     for _ in range(3):
-        for _ in range(2):
+        for _ in range(3):
             pages.append(ask(wsgi.application, environ))
             assert pages[-1] == from_django(environ)
         post("ann")

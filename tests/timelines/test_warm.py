@@ -1,99 +1,21 @@
 """The warm read: what it costs, that it is what Django answers, and when it steps aside."""
 
 import json
-from io import BytesIO
 
 import pytest
-from django.core.signals import request_finished, request_started
-from django.db import OperationalError, close_old_connections
+from django.db import OperationalError
 
-from accounts import cache as accounts_cache
 from accounts.models import Account
-from accounts.tokens import issue_access_token
+from tests.asking import ask, from_django, request
 from timelines import remembered, store, warm
 from tweets import cache
 from tweets import selectors as tweets
 from tweets.models import Tweet
-from tweets.tasks import fold_metrics
 from twitter import wsgi
 from twitter.lib import redis, resp
-from twitter.lib.observing import observed
 from twitter.lib.renderers import to_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-TEXT = 'ünï¢ode \u2028 </script> 🎉 "quoted" \\ #a @b https://example.com/?a=1&b=2'
-
-
-def request(account_id, query="", **changes):
-    token = issue_access_token(account_id=account_id, session_id=1, generation=0)
-    return {
-        "REQUEST_METHOD": "GET",
-        "PATH_INFO": "/timeline/timeline",
-        "QUERY_STRING": query,
-        "SCRIPT_NAME": "",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8080",
-        "HTTP_HOST": "127.0.0.1:8080",
-        "HTTP_AUTHORIZATION": f"Bearer {token}",
-        "HTTP_X_REQUEST_ID": "0123456789abcdef",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(),
-        **changes,
-    }
-
-
-def ask(application, environ):
-    """Return status, headers and body of an answer."""
-    # As Django's test client does it, so that a request does not end the test's transaction.
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    started = []
-    chunks = application(environ, lambda status, headers: started.append((status, headers)))
-    body = b"".join(chunks)
-    [(status, headers)] = started
-    # How many requests are left differs from one to the next.
-    headers = sorted(header for header in headers if header[0] != "RateLimit")
-    return status, headers, body
-
-
-def from_django(environ):
-    return ask(observed(wsgi._django), environ)
-
-
-@pytest.fixture
-def round_trips(monkeypatch):
-    """Return a list that receives the commands of each round trip from now on."""
-    trips = []
-    send = resp._Connection.send
-
-    def note(self, message):
-        trips.append(message)
-        send(self, message)
-
-    monkeypatch.setattr(resp._Connection, "send", note)
-    return trips
-
-
-@pytest.fixture
-def bob(people, follow, post, retweet, api, run_outbox):
-    """Return somebody whose home has tweets, retweets and repeated ones, liked and not, warm."""
-    for followed in ("ann", "cat"):
-        follow("bob", followed)
-    posted = [post("ann", f"{number} {TEXT}") for number in range(30)]
-    strange = post("dan")
-    for author in ("ann", "cat"):
-        retweet(author, strange)
-    retweet("cat", posted[0])
-    retweet("bob", posted[-1])
-    for liked in (posted[3], posted[-2], strange):
-        assert api(people["bob"]).post("/tweet/like", {"tweet_id": liked}).status_code == 200
-    fold_metrics()
-    run_outbox()
-    resp.exchange(resp.pack("DEL", cache._viewer_key(people["bob"])))  # the tombstone
-    for query in ("", "limit=100"):
-        from_django(request(people["bob"], query))
-    return people["bob"]
 
 
 @pytest.mark.parametrize(
@@ -120,137 +42,6 @@ def test_a_warm_read_takes_two_round_trips_and_no_sql(bob, round_trips, sql_stat
     assert json.loads(body)["meta"]["result_count"] == 20
     assert len(round_trips) == 2
     assert sql_statements == []
-
-
-def test_reading_the_same_page_again_takes_one_round_trip(bob, round_trips, sql_statements):
-    first = ask(wsgi.application, request(bob))
-    round_trips.clear()
-    assert ask(wsgi.application, request(bob)) == first
-    assert len(round_trips) == 1
-    assert sql_statements == []
-
-
-def retweet_again(api, people, posted):
-    api(people["dan"]).post("/tweet/retweet", {"tweet_id": posted[-1]})
-
-
-def delete_the_newest(api, people, posted):
-    api(people["ann"]).delete(f"/tweet/delete/{posted[-1]}")
-
-
-def undo_the_oldest_retweet(api, people, posted):
-    api(people["ann"]).delete("/tweet/retweet", {"tweet_id": posted[0]})
-
-
-def hide_without_a_word(api, people, posted):
-    hidden = {"state": Tweet.State.HIDDEN, "removed_at": "2026-01-01T00:00Z"}
-    Tweet.objects.filter(id=posted[-2]).update(**hidden)
-    resp.exchange(resp.pack("DEL", cache._key(posted[-2])))
-
-
-def post_more(api, people, posted):
-    for text in ("one", "two"):
-        api(people["ann"]).post("/tweet/create", {"text": text})
-
-
-def post_oneself(api, people, posted):
-    api(people["bob"]).post("/tweet/create", {"text": "mine"})
-
-
-def like(api, people, posted):
-    api(people["bob"]).post("/tweet/like", {"tweet_id": posted[-5]})
-
-
-def rename(api, people, posted):
-    api(people["ann"]).patch("/auth/update", {"name": "Ann the Second"})
-
-
-def suspend(api, people, posted):
-    Account.objects.filter(id=people["cat"]).update(suspended_at="2026-01-01T00:00Z")
-    accounts_cache.forget([people["cat"]])
-
-
-def unfollow(api, people, posted):
-    api(people["bob"]).delete("/auth/unfollow", {"user_id": str(people["cat"])})
-
-
-def drop(api, people, posted):
-    store.drop([people["bob"]])
-
-
-def flush(api, people, posted):
-    redis.client().flushdb()
-
-
-def forget_tweets(api, people, posted):
-    redis.client().delete(*redis.client().keys("tweet:*"))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        retweet_again,
-        delete_the_newest,
-        undo_the_oldest_retweet,
-        hide_without_a_word,
-        post_more,
-        post_oneself,
-        like,
-        rename,
-        suspend,
-        unfollow,
-        drop,
-        flush,
-        forget_tweets,
-    ],
-)
-@pytest.mark.parametrize("is_delivered", [False, True])
-def test_a_page_that_was_read_before_is_never_the_page_of_before(
-    bob, people, api, post, run_outbox, retweet, change, is_delivered
-):
-    posted = [post("ann", f"more {number}") for number in range(12)]
-    for author in ("ann", "cat"):
-        retweet(author, posted[0])
-    run_outbox()
-    for query in ("", "limit=5"):
-        for _ in range(2):
-            ask(wsgi.application, request(bob, query))
-    change(api, people, posted)
-    if is_delivered:
-        run_outbox()
-    for query in ("", "limit=5"):
-        for _ in range(2):
-            environ = request(bob, query)
-            assert ask(wsgi.application, environ) == from_django(environ)
-
-
-def test_what_has_arrived_since_the_last_page_is_all_that_is_fetched(
-    bob, people, post, run_outbox, round_trips, sql_statements
-):
-    posted = post("ann", "news")
-    run_outbox()
-    tweets.hydrate([posted])  # another follower has read it
-    round_trips.clear()
-    sql_statements.clear()
-    ask(wsgi.application, request(bob))
-    posted = post("ann", "more news")
-    run_outbox()
-    tweets.hydrate([posted])
-    round_trips.clear()
-    sql_statements.clear()
-    page = json.loads(ask(wsgi.application, request(bob))[2])
-    assert int(page["data"][0]["id"]) == posted
-    assert len(round_trips) == 2
-    assert round_trips[1].count(b"tweet:") <= 2  # the key, and what the script makes keys from
-    assert sql_statements == []
-
-
-def test_pages_are_forgotten_before_there_are_too_many(bob, monkeypatch, round_trips):
-    monkeypatch.setattr(remembered, "_MOST", 2)
-    remembered._pages.clear()
-    for query in ("limit=1", "limit=2", "limit=3"):
-        ask(wsgi.application, request(bob, query))
-    assert list(remembered._pages) == [(bob, 3)]
 
 
 def test_a_warm_read_of_what_has_just_arrived_takes_two_round_trips_and_no_sql(
