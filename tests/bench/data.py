@@ -82,7 +82,11 @@ _ACCOUNTS = """
 
 
 class Network:
-    """Who is there. `population`: authors, the busiest first; `tiers`: readers by followees."""
+    """Who is there.
+
+    `population`: authors, the busiest first; `readers` have `scale.followees` followees, in a graph
+    or more; `typical` are those of them who have not many more; `tiers`: readers by followees.
+    """
 
     def __init__(self, *, scale: Scale, graph: Path | None) -> None:
         self.scale = scale
@@ -90,7 +94,11 @@ class Network:
         self._dice = random.Random(SEED)
         if graph:
             self.population = self._import(graph)
-            self.readers = self._readers_of_the_graph()
+            followees = self._readers_of_the_graph()
+            self.readers = list(followees)
+            most = scale.followees * 5 // 4
+            typical = [reader for reader, count in followees.items() if count <= most]
+            self.typical = typical or self.readers
         else:
             self.population = make_accounts("b", count=scale.accounts)
             self.readers = self.population[:: scale.accounts // scale.readers][: scale.readers]
@@ -100,6 +108,7 @@ class Network:
                 for followed in self._dice.sample(self.population, scale.followees)
                 if followed != reader
             )
+            self.typical = self.readers
         special = make_accounts("tier", count=len(scale.tiers), first=10_000_000)
         self.tiers = dict(zip(scale.tiers, special, strict=True))
         follow(
@@ -148,15 +157,16 @@ class Network:
             )
             return [row[0] for row in cursor.fetchall()]
 
-    def _readers_of_the_graph(self) -> list[int]:
+    def _readers_of_the_graph(self) -> dict[int, int]:
+        """Return the followees of each."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT follower_id FROM accounts_follow GROUP BY follower_id"
+                "SELECT follower_id, count(*) FROM accounts_follow GROUP BY follower_id"
                 " HAVING count(*) >= %s ORDER BY follower_id",
                 [self.scale.followees],
             )
-            ids = [row[0] for row in cursor.fetchall()]
-        return self._dice.sample(ids, min(len(ids), self.scale.readers))
+            found = cursor.fetchall()
+        return dict(self._dice.sample(found, min(len(found), self.scale.readers)))
 
 
 def make_accounts(letter: str, *, count: int, first: int = 0) -> list[int]:

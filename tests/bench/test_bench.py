@@ -29,6 +29,7 @@ FIGURES = {
     "sql_of_a_warm_read": True,
     "round_trips_of_a_warm_read": True,
     "cold_against_warm": True,
+    "any_cold_against_warm": False,
     "miss_against_warm": False,
     "deep_against_warm": False,
     "many_against_warm": False,
