@@ -135,7 +135,7 @@ INSTALLED_APPS = [
     "twitter.privacy",
 ]
 MIDDLEWARE = [
-    "twitter.lib.middleware.tell_metrics",
+    "twitter.lib.middleware.Told",
     # These three come first, so that refusals by the others have their headers as well.
     "twitter.lib.headers.SecurityHeaders",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -150,7 +150,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "twitter.lib.middleware.Authentication",
     "twitter.lib.middleware.Messages",
-    "twitter.lib.middleware.Told",
 ]
 ROOT_URLCONF = "twitter.urls"
 WSGI_APPLICATION = "twitter.wsgi.application"

@@ -31,6 +31,18 @@ def logged():
     known.end()
 
 
+@pytest.mark.django_db
+def test_what_is_refused_before_it_is_routed_bears_its_route(logged, settings):
+    settings.RATE_LIMITS = {
+        **settings.RATE_LIMITS,
+        "reads": {"user": None, "token": None, "address": (1, 60)},
+    }
+    for _ in range(2):
+        status, *_ = ask(wsgi.application, request(1, PATH_INFO="/timeline/update"))
+    assert status == "429 Too Many Requests"
+    assert known.known()["route"] == "/timeline/update"
+
+
 def test_lines_bear_what_is_known_and_what_is_noted(logged):
     log = logging.getLogger("tests")
     log.warning("before")

@@ -4,13 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from django.core.exceptions import MiddlewareNotUsed
 from django.core.handlers.wsgi import WSGIHandler
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.test_readme import ROOT, rows
-from twitter.lib import exporter, metrics, middleware
+from twitter.lib import exporter, metrics
 
 TABLE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 
@@ -90,8 +89,6 @@ def test_off_nothing_is_wrapped_and_nothing_is_served(monkeypatch):
         return []
 
     assert metrics.measured(application) is application
-    with pytest.raises(MiddlewareNotUsed):
-        middleware.tell_metrics(lambda request: None)
 
 
 def test_a_process_goes_on_with_the_counts_of_the_one_before(monkeypatch, tmp_path):

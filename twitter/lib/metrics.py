@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 HOME = "/timeline/timeline"
-# Where `middleware.tell_metrics` leaves the route of a request and the status of its answer. Warm
+# Where `middleware.Told` leaves the route of a request and the status of its answer. Warm
 # reads, which come before all middleware, leave nothing.
 ANSWERED = "twitter.answered"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -16,11 +16,10 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.exceptions import MiddlewareNotUsed
 from django.db import OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, ResolverMatch, resolve
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from twitter.lib import logging, metrics, tracing
@@ -59,49 +58,43 @@ class StaticFiles(PagesOnly, WhiteNoiseMiddleware):  # type: ignore[misc]  # unt
     """Style sheets and scripts of the admin and of Swagger UI."""
 
 
-def tell_metrics(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Leave for `metrics.measured` which route was asked, and the answer's status."""
-    if metrics.instruments is None:
-        raise MiddlewareNotUsed
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        request.META[metrics.ANSWERED] = _route(request, response.status_code), response.status_code
-        return response
-
-    return middleware
-
-
-def _route(request: HttpRequest, status: int) -> str:
-    """Return the pattern of the URL that is asked for, of which there are only so many."""
-    match = request.resolver_match
-    if request.path_info.startswith(settings.STATIC_URL):
-        return metrics.STATIC
-    if match is None and status != HTTPStatus.NOT_FOUND:  # refused before it was looked for
-        with suppress(Resolver404):
-            match = resolve(request.path_info)
-    if match is None:
-        return metrics.UNKNOWN
-    return metrics.ADMIN if match.app_name == "admin" else f"/{match.route}"
-
-
 class Told:
-    """Tell logs and trace which route a request has taken, and what it failed with."""
+    """Tell metrics, logs and trace which route a request has taken, and what it failed with.
+
+    Comes first in MIDDLEWARE: what others refuse has a route as well.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if request.resolver_match:
-            logging.note(route=f"/{request.resolver_match.route}")
+        match = _match(request, response.status_code)
+        if match:
+            logging.note(route=f"/{match.route}")
+        request.META[metrics.ANSWERED] = _group(request, match), response.status_code
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Let the trace have what becomes a 500."""
         tracing.failed(exception)
+
+
+def _match(request: HttpRequest, status: int) -> ResolverMatch | None:
+    """Return what a request's path leads to, also if it was refused before that was looked for."""
+    if request.resolver_match is None and status != HTTPStatus.NOT_FOUND:
+        with suppress(Resolver404):
+            return resolve(request.path_info)
+    return request.resolver_match
+
+
+def _group(request: HttpRequest, match: ResolverMatch | None) -> str:
+    """Return the pattern of the URL that is asked for, of which there are only so many."""
+    if request.path_info.startswith(settings.STATIC_URL):
+        return metrics.STATIC
+    if match is None:
+        return metrics.UNKNOWN
+    return metrics.ADMIN if match.app_name == "admin" else f"/{match.route}"
 
 
 def require_length(
