@@ -72,6 +72,12 @@ def test_json_is_read_down_to_the_greatest_depth_and_no_deeper(value, levels, as
             parse(body)
 
 
+@pytest.mark.parametrize("body", [b"1\xc2", b"[]\xe2\x82", b'"a" \xf0\x9f\x8e', b"\xff{}"])
+def test_what_is_no_utf_8_is_refused_also_at_the_end(body):
+    with pytest.raises(ParseError, match="'utf-8' codec can't decode"):
+        parse(body)
+
+
 @settings(deadline=None)
 @given(
     st.binary(max_size=200)

@@ -42,6 +42,10 @@ class BoundedJSONParser(JSONParser):
         if int(meta.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
             raise BodyTooLarge
         body = stream.read()
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:  # DRF drops a character that is cut off at the end
+            raise ParseError(f"JSON parse error: {error}") from error
         if _is_deeper(body, MAX_DEPTH):
             raise ParseError(f"JSON parse error: nested deeper than {MAX_DEPTH} levels.")
         return super().parse(BytesIO(body), media_type, parser_context)
