@@ -15,9 +15,10 @@ from timelines.selectors import Page
 from timelines.skeleton import Draft
 from timelines.store import Replies
 from tweets import facade as tweets
+from twitter.lib.pagination import DEFAULT_LIMIT
 
-# One takes some 35 KB, half of them the answer. When there are so many, all are forgotten: they are
-# soon there again.
+# One takes some 45 KB, two thirds of them the answer and what that was made of. When there are so
+# many, all are forgotten: they are soon there again.
 _MOST = 1_000
 
 
@@ -43,7 +44,11 @@ class LastPage:
     draft: Draft
     query: tweets.Query
     commands: Sequence[bytes]
-    answer: Answer | None = None  # the last one to which Redis knew everything
+    answer: Answer | None = None
+
+    def keep(self, answer: Answer | None) -> None:
+        """Keep the answer, to which Redis knew everything, unless it is long: clients choose."""
+        self.answer = answer if len(self.ids) <= DEFAULT_LIMIT else None
 
     def again(self, home: Replies, *, known: tweets.Found) -> Page | None:
         """Return the page as it is now, or None if home or page are not the same any more."""

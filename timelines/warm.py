@@ -120,7 +120,7 @@ def _read(
     page = again or _page(home, reader_id=reader_id, limit=limit, max_id=max_id, known=known)
     answer = _rendered(page, made_of=made_of) if page else None
     if last and again and all(fetched[0]):  # PostgreSQL had nothing to do with it
-        last.answer = answer
+        last.keep(answer)
     return answer
 
 

@@ -91,12 +91,6 @@ def imported(make_account: Callable[[str], int], *, authors: int) -> dict[int, i
     return author_of
 
 
-def hold_up_counting() -> None:
-    """Have COUNT wait for the end of the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"LOCK TABLE {AccountCounterDelta._meta.db_table}")
-
-
 def send(delivery_ids: Iterable[int]) -> None:
     """Send a message of COUNT for each delivery."""
     with current_app.connection_for_write(url=BROKER) as sending:
@@ -106,6 +100,18 @@ def send(delivery_ids: Iterable[int]) -> None:
             )
 
 
+@contextlib.contextmanager
+def two_begun(delivery_ids: Iterable[int], *, log: Path) -> Iterator[None]:
+    """Send deliveries to a worker; two have begun, and wait until the context ends."""
+    wait_for(lambda: " ready" in log.read_text(), log=log)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {AccountCounterDelta._meta.db_table}")
+        send(delivery_ids)
+        wait_for(lambda: Delivery.objects.filter(attempts=1).count() == 2, log=log)
+        yield
+
+
 def test_a_worker_ends_the_tasks_it_has_begun_and_gives_the_others_back(
     broker, make_account, tmp_path
 ):
@@ -113,11 +119,7 @@ def test_a_worker_ends_the_tasks_it_has_begun_and_gives_the_others_back(
     author_of = imported(make_account, authors=4)
     log = tmp_path / "log"
     with process("worker", log) as worker:
-        wait_for(lambda: " ready" in log.read_text(), log=log)
-        with transaction.atomic():
-            hold_up_counting()
-            send(author_of)
-            wait_for(lambda: Delivery.objects.filter(attempts=1).count() == 2, log=log)
+        with two_begun(author_of, log=log):
             worker.send_signal(signal.SIGTERM)
             with pytest.raises(subprocess.TimeoutExpired):
                 worker.wait(timeout=0.5)
@@ -137,11 +139,7 @@ def test_a_worker_that_loses_its_broker_ends_the_tasks_it_has_begun_and_goes_on(
     begun = imported(make_account, authors=2)
     log = tmp_path / "log"
     with process("worker", log) as worker:
-        wait_for(lambda: " ready" in log.read_text(), log=log)
-        with transaction.atomic():
-            hold_up_counting()
-            send(begun)
-            wait_for(lambda: Delivery.objects.filter(attempts=1).count() == 2, log=log)
+        with two_begun(begun, log=log):
             lose_connections(broker)
             wait_for(lambda: "Connection to broker lost" in log.read_text(), log=log)
         wait_for(lambda: not Delivery.objects.exists(), log=log)

@@ -40,13 +40,20 @@ def made(monkeypatch):
     return bodies
 
 
-def test_when_redis_says_what_it_said_before_the_answer_is_the_one_of_before(bob, made, api):
+def test_when_redis_says_what_it_said_before_the_answer_is_the_one_of_before(bob, made):
     environ = request(bob, "limit=5")
     first, *others = [ask(wsgi.application, environ) for _ in range(4)]
     assert others == [first] * 3
     assert len(made) == 2  # the second time, all that it is made of was asked for at once
     other_spelling = request(bob, "%6cimit=5")
     assert ask(wsgi.application, other_spelling) == from_django(other_spelling)
+
+
+def test_a_long_answer_is_not_kept(bob, made):
+    answers = [ask(wsgi.application, request(bob, "limit=25")) for _ in range(4)]
+    assert answers == [answers[0]] * 4
+    assert len(made) == 4
+    assert [page.answer for page in remembered._pages.values() if len(page.ids) == 25] == [None]
 
 
 def test_what_the_reader_did_counts_before_the_tweet_shows_it(bob, valkey):
