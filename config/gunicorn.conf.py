@@ -72,7 +72,7 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let PostgreSQL end what a request asks for too long, and begin to trace.
+    """Let PostgreSQL end what a request asks for too long; begin to count, to log and to trace.
 
     If PostgreSQL itself stands still, the request waits a little longer, and no more; the answer is
     503. Commands, migrations and the worker's tasks may take longer. Called when the application is
@@ -81,6 +81,7 @@ def post_worker_init(worker: Any) -> None:
     from django.conf import settings  # noqa: PLC0415 - the main process has none
 
     metrics.web_began(threads=threads)
+    worker.log.keep_writing()
     seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
     settings.DATABASES["default"]["ANSWER_SECONDS"] = seconds + 2.0
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"
@@ -88,5 +89,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Export the last spans."""
+    """Let nothing get lost that was counted, logged and traced last."""
+    metrics.write_down()
+    worker.log.write_down()
     tracing.stop()

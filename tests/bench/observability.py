@@ -18,6 +18,9 @@ from tests.otlp import Receiver
 
 # What docs/tracing.md recommends.
 RATIO = "0.01"
+# A round of each is cut into so many turns. What is measured are a few per cent, and the machine's
+# speed changes by more than that within seconds.
+TURNS = 8
 TITLES = {
     "metrics": "with metrics",
     "sampled": f"with traces, of which {float(RATIO):.0%} are sampled",
@@ -58,7 +61,7 @@ def _reads(bench: Bench, servers: Mapping[str, Server]) -> list[Figure]:
         warm_up(bench, server, requests)
 
     def job(server: Server) -> Job:
-        return Job(port=server.port, requests=requests, seconds=bench.scale.seconds)
+        return Job(port=server.port, requests=requests, seconds=bench.scale.seconds / TURNS)
 
     return _compare(bench, servers, job, name="home", what="warm homes")
 
@@ -73,7 +76,7 @@ def _posts(bench: Bench, servers: Mapping[str, Server]) -> list[Figure]:
             for body, token in zip(bodies, writers, strict=False)
         )
         wait_until_quiet()
-        return Job(port=server.port, requests=list(islice(sent, bench.scale.writes)))
+        return Job(port=server.port, requests=list(islice(sent, bench.scale.writes // TURNS)))
 
     for server in servers.values():
         bench.load.run(job(server))
@@ -99,7 +102,8 @@ def _compare(
         return load.per_second
 
     contestants = {kind: partial(rate, kind) for kind in servers}
-    rates = alternate(contestants, rounds=bench.scale.rounds, what=f"{what}, watched and not")
+    turns = alternate(contestants, rounds=bench.scale.rounds * TURNS, what=f"{what}, watched")
+    rates = {kind: _rounds(each) for kind, each in turns.items()}
     return [
         Figure(
             name=f"{name}_{kind}",
@@ -109,10 +113,15 @@ def _compare(
             target=0.95 if kind in {"metrics", "sampled"} else None,
             detail=f"{_middle(rates[kind])} against {_middle(rates['off'])} requests/s;"
             f" CPU of web: {_middle(cpu[kind])} against {_middle(cpu['off'])} µs a request",
-            facts={"rates": rates, "cpu_us": cpu},
+            facts={"rates": turns, "cpu_us": cpu},
         )
         for kind, title in TITLES.items()
     ]
+
+
+def _rounds(turns: Sequence[float]) -> list[float]:
+    """Return the mean of each round."""
+    return [statistics.fmean(turns[at : at + TURNS]) for at in range(0, len(turns), TURNS)]
 
 
 def _middle(values: Sequence[float]) -> str:

@@ -2,7 +2,11 @@
 
 import json
 import logging
+import os
 import re
+import runpy
+import threading
+import time
 from datetime import timedelta
 from io import StringIO
 from types import SimpleNamespace
@@ -26,6 +30,7 @@ def logged():
     handler.setFormatter(JSONFormatter())
     root = logging.getLogger()
     root.addHandler(handler)
+    known.end()  # what an earlier test's request has left
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.removeHandler(handler)
     known.end()
@@ -105,10 +110,10 @@ class Access:
     """gunicorn's logger, as the service has it, writing requests into a file."""
 
     def __init__(self, folder, level="info"):
-        cfg = Config()
-        cfg.set("accesslog", str(folder / "access"))
-        cfg.set("loglevel", level)
         self.file = folder / "access"
+        cfg = Config()
+        cfg.set("accesslog", str(self.file))
+        cfg.set("loglevel", level)
         self.logger = weblog.Logger(cfg)
 
     def close(self):
@@ -117,8 +122,8 @@ class Access:
                 handler.close()
             log.handlers.clear()
 
-    def write(self, *, status="200 OK", path=f"/auth/name/{SECRET}", method="GET"):
-        """Log a request that is full of what nobody shall read; return its line, or None."""
+    def note(self, *, status="200 OK", path=f"/auth/name/{SECRET}", method="GET"):
+        """Log a request that is full of what nobody shall read."""
         response = SimpleNamespace(status=status, status_code=int((status or "0")[:3]), sent=17)
         environ = {
             "REQUEST_METHOD": method,
@@ -131,9 +136,18 @@ class Access:
             "HTTP_USER_AGENT": SECRET,
         }
         self.logger.access(response, None, environ, timedelta(microseconds=1_234))
-        line = self.file.read_text()
+
+    def write(self, **request):
+        """Log a request; return its line, or None."""
+        self.note(**request)
+        self.logger.write_down()
+        [line] = self.lines() or [None]
         self.file.write_text("")
-        return json.loads(line) if line else None
+        return line
+
+    def lines(self):
+        """Return what is written."""
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
 
 
 @pytest.fixture
@@ -187,6 +201,59 @@ def test_health_checks_are_seen_by_who_debugs(tmp_path):
     line = access.write(path="/tweet/healthz")
     access.close()
     assert line["level"] == "debug"
+
+
+def test_lines_of_requests_are_written_soon(access, monkeypatch):
+    monkeypatch.setattr(weblog, "WRITE_SECONDS", 0.01)
+    access.note()
+    assert not access.lines()
+    access.logger.keep_writing()
+    deadline = time.monotonic() + 30
+    while not access.lines():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert len(access.lines()) == 1
+
+
+def test_no_more_than_so_many_lines_are_kept(access, monkeypatch):
+    monkeypatch.setattr(weblog, "NOTED_MOST", 3)
+    for _ in range(5):
+        access.note()
+    assert len(access.lines()) == 3
+
+
+def test_a_process_that_ends_writes_what_it_has_noted(access):
+    access.note()
+    hooks = runpy.run_path("config/gunicorn.conf.py")
+    hooks["worker_exit"](None, SimpleNamespace(log=access.logger))
+    assert len(access.lines()) == 1
+
+
+def test_lines_of_another_process_do_not_get_into_ours(tmp_path):
+    """The reader is slow, so that the pipe is full: what is too long is cut there."""
+    ours, others = 2_000, 10_000
+    fifo = tmp_path / "access"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    access = Access(tmp_path)
+    for _ in range(ours):
+        access.note()
+
+    def write_others():
+        with fifo.open("wb", buffering=0) as pipe:
+            for _ in range(others):
+                pipe.write(b'{"status": 404}\n')
+
+    writers = [threading.Thread(target=each) for each in (access.logger.write_down, write_others)]
+    os.set_blocking(reader, True)
+    with os.fdopen(reader, "rb") as pipe:
+        for writer in writers:
+            writer.start()
+        statuses = [json.loads(pipe.readline())["status"] for _ in range(ours + others)]
+    for writer in writers:
+        writer.join()
+    access.close()
+    assert (statuses.count(200), statuses.count(404)) == (ours, others)
 
 
 @pytest.mark.parametrize(("status", "level"), [(503, "WARNING"), (500, "ERROR")])

@@ -3,12 +3,15 @@
 import os
 import runpy
 import time
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connections
+from gunicorn.config import Config
 
 from tests.accounts.factories import AccountFactory
+from twitter import weblog
 from twitter.lib import middleware
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,7 +29,8 @@ def web(monkeypatch):
             monkeypatch.setitem(os.environ, name, value)
         default = settings.DATABASES["default"]
         monkeypatch.setitem(default, "OPTIONS", {**default["OPTIONS"], "options": OPTIONS})
-        runpy.run_path("config/gunicorn.conf.py")["post_worker_init"](None)
+        hooks = runpy.run_path("config/gunicorn.conf.py")
+        hooks["post_worker_init"](SimpleNamespace(log=weblog.Logger(Config())))
         own = connections["default"].copy()
         own.settings_dict["OPTIONS"] = settings.DATABASES["default"]["OPTIONS"]
         made.append(own)

@@ -56,21 +56,27 @@ def without_details(text: str) -> str:
     return _DETAIL.sub("", text)
 
 
+def line(created: float, level: int, logger: str, message: str, fields: Mapping[str, Any]) -> str:
+    """Return a line; `created` is when what it tells of happened, in seconds since 1970."""
+    entry = {
+        "time": datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds"),
+        "level": logging.getLevelName(level).lower(),
+        "logger": logger,
+        "message": message,
+        **fields,
+    }
+    return _to_json(entry)
+
+
 class JSONFormatter(logging.Formatter):
-    """One JSON object a record; `fields` of a record, a dict, are its own."""
+    """One JSON object a record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": without_details(record.getMessage()),
-            **known(),
-            **getattr(record, "fields", {}),
-        }
+        fields = dict(known())
         if record.exc_info:
-            entry["exception"] = without_details(self.formatException(record.exc_info))
-        return _to_json(entry)
+            fields["exception"] = without_details(self.formatException(record.exc_info))
+        message = without_details(record.getMessage())
+        return line(record.created, record.levelno, record.name, message, fields)
 
 
 class UnavailableIsAWarning(logging.Filter):

@@ -11,6 +11,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -31,6 +32,8 @@ class Traces:
     def __init__(self, service: str) -> None:
         resource = Resource.create({"service.name": service})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        # Asked here and only once, when a request arrives: what it does not take costs no span.
+        self._sampler, self._provider.sampler = self._provider.sampler, ALWAYS_ON
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("twitter")
 
@@ -42,9 +45,11 @@ class Traces:
 
     def request(self, method: str) -> AbstractContextManager[Span] | None:
         """See `tracing`; None if the sampler does not take it."""
-        span = self._tracer.start_span(method, kind=SpanKind.SERVER)
-        if not span.is_recording():
+        trace_id = self._provider.id_generator.generate_trace_id()
+        sampled = self._sampler.should_sample(None, trace_id, method, SpanKind.SERVER)
+        if sampled.decision is not Decision.RECORD_AND_SAMPLE:
             return None
+        span = self._tracer.start_span(method, kind=SpanKind.SERVER, attributes=sampled.attributes)
         logging.note(trace_id=trace.format_trace_id(span.get_span_context().trace_id))
         return _present(span)
 
