@@ -2,7 +2,7 @@
 
 Off unless METRICS_PORT is set. The main process calls `begin` before it forks, and `serve` when it
 is ready. web does so in config/gunicorn.conf.py, the worker in twitter/celery.py, the relay in its
-command. docs/adr/0024-a-role-counts-in-one-folder.md
+command. docs/adr/0023-a-role-counts-in-one-folder.md
 """
 
 import atexit
