@@ -13,6 +13,8 @@ handler404 = "twitter.lib.errors.not_found"
 handler500 = "twitter.lib.errors.server_error"
 
 admin.site.enable_nav_sidebar = False  # its room is needed by the lists
+admin.site.site_url = None  # there is no site to view, only an API
+admin.site.site_title = admin.site.site_header = "twitter: moderation"
 
 urlpatterns = [
     path("auth/", include("accounts.urls")),

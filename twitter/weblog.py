@@ -13,9 +13,8 @@ from typing import Any
 
 from gunicorn import glogging
 
-from twitter.lib.logging import JSONFormatter, known, line
+from twitter.lib.logging import HEALTH, JSONFormatter, known, line
 
-HEALTH = ("/healthz", "/helthz")
 # Lines of requests are noted and written together: to write each at once costs a warm read a sixth
 # of its throughput, for threads wait for one another then.
 WRITE_SECONDS = 0.2

@@ -118,7 +118,7 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
     except TimeoutError:
         raise StackError(f"{url} did not become ready: {_health(host, port)}") from None
     supervisor.say(
-        f"\nAPI         {url}/"
+        f"\nAPI         {url}"
         f"\nSwagger UI  {url}/api/docs/"
         f"\nAdmin       {_admin_url(url)}       log in as {logins['ADMIN_USERNAME']}, "
         f"password {logins['ADMIN_PASSWORD']}"

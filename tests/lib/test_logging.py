@@ -263,3 +263,11 @@ def test_a_503_is_a_warning(status, level):
     )
     assert UnavailableIsAWarning().filter(record)
     assert record.levelname == level
+
+
+def test_a_health_check_that_says_no_is_no_line_of_its_own():
+    fields = {"msg": "Service Unavailable: %s", "status_code": 503, "levelno": logging.ERROR}
+    health = logging.makeLogRecord({**fields, "args": ("/auth/healthz",)})
+    other = logging.makeLogRecord({**fields, "args": ("/auth/me",)})
+    assert not UnavailableIsAWarning().filter(health)
+    assert UnavailableIsAWarning().filter(other)

@@ -13,6 +13,8 @@ from typing import Any
 # What PostgreSQL adds to an error quotes the row, or the key, that a constraint refused.
 _DETAIL = re.compile(r"\nDETAIL:  .*?(?=\n\n|\nHINT:|\nCONTEXT:|\Z)", re.DOTALL)
 
+HEALTH = ("/healthz", "/helthz")
+
 # Ids only: this gets into every line.
 _known: ContextVar[dict[str, Any] | None] = ContextVar("known", default=None)
 
@@ -80,9 +82,13 @@ class JSONFormatter(logging.Formatter):
 
 
 class UnavailableIsAWarning(logging.Filter):
-    """Django calls each 5xx an error. A 503 says that a part is away: nothing here is to mend."""
+    """Django calls each 5xx an error. A 503 says that a part is away: nothing here is to mend.
+
+    That of a health check is only for who asked: it comes every few seconds until all is there.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE:
-            record.levelno, record.levelname = logging.WARNING, "WARNING"
-        return True
+        if getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE:
+            return True
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return not record.getMessage().endswith(HEALTH)

@@ -36,6 +36,8 @@ class Command(BaseCommand):
             if difference(account_id) and (found := difference(account_id))
         ]
         self.stdout.write(f"{len(homes)} homes compared, {len(differences)} differ.")
+        if not homes:
+            self.stdout.write("Nobody has a home in Redis: one is built when its owner reads.")
         if differences:
             raise CommandError(_report(differences), returncode=1)
 
