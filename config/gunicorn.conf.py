@@ -6,16 +6,17 @@ from itertools import count
 from typing import Any
 
 from twitter.lib import exporter, metrics, tracing
+from twitter.lib.environment import number
 
 # Every address by default: in a container, nothing else reaches it. `make run` says 127.0.0.1.
-bind = f"{os.environ.get('WEB_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104
+bind = f"{os.environ.get('WEB_HOST', '0.0.0.0')}:{number('PORT', 8080)}"  # noqa: S104
 
 # docs/adr/0011-own-web-worker.md; it needs epoll, which only Linux has.
 worker_class = os.environ.get("WEB_WORKER_CLASS") or (
     "twitter.webworker.WebWorker" if hasattr(select, "epoll") else "gthread"
 )
-workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+workers = number("WEB_WORKERS", 2)
+threads = number("WEB_THREADS", 4)
 
 # Not preloaded: a psycopg pool that was used before the fork hangs after it.
 preload_app = False
@@ -82,7 +83,7 @@ def post_worker_init(worker: Any) -> None:
 
     metrics.web_began(threads=threads)
     worker.log.keep_writing()
-    seconds = int(os.environ.get("WEB_STATEMENT_SECONDS", "10"))
+    seconds = number("WEB_STATEMENT_SECONDS", 10)
     settings.DATABASES["default"]["ANSWER_SECONDS"] = seconds + 2.0
     settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"
     tracing.start("web")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands
 from django.urls import URLPattern, get_resolver
 
 ROOT = Path(__file__).parent.parent
@@ -12,10 +13,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
-# How a variable is read: in settings.py by django-environ or `required`, elsewhere from os.environ;
+# How a variable is read: by twitter/lib/environment.py, by django-environ, or from os.environ;
 # WSGI has an `environ` as well, which is another matter.
 READ = re.compile(
-    r'(?:\brequired|\brate|\benv\.\w+|\bos\.environ\.get|\bgetenv)\(\s*"([A-Z_]+)"'
+    r"(?:\brequired|\bnumber|\bswitch|\brate|\benv\.\w+|\bos\.environ\.get|\bgetenv)"
+    r"""\(\s*["']([A-Z_]+)["']"""
     r'|\bos\.environ\["([A-Z_]+)"\]'
 )
 NOT_OURS = {"PATH"}
@@ -103,7 +105,7 @@ def test_what_a_document_names_exists(document):
     for path in re.findall(r"^[\w.]+(?:/[\w.-]+)+\.\w+", code, re.MULTILINE):
         assert (ROOT / path).exists(), path
     for command in re.findall(r"\bmanage(?:\.py)? ([a-z_]+)", code):
-        assert command in commands(), command
+        assert command in {*commands(), *get_commands()}, command
     for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
         assert (document.parent / link).exists(), link
 

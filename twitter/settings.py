@@ -10,21 +10,16 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from twitter.lib.environment import address, number, required, switch
+
 env = environ.Env()
 
 PRODUCTION = env.str("TWITTER_ENV", "production") != "development"
 
-
-def required(name: str) -> str:
-    """Return a variable that has no safe default; refuse to start without it."""
-    value: str = env.str(name, "")
-    if not value:
-        raise ImproperlyConfigured(f"Set {name} in the environment; README.md has the table.")
-    return value
-
-
 # --- secrets and hosts ---------------------------------------------------------------------------
 SECRET_KEY = required("SECRET_KEY")
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("SECRET_KEY: 32 random characters or more.")
 # kid -> secret. The first signs, all verify: a new key is put in front, the old one stays a while.
 # docs/keys.md has the steps.
 _pairs = [pair.partition(":")[::2] for pair in required("JWT_SIGNING_KEYS").split(",")]
@@ -59,13 +54,13 @@ if ADMIN_HOST:
 
 # --- the rules of the product --------------------------------------------------------------------
 HOME_SIZE = 800
-HOME_TTL_SECONDS = env.int("HOME_TTL_SECONDS", 14 * 86_400)
+HOME_TTL_SECONDS = number("HOME_TTL_SECONDS", 14 * 86_400)
 # Tweets of authors with more followers are not fanned out: who follows them merges them in.
-FANOUT_MAX_FOLLOWERS = env.int("FANOUT_MAX_FOLLOWERS", 100_000)
-FOLLOWING_MAX = env.int("FOLLOWING_MAX", 5_000)
-ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", 15 * 60)
-REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", 30 * 86_400)
-MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 64 * 1024)
+FANOUT_MAX_FOLLOWERS = number("FANOUT_MAX_FOLLOWERS", 100_000)
+FOLLOWING_MAX = number("FOLLOWING_MAX", 5_000)
+ACCESS_TOKEN_SECONDS = number("ACCESS_TOKEN_SECONDS", 15 * 60)
+REFRESH_TOKEN_SECONDS = number("REFRESH_TOKEN_SECONDS", 30 * 86_400)
+MAX_BODY_BYTES = number("MAX_BODY_BYTES", 64 * 1024)
 
 
 # --- rate limits ---------------------------------------------------------------------------------
@@ -111,8 +106,8 @@ RATE_LIMITS: dict[str, dict[str, tuple[int, int] | None]] = {
     },
 }
 # Proxies in front that add the client's address to the end of X-Forwarded-For.
-TRUSTED_HOPS = env.int("TRUSTED_HOPS", 0)
-BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", False)
+TRUSTED_HOPS = number("TRUSTED_HOPS", 0, least=0)
+BEHIND_TLS_PROXY = switch("BEHIND_TLS_PROXY")
 if BEHIND_TLS_PROXY and "TRUSTED_HOPS" not in env:
     raise ImproperlyConfigured("Behind a proxy, set TRUSTED_HOPS, or all clients look like one.")
 
@@ -177,10 +172,16 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 # --- PostgreSQL, Redis, Celery -------------------------------------------------------------------
-DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(required("DATABASE_URL"))}
+DATABASE_URL = address(
+    "DATABASE_URL",
+    required("DATABASE_URL"),
+    form=r"postgres(ql)?://[^/]*/[^/?]+(\?.*)?",
+    such_as="postgres://user:password@host:5432/name",
+)
+DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(DATABASE_URL)}
 DATABASES["default"].update(
     ENGINE="twitter.lib.postgresql",
-    CONN_MAX_AGE=env.int("DB_CONN_MAX_AGE", 600),
+    CONN_MAX_AGE=number("DB_CONN_MAX_AGE", 600, least=0),
     CONN_HEALTH_CHECKS=True,
     # Nobody waits long for a lock. How long a statement of a request may take is for
     # config/gunicorn.conf.py to say: imports, rebuilds and migrations may take longer. What takes a
@@ -196,7 +197,12 @@ DATABASES["default"].update(
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = required("REDIS_URL")
+REDIS_URL = address(
+    "REDIS_URL",
+    required("REDIS_URL"),
+    form=r"rediss?://[^/]+/\d+",
+    such_as="redis://:password@host:6379/0",
+)
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -209,8 +215,13 @@ CACHES = {
     },
 }
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or REDIS_URL.rpartition("/")[0] + "/1"
-BROKER_IS_REDIS = CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix://"))
+CELERY_BROKER_URL = address(
+    "CELERY_BROKER_URL",
+    env.str("CELERY_BROKER_URL", "") or REDIS_URL.rpartition("/")[0] + "/1",
+    form=r"(redis|amqp)s?://.+",
+    such_as="redis://:password@host:6379/1, or amqp://user:password@host:5672//",
+)
+BROKER_IS_REDIS = CELERY_BROKER_URL.startswith("redis")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -222,9 +233,9 @@ CELERY_TASK_ROUTES = {
     "twitter.outbox.tasks.heartbeat": {"queue": "heartbeat"},
 }
 # A task that runs longer is ended, so that it does not hold up others; then it is tried again.
-CELERY_TASK_TIME_LIMIT = env.int("TASK_SECONDS", 120)
+CELERY_TASK_TIME_LIMIT = number("TASK_SECONDS", 120)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
-CELERY_WORKER_CONCURRENCY = env.int("WORKER_PROCESSES", 2)
+CELERY_WORKER_CONCURRENCY = number("WORKER_PROCESSES", 2)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_CONSUMER = "twitter.celery:Consumer"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
@@ -244,10 +255,10 @@ CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_DB_REUSE_MAX = 1_000
 
 OUTBOX_EVENTS = "twitter.events"
-OUTBOX_MAX_ATTEMPTS = env.int("OUTBOX_MAX_ATTEMPTS", 20)
+OUTBOX_MAX_ATTEMPTS = number("OUTBOX_MAX_ATTEMPTS", 20)
 # A delivery that is not settled by then is sent again, in case the broker or a worker lost it; the
 # wait doubles with every send, up to 64 times, so that a long queue is not flooded with repeats.
-OUTBOX_RESEND_SECONDS = env.int("OUTBOX_RESEND_SECONDS", 60)
+OUTBOX_RESEND_SECONDS = number("OUTBOX_RESEND_SECONDS", 60)
 
 # --- the API -------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -302,7 +313,7 @@ CSRF_COOKIE_HTTPONLY = True
 # (RFC 6265bis, section 4.1.3): a neighbour's subdomain cannot put one in its place.
 SESSION_COOKIE_NAME = "__Host-admin" if PRODUCTION else "admin"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
-SESSION_COOKIE_AGE = env.int("ADMIN_SESSION_SECONDS", 8 * 3600)
+SESSION_COOKIE_AGE = number("ADMIN_SESSION_SECONDS", 8 * 3600)
 SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^(auth|tweet|timeline)/(healthz|helthz)$"]
@@ -314,7 +325,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "twitter.lib.logging.JSONFormatter"}},
-    "filters": {"unavailable": {"()": "twitter.lib.logging.UnavailableIsAWarning"}},
+    "filters": {
+        "unavailable": {"()": "twitter.lib.logging.UnavailableIsAWarning"},
+        "once a second": {"()": "twitter.lib.logging.OnceASecond"},
+    },
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",
@@ -327,6 +341,9 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # That Redis is away, a read would say ten times over.
+        "twitter.lib.limits": {"filters": ["once a second"]},
+        "twitter.lib.redis": {"filters": ["once a second"]},
         # Two lines for each of a thousand tasks a second say nothing.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

@@ -30,6 +30,8 @@ NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or
 needs_nginx = pytest.mark.skipif(not NGINX, reason="needs nginx: nginx-light of Debian")
 # Roles are known to all databases of a server, and each test process has a database of its own.
 READER = f"twitter_reader_{WORKER}"
+# How long a process that could not be reached gets nothing.
+PAUSE = "fail_timeout=1s"
 START_SECONDS = 60.0
 
 
@@ -85,8 +87,8 @@ def configured(
         "/tmp/": f"{folder}/",  # before what has the folder in it
         "worker_processes auto;": "worker_processes 2;",
         "listen 8080;": f"listen 127.0.0.1:{port};",
-        "server read-api:8080;": _servers(read),
-        "server write-api:8080;": _servers(write),
+        f"server read-api:8080 {PAUSE};": _servers(read),
+        f"server write-api:8080 {PAUSE};": _servers(write),
         "/dev/stdout": f"{folder}/access.log",
     }
     path = folder / "nginx.conf"
@@ -99,7 +101,7 @@ def configured(
 
 
 def _servers(ports: Sequence[int]) -> str:
-    return " ".join(f"server 127.0.0.1:{port};" for port in ports)
+    return " ".join(f"server 127.0.0.1:{port} {PAUSE};" for port in ports)
 
 
 def _changed(text: str, changes: Mapping[str, str]) -> str:
@@ -127,7 +129,7 @@ def in_front(
     with ending() as supervisor:
         log = folder / "output.log"
         supervisor.start("nginx", command(configuration), log=log)
-        supervisor.wait(lambda: _listens(port), seconds=START_SECONDS)
+        supervisor.wait(lambda: listens(port), seconds=START_SECONDS)
         yield Proxy(port, folder)
 
 
@@ -160,7 +162,8 @@ def reader_url(environment: Mapping[str, str]) -> str:
     return f"postgres://{READER}:{password}@{environment['DATABASE_URL'].rpartition('@')[2]}"
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Tell whether something takes connections."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

@@ -28,6 +28,11 @@ ONE_SHOT = {"migrate"}
 WRITES_BESIDE_ITS_SETTINGS = {"elasticsearch", "kibana"}
 # There is no program in its image but the collector.
 CANNOT_BE_ASKED = {"otel-collector"}
+# Settings of the image, of the commands `make run` and `demo`, and of `migrate` alone.
+ELSEWHERE = {"ALIVE_FILE", "PORT", "STATIC_ROOT", "WEB_HOST", "WEB_WORKER_CLASS"}
+ELSEWHERE |= {"ADMIN_PASSWORD", "DEMO_PASSWORD", "STATE_DIR", "READER_PASSWORD"}
+# docs/tracing.md has these.
+OF_OTHERS = {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 SECRET = re.compile(r"_(KEYS?|PASSWORD)$")
 
 
@@ -49,6 +54,11 @@ def make_env(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_every_variable_is_in_the_example_and_the_other_way_round():
     used = set(re.findall(r"(?<!\$)\$\{(\w+)", TEXT))
     assert used | {"COMPOSE_PROFILES"} == set(variables_of(EXAMPLE))
+
+
+def test_every_setting_can_be_given_in_the_env_file():
+    settings = {quoted(row[0])[0] for row in rows(section("Configuration"))}
+    assert settings - ELSEWHERE == set(COMPOSE["x-environment"]) - OF_OTHERS
 
 
 def test_secrets_have_no_default_anywhere():
@@ -168,6 +178,7 @@ def test_roles_start_with_what_make_env_writes(tmp_path):
     filled = {
         name: re.sub(r"\$\{(\w+)[^}]*\}", lambda use: given[use[1]], str(value))
         for name, value in ROLES["read-api"]["environment"].items()
+        if value is not None  # such a one gets what `.env` says, and is not there without
     }
     for kind in ("development", "production"):
         done = subprocess.run(

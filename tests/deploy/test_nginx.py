@@ -10,6 +10,7 @@ import re
 import runpy
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from django.db import connection
 
 from accounts import services
 from deploy.local.ports import free_port
+from tests.bench.stack import ending
 from tests.conftest import WORKER
 from tests.deploy import nginx
 from tests.deploy.nginx import CONFIGURATION, Proxy, TwoPools, in_front, needs_nginx, two_pools
@@ -305,6 +307,30 @@ def test_what_may_have_been_done_is_not_sent_again(tmp_path):
 def test_what_did_not_get_through_is_sent_to_another(tmp_path, write):
     with in_front(tmp_path / "nginx", read=[1], write=[free_port(), write.port]) as proxy:
         assert [ask(proxy.url, "POST", "/tweet/create").status for _ in range(4)] == [200] * 4
+
+
+def test_processes_are_replaced_one_after_the_other(tmp_path, write):
+    """One that was away has a share again before the next one goes."""
+    first, second = free_port(), free_port()
+    proxied = in_front(tmp_path / "nginx", read=[first, second], write=[write.port])
+    with proxied as proxy, ending() as supervisor:
+
+        def start(port: int):
+            command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+            started = supervisor.start(f"{port}", command, log=tmp_path / f"{port}.log")
+            supervisor.wait(lambda: nginx.listens(port), seconds=nginx.START_SECONDS)
+            return started.process
+
+        def statuses() -> set[int]:
+            return {ask(proxy.url, "GET", "/auth/me").status for _ in range(4)}
+
+        process = start(first)
+        assert statuses() == {404}  # it was asked for a file
+        start(second)
+        time.sleep(1.5)
+        process.kill()
+        process.wait()
+        assert statuses() == {404}
 
 
 # --- what nginx refuses ---------------------------------------------------------------------------

@@ -108,3 +108,9 @@ def test_outside_of_the_api_postgres_out_of_reach_is_503_as_well(client, error, 
     assert answer.status_code == status
     assert answer["Content-Type"] == PROBLEM
     assert ("Retry-After" in answer) == (status == 503)
+
+
+def test_who_names_another_host_is_told_so(client):
+    answer = client.get("/auth/healthz", headers={"Host": "elsewhere.example"})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "The Host header names no host of this service."

@@ -17,7 +17,7 @@ from gunicorn.config import Config
 from tests.asking import ask, request
 from twitter import weblog, wsgi
 from twitter.lib import logging as known
-from twitter.lib.logging import JSONFormatter, UnavailableIsAWarning
+from twitter.lib.logging import JSONFormatter, OnceASecond, UnavailableIsAWarning
 
 SECRET = "SECRET"
 
@@ -271,3 +271,10 @@ def test_a_health_check_that_says_no_is_no_line_of_its_own():
     other = logging.makeLogRecord({**fields, "args": ("/auth/me",)})
     assert not UnavailableIsAWarning().filter(health)
     assert UnavailableIsAWarning().filter(other)
+
+
+def test_what_each_request_would_say_is_said_once_a_second():
+    said = OnceASecond()
+    lines = [(0.0, "a"), (0.5, "a"), (0.6, "b"), (0.9, "a"), (1.1, "a"), (1.2, "b"), (1.7, "b")]
+    records = [logging.makeLogRecord({"msg": text, "created": 9 + at}) for at, text in lines]
+    assert [said.filter(each) for each in records] == [True, False, True, False, True, False, True]

@@ -119,3 +119,44 @@ def test_in_production_cookies_need_tls_and_belong_to_their_host():
     assert start(COMPLETE, COOKIES).stdout == "__Host-admin __Host-csrf True True\n"
     development = COMPLETE | {"TWITTER_ENV": "development"}
     assert start(development, COOKIES).stdout == "admin csrf False False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRUSTED_HOPS", "-1"),
+        ("TRUSTED_HOPS", "x"),
+        ("MAX_BODY_BYTES", "-4"),
+        ("TASK_SECONDS", "0"),
+        ("DB_CONN_MAX_AGE", "1.5"),
+        ("BEHIND_TLS_PROXY", "maybe"),
+        ("SECRET_KEY", "short"),
+        ("DATABASE_URL", "mysql://u:p@host/d"),
+        ("DATABASE_URL", "postgres://u:p@host"),
+        ("DATABASE_URL", "nonsense"),
+        ("REDIS_URL", "redis://host"),
+        ("REDIS_URL", "nonsense"),
+        ("CELERY_BROKER_URL", "foo"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(name, value):
+    result = start(COMPLETE | {name: value})
+    assert result.stderr.splitlines()[-1].startswith(
+        f"django.core.exceptions.ImproperlyConfigured: {name}: "
+    )
+    assert "u:p@" not in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres:///d?host=/run/postgresql", "postgresql://u:p@h:5432/d?sslmode=require"]
+)
+def test_addresses_of_postgresql_may_have_options(url):
+    assert start(COMPLETE | {"DATABASE_URL": url}).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS", "PORT"])
+def test_the_web_server_refuses_by_name_too(name):
+    read = "import runpy; runpy.run_path('config/gunicorn.conf.py')"
+    assert start({}, read).returncode == 0
+    for value in ("0", "abc", "-1"):
+        assert f"ImproperlyConfigured: {name}: " in start({name: value}, read).stderr

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
@@ -197,6 +197,8 @@ def plain_problem(status: int, detail: str) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 outside of DRF, as for an unknown Host header."""
+    if isinstance(exception, DisallowedHost):
+        return plain_problem(400, "The Host header names no host of this service.")
     return plain_problem(400, "The request is not valid.")
 
 

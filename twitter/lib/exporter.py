@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, start_http_server, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from twitter.lib import metrics
+from twitter.lib.environment import number
 
 _MEMORY = "/dev/shm"  # noqa: S108 - mkdtemp
 
@@ -65,4 +66,4 @@ def serve() -> None:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, _folder)  # type: ignore[no-untyped-call]
         host = os.environ.get("WEB_HOST", "0.0.0.0")  # noqa: S104 - as for the web server
-        start_http_server(int(os.environ["METRICS_PORT"]), host, registry)
+        start_http_server(number("METRICS_PORT", 9100), host, registry)

@@ -81,6 +81,20 @@ class JSONFormatter(logging.Formatter):
         return line(record.created, record.levelno, record.name, message, fields)
 
 
+class OnceASecond(logging.Filter):
+    """Of lines that would say the same of each request, let one a second through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created - self._said.get(record.msg, 0.0) < 1:
+            return False
+        self._said[record.msg] = record.created
+        return True
+
+
 class UnavailableIsAWarning(logging.Filter):
     """Django calls each 5xx an error. A 503 says that a part is away: nothing here is to mend.
 
