@@ -1,14 +1,18 @@
 """Metrics: the table is what there is, labels are of our making, and off is off."""
 
 import re
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
+from gunicorn.config import Config
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.test_readme import ROOT, rows
+from twitter import weblog
 from twitter.lib import exporter, metrics
 
 TABLE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -121,3 +125,12 @@ def test_a_process_goes_on_with_the_counts_of_the_one_before(monkeypatch, tmp_pa
     exporter.ended(1)
     assert counts()["twitter_web_threads"] == 4
     assert counts()["twitter_fan_out_deliveries_total"] == 15
+
+
+def test_a_web_process_that_ends_writes_down_what_it_noted(counted):
+    metrics.write_down()  # what earlier tests have left
+    before = counted("twitter_cache_lookups_total", result="hit")
+    metrics.looked_up(hits=2, misses=0)
+    hooks = runpy.run_path("config/gunicorn.conf.py")
+    hooks["worker_exit"](None, SimpleNamespace(log=weblog.Logger(Config())))
+    assert counted("twitter_cache_lookups_total", result="hit") == before + 2
