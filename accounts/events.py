@@ -1,54 +1,58 @@
-"""Facts about accounts that others may hear."""
+"""Facts about accounts to which others may subscribe."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from twitter.outbox.events import Event
+
 
 @dataclass(frozen=True, kw_only=True)
-class AccountChanged:
+class AccountEvent(Event):
+    """A fact about one account."""
+
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountChanged(AccountEvent):
     """Name, bio, username or privileges changed."""
 
     name: ClassVar[str] = "accounts.account_changed"
-    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountSuspended:
+class AccountSuspended(AccountEvent):
     """A moderator made the account invisible."""
 
     name: ClassVar[str] = "accounts.account_suspended"
-    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountRestored:
+class AccountRestored(AccountEvent):
     """A moderator lifted the suspension."""
 
     name: ClassVar[str] = "accounts.account_restored"
-    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountDeleted:
+class AccountDeleted(AccountEvent):
     """Its owner deleted the account. It is invisible; what it left is still to be purged."""
 
     name: ClassVar[str] = "accounts.account_deleted"
-    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountPurged:
+class AccountPurged(AccountEvent):
     """Nothing is left of a deleted account in Postgres, but what is under way may leave something.
 
     That is a request of its own that takes long, or a folding of counters.
     """
 
     name: ClassVar[str] = "accounts.account_purged"
-    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountersFolded:
+class CountersFolded(Event):
     """Changes of these accounts' numbers were added up."""
 
     name: ClassVar[str] = "accounts.counters_folded"
@@ -56,15 +60,14 @@ class CountersFolded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionsRevoked:
+class SessionsRevoked(AccountEvent):
     """One or all of the account's log-ins ended; its tokens must stop at once."""
 
     name: ClassVar[str] = "accounts.sessions_revoked"
-    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Followed:
+class Followed(Event):
     """`follower_id` follows `followed_id` now, and did not before."""
 
     name: ClassVar[str] = "accounts.followed"
@@ -73,7 +76,7 @@ class Followed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unfollowed:
+class Unfollowed(Event):
     """`follower_id` does not follow `followed_id` any more."""
 
     name: ClassVar[str] = "accounts.unfollowed"
@@ -82,15 +85,14 @@ class Unfollowed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphImported:
+class GraphImported(Event):
     """Follows were added in bulk, without an event for each."""
 
     name: ClassVar[str] = "accounts.graph_imported"
 
 
 @dataclass(frozen=True, kw_only=True)
-class BecamePopular:
+class BecamePopular(AccountEvent):
     """The account has more than FANOUT_MAX_FOLLOWERS followers, for the first time."""
 
     name: ClassVar[str] = "accounts.became_popular"
-    account_id: int

@@ -1,65 +1,88 @@
-"""What accounts do later, or at once after a change: each task is one call."""
+"""What accounts do later, or at once after a change: each task is one call.
+
+Of the events of apps above this one, which it must not import, a protocol says what is used.
+"""
 
 from collections import Counter
+from typing import Protocol
 
 from celery import shared_task
 
 from accounts import cache, popularity, purging, services, sessions
+from accounts.events import AccountEvent, AccountPurged, CountersFolded, Followed, Unfollowed
 from twitter.outbox.tasks import task
 
 
+class OfAccount(Protocol):
+    """An event about one account."""
+
+    account_id: int
+
+
+class OfAuthor(Protocol):
+    """An event about something that one account wrote."""
+
+    author_id: int
+
+
+class OfAuthors(Protocol):
+    """An event about several things that were written; names the author of each."""
+
+    author_ids: list[int]
+
+
 @task()
-def forget_account(*, account_id: int) -> None:
+def forget_account(event: AccountEvent) -> None:
     """Let profile and state be read anew."""
-    cache.forget([account_id])
+    cache.forget([event.account_id])
 
 
 @task()
-def refresh_accounts(*, account_ids: list[int]) -> None:
+def refresh_accounts(event: CountersFolded) -> None:
     """Show the accounts' new counts."""
-    services.refresh_cards(account_ids)
+    services.refresh_cards(event.account_ids)
 
 
 @task()
-def forget_follow(*, follower_id: int, followed_id: int) -> None:
+def forget_follow(event: Followed | Unfollowed) -> None:
     """Forget the counts that both show; their cards are rendered anew."""
-    services.refresh_cards([follower_id, followed_id])
+    services.refresh_cards([event.follower_id, event.followed_id])
 
 
 @task()
-def count_posted(*, tweet_id: int, author_id: int, original_id: int) -> None:
+def count_posted(event: OfAuthor) -> None:
     """Count one tweet more."""
-    services.count_tweets({author_id: 1})
+    services.count_tweets({event.author_id: 1})
 
 
 @task()
-def count_removed(*, tweet_id: int, author_id: int, original_id: int) -> None:
+def count_removed(event: OfAuthor) -> None:
     """Count one tweet less."""
-    services.count_tweets({author_id: -1})
+    services.count_tweets({event.author_id: -1})
 
 
 @task(atomic=True)
-def count_imported(*, author_ids: list[int]) -> None:
+def count_imported(event: OfAuthors) -> None:
     """Count one tweet more for each time that an author is named."""
-    services.count_tweets(Counter(author_ids))
+    services.count_tweets(Counter(event.author_ids))
 
 
 @task(atomic=True)
-def end_fan_out(*, account_id: int) -> None:
+def end_fan_out(event: OfAccount) -> None:
     """Leave a popular author's tweets to those who read them."""
-    popularity.end_fan_out(account_id)
+    popularity.end_fan_out(event.account_id)
 
 
 @task()
-def purge_account(*, author_id: int) -> dict[str, int] | None:
+def purge_account(event: OfAuthor) -> dict[str, int] | None:
     """Clear a deleted account away, after its tweets and likes are gone."""
-    return None if purging.purge_account(author_id) else {"author_id": author_id}
+    return None if purging.purge_account(event.author_id) else {}
 
 
 @task()
-def sweep_account(*, account_id: int) -> None:
+def sweep_account(event: AccountPurged) -> None:
     """Clear away what came in while the account was being purged."""
-    purging.sweep_account(account_id)
+    purging.sweep_account(event.account_id)
 
 
 @shared_task

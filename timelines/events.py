@@ -1,11 +1,13 @@
-"""Facts about timelines that others may hear."""
+"""Facts about timelines to which others may subscribe."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from twitter.outbox.events import Event
+
 
 @dataclass(frozen=True, kw_only=True)
-class FollowersKnow:
+class FollowersKnow(Event):
     """Every home of a popular author's followers was dropped since the author became popular.
 
     Whatever home is built from now on merges the author's tweets.

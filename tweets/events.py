@@ -1,11 +1,13 @@
-"""Facts about tweets that others may hear."""
+"""Facts about tweets to which others may subscribe."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from twitter.outbox.events import Event
+
 
 @dataclass(frozen=True, kw_only=True)
-class TweetPosted:
+class TweetPosted(Event):
     """A tweet or a retweet is visible (again). `original_id` is 0 unless it is a retweet."""
 
     name: ClassVar[str] = "tweets.tweet_posted"
@@ -15,7 +17,7 @@ class TweetPosted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TweetRemoved:
+class TweetRemoved(Event):
     """A tweet or a retweet is not visible any more: deleted, hidden, or undone."""
 
     name: ClassVar[str] = "tweets.tweet_removed"
@@ -25,7 +27,7 @@ class TweetRemoved:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TweetDeleted:
+class TweetDeleted(Event):
     """A tweet was deleted for good; its retweets, likes and row are still to be purged."""
 
     name: ClassVar[str] = "tweets.tweet_deleted"
@@ -33,7 +35,7 @@ class TweetDeleted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricsFolded:
+class MetricsFolded(Event):
     """Likes and retweets of these tweets, or what was taken back of them, were added up."""
 
     name: ClassVar[str] = "tweets.metrics_folded"
@@ -41,7 +43,7 @@ class MetricsFolded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ViewerChanged:
+class ViewerChanged(Event):
     """An account liked, unliked, retweeted, or took that back."""
 
     name: ClassVar[str] = "tweets.viewer_changed"
@@ -49,7 +51,7 @@ class ViewerChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthorPurged:
+class AuthorPurged(Event):
     """Nothing is left of what a deleted account wrote, liked or retweeted."""
 
     name: ClassVar[str] = "tweets.author_purged"
@@ -57,7 +59,7 @@ class AuthorPurged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TweetsImported:
+class TweetsImported(Event):
     """Old tweets were stored; `author_ids` names the author of each."""
 
     name: ClassVar[str] = "tweets.tweets_imported"
@@ -65,7 +67,7 @@ class TweetsImported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportEnded:
+class ImportEnded(Event):
     """An import ended, or was interrupted: homes do not hold what it brought."""
 
     name: ClassVar[str] = "tweets.import_ended"

@@ -2,38 +2,40 @@
 
 from celery import shared_task
 
+from accounts.events import AccountDeleted, AccountPurged
 from tweets import cache, purging, services
+from tweets.events import MetricsFolded, TweetDeleted, TweetRemoved, ViewerChanged
 from twitter.outbox.tasks import task
 
 
 @task()
-def forget_tweet(*, tweet_id: int, **facts: int) -> None:
+def forget_tweet(event: TweetRemoved) -> None:
     """Show the tweet no more."""
-    cache.forget([tweet_id])
+    cache.forget([event.tweet_id])
 
 
 @task()
-def refresh_tweets(*, tweet_ids: list[int]) -> None:
+def refresh_tweets(event: MetricsFolded) -> None:
     """Show the tweets' new counts."""
-    services.refresh(tweet_ids)
+    services.refresh(event.tweet_ids)
 
 
 @task()
-def forget_viewer(*, account_id: int) -> None:
+def forget_viewer(event: ViewerChanged | AccountPurged) -> None:
     """Let what the account liked and retweeted be read anew."""
-    cache.forget_viewer(account_id)
+    cache.forget_viewer(event.account_id)
 
 
 @task()
-def purge_tweet(*, tweet_id: int) -> dict[str, int] | None:
+def purge_tweet(event: TweetDeleted) -> dict[str, int] | None:
     """Clear a deleted tweet away, with its retweets and likes."""
-    return None if purging.purge_tweet(tweet_id) else {"tweet_id": tweet_id}
+    return None if purging.purge_tweet(event.tweet_id) else {}
 
 
 @task()
-def purge_author(*, account_id: int) -> dict[str, int] | None:
+def purge_author(event: AccountDeleted) -> dict[str, int] | None:
     """Clear away all that a deleted account wrote, liked and retweeted."""
-    return None if purging.purge_author(account_id) else {"account_id": account_id}
+    return None if purging.purge_author(event.account_id) else {}
 
 
 @shared_task

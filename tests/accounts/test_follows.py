@@ -11,6 +11,7 @@ from accounts import facade, services, tasks
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
 from accounts.selectors import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
+from tweets.events import TweetPosted, TweetRemoved, TweetsImported
 from twitter.lib.errors import DomainError, Invalid, NotFound, Unauthenticated
 from twitter.outbox.models import Delivery
 
@@ -137,11 +138,10 @@ def test_a_cached_card_shows_a_new_follower_at_once_and_stays_cached(
 def test_the_number_of_tweets_is_counted_once_a_tweet(run_outbox: Any) -> None:
     ada = AccountFactory()
     facade.cards([ada.id])
-    facts = {"tweet_id": 1, "author_id": ada.id, "original_id": 0}
-    tasks.count_posted(**facts)
-    tasks.count_posted(**facts)
-    tasks.count_removed(**facts)
-    tasks.count_imported(author_ids=[ada.id, ada.id, 12345])
+    tasks.count_posted(TweetPosted(tweet_id=1, author_id=ada.id, original_id=0))
+    tasks.count_posted(TweetPosted(tweet_id=2, author_id=ada.id, original_id=0))
+    tasks.count_removed(TweetRemoved(tweet_id=1, author_id=ada.id, original_id=0))
+    tasks.count_imported(TweetsImported(author_ids=[ada.id, ada.id, 12345]))
     run_outbox()
     assert profiles([ada.id])[ada.id].tweet_count == 3
     assert b'"tweet_count":3' in facade.cards([ada.id])[ada.id]

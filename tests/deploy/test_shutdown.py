@@ -85,7 +85,7 @@ def imported(make_account: Callable[[str], int], *, authors: int) -> dict[int, i
     for _ in range(authors):
         author = make_account(f"author_{Account.objects.count()}")
         delivery = Delivery.objects.create(
-            event="tests.imported", task=COUNT, payload={"author_ids": [author]}
+            event="tweets.tweets_imported", task=COUNT, payload={"author_ids": [author]}
         )
         author_of[delivery.pk] = author
     return author_of
@@ -165,7 +165,7 @@ def test_a_relay_ends_between_two_batches(broker, tmp_path):
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {Delivery._meta.db_table} (event, task, payload, sends, attempts,"
-            " last_error) SELECT 'tests.many', 'accounts.tasks.forget_account',"
+            " last_error) SELECT 'accounts.account_changed', 'accounts.tasks.forget_account',"
             " jsonb_build_object('account_id', number), 0, 0, ''"
             " FROM generate_series(1, %s) AS number",
             [rows],

@@ -13,59 +13,60 @@ from django.db import connection, connections, transaction
 
 from twitter.lib import redis as project_redis
 from twitter.outbox import events, relay
-from twitter.outbox.events import Hearer, publish
+from twitter.outbox.events import Event, Subscription, publish
 from twitter.outbox.models import Delivery
 from twitter.outbox.tasks import task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KEY = "tests:heard"
+KEY = "tests:noted"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Happened:
+class Happened(Event):
     name: ClassVar[str] = "tests.at_once"
     number: int
 
 
 @task()
-def hear(*, number: int) -> None:
-    project_redis.client().sadd(KEY, number)
+def note(event: Happened) -> None:
+    project_redis.client().sadd(KEY, event.number)
 
 
 @task()
-def hear_in_steps(*, number: int) -> dict | None:
-    project_redis.client().sadd(KEY, number)
-    return {"number": number - 1} if number else None
+def note_in_steps(event: Happened) -> dict:
+    project_redis.client().sadd(KEY, event.number)
+    return {}
 
 
 @task()
-def kill(*, number: int) -> None:
+def kill(event: Happened) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @task()
-def hear_or_die(*, number: int) -> None:
-    if number == 1:
+def note_or_die(event: Happened) -> None:
+    if event.number == 1:
         raise KeyboardInterrupt  # as a kill: nothing is noted and nothing settled
-    project_redis.client().sadd(KEY, number)
+    project_redis.client().sadd(KEY, event.number)
 
 
 @task()
-def store(*, number: int) -> None:
-    Delivery.objects.create(event="tests.effect", task="none", payload={"number": number})
+def store(event: Happened) -> None:
+    payload = {"number": event.number}
+    Delivery.objects.create(event="tests.effect", task="none", payload=payload)
 
 
 @pytest.fixture
-def hearers(monkeypatch):
-    def use(*heard_by: tuple[str, str]):
+def subscribe(monkeypatch):
+    def use(*subscribers: tuple[str, str]):
         table = {
-            "tests.at_once": [
-                Hearer(task=f"{__name__}.{name}", **{when: True} if when else {})
-                for name, when in heard_by
+            Happened: [
+                Subscription(task=f"{__name__}.{name}", **{when: True} if when else {})
+                for name, when in subscribers
             ]
         }
-        monkeypatch.setattr(events, "hearers", lambda: table)
+        monkeypatch.setattr(events, "subscriptions", lambda: table)
 
     return use
 
@@ -83,7 +84,7 @@ def worker(monkeypatch):
     """Return a function that sends what is due, as the relay does, and runs it."""
 
     def run():
-        for name in ("hear", "hear_in_steps", "kill"):
+        for name in ("note", "note_in_steps", "kill"):
             registered = current_app.tasks[f"{__name__}.{name}"]
             monkeypatch.setattr(
                 registered, "apply_async", lambda kwargs, retry, run=registered.run: run(**kwargs)
@@ -98,56 +99,56 @@ def _make_due():
         cursor.execute("UPDATE outbox_delivery SET due_at = due_at - interval '5 seconds'")
 
 
-def _heard(valkey):
+def _noted(valkey):
     return {int(number) for number in valkey.smembers(KEY)}
 
 
 def test_several_events_are_settled_by_one_statement_and_nobody_is_nudged(
-    hearers, nudges, valkey, sql_statements
+    subscribe, nudges, valkey, sql_statements
 ):
-    hearers(("hear", "at_once"))
+    subscribe(("note", "at_once"))
     with transaction.atomic():
         publish(Happened(number=1), Happened(number=2))
-    assert _heard(valkey) == {1, 2}
+    assert _noted(valkey) == {1, 2}
     assert not Delivery.objects.exists()
     assert len([sql for sql in sql_statements if "DELETE" in sql]) == 1
     assert nudges == []
 
 
-def test_what_the_relay_must_send_is_nudged_for(hearers, nudges, valkey):
-    hearers(("hear", "at_once"), ("hear_in_steps", ""))
+def test_what_the_relay_must_send_is_nudged_for(subscribe, nudges, valkey):
+    subscribe(("note", "at_once"), ("note_in_steps", ""))
     with transaction.atomic():
         publish(Happened(number=1))
-    assert list(Delivery.objects.values_list("task", flat=True)) == [f"{__name__}.hear_in_steps"]
+    assert list(Delivery.objects.values_list("task", flat=True)) == [f"{__name__}.note_in_steps"]
     assert len(nudges) == 1
 
 
-def test_what_has_more_steps_is_not_settled_after_the_first(hearers):
-    hearers(("hear_in_steps", "at_once"))
+def test_what_has_more_steps_is_not_settled_after_the_first(subscribe):
+    subscribe(("note_in_steps", "at_once"))
     with transaction.atomic():
         publish(Happened(number=1))
     assert Delivery.objects.count() == 1
 
 
 def test_without_redis_the_delivery_stays_and_the_relay_sends_it_later(
-    hearers, valkey, worker, monkeypatch
+    subscribe, valkey, worker, monkeypatch
 ):
-    hearers(("hear", "at_once"))
+    subscribe(("note", "at_once"))
     with monkeypatch.context() as without:
         nowhere = project_redis.redis.Redis(port=1)
         without.setattr(project_redis, "client", lambda: nowhere)
         with transaction.atomic():
             publish(Happened(number=1))
-    assert _heard(valkey) == set()
+    assert _noted(valkey) == set()
     assert worker() == 0, "the relay must leave the writer time"
     _make_due()
     assert worker() == 1
-    assert _heard(valkey) == {1}
+    assert _noted(valkey) == {1}
     assert not Delivery.objects.exists()
 
 
-def test_a_writer_that_is_killed_after_its_commit_leaves_the_delivery(hearers, valkey, worker):
-    hearers(("kill", "at_once"), ("hear", "at_once"))
+def test_a_writer_that_is_killed_after_its_commit_leaves_the_delivery(subscribe, valkey, worker):
+    subscribe(("kill", "at_once"), ("note", "at_once"))
     connections.close_all()
 
     def write():
@@ -158,16 +159,16 @@ def test_a_writer_that_is_killed_after_its_commit_leaves_the_delivery(hearers, v
     writer.start()
     writer.join(30)
     assert writer.exitcode == -signal.SIGKILL
-    assert _heard(valkey) == set()
+    assert _noted(valkey) == set()
     assert Delivery.objects.count() == 2
     Delivery.objects.filter(task=f"{__name__}.kill").delete()
     _make_due()
     assert worker() == 1
-    assert _heard(valkey) == {1}
+    assert _noted(valkey) == {1}
 
 
-def test_the_settlement_alone_does_not_wait_for_the_disk(hearers):
-    hearers(("hear", "at_once"))
+def test_the_settlement_alone_does_not_wait_for_the_disk(subscribe):
+    subscribe(("note", "at_once"))
     during = []
 
     def ask(execute, sql, params, many, context):
@@ -187,8 +188,8 @@ def test_the_settlement_alone_does_not_wait_for_the_disk(hearers):
     assert during == [("off",)]
 
 
-def test_a_hearer_in_the_transaction_shares_its_fate_and_has_no_delivery(hearers, nudges):
-    hearers(("store", "in_transaction"))
+def test_a_subscriber_in_the_transaction_shares_its_fate_and_has_no_delivery(subscribe, nudges):
+    subscribe(("store", "in_transaction"))
     with transaction.atomic():
         publish(Happened(number=1))
         assert Delivery.objects.get().event == "tests.effect"
@@ -201,32 +202,34 @@ def test_a_hearer_in_the_transaction_shares_its_fate_and_has_no_delivery(hearers
 
 
 def test_a_message_carries_several_deliveries_and_one_that_fails_does_not_stop_the_others(
-    hearers, valkey, worker, monkeypatch
+    subscribe, valkey, worker, monkeypatch
 ):
-    hearers(("hear", ""))
+    subscribe(("note", ""))
     with transaction.atomic():
         publish(*(Happened(number=number) for number in range(45)))
     sizes = []
-    run = current_app.tasks[f"{__name__}.hear"].run
+    run = current_app.tasks[f"{__name__}.note"].run
     Delivery.objects.filter(payload__number=3).update(payload={"number": None})  # sadd refuses it
 
     def note(kwargs, retry):
         sizes.append(len(kwargs["delivery_ids"]))
         run(**kwargs)
 
-    monkeypatch.setattr(current_app.tasks[f"{__name__}.hear"], "apply_async", note)
+    monkeypatch.setattr(current_app.tasks[f"{__name__}.note"], "apply_async", note)
     assert relay.send_due() == 45
     assert sizes == [20, 20, 5]
-    assert _heard(valkey) == set(range(45)) - {3}
+    assert _noted(valkey) == set(range(45)) - {3}
     assert Delivery.objects.get().last_error.startswith("DataError")
 
 
-def test_what_hastens_has_no_delivery_and_hurts_nobody_when_it_fails(hearers, nudges, valkey):
-    hearers(("hear", "hastens"), ("store", "hastens"), ("hear_in_steps", ""))
+def test_what_is_best_effort_has_no_delivery_and_hurts_nobody_when_it_fails(
+    subscribe, nudges, valkey
+):
+    subscribe(("note", "best_effort"), ("store", "best_effort"), ("note_in_steps", ""))
     with transaction.atomic():
         publish(Happened(number=1))
         assert Delivery.objects.count() == 1
-    assert _heard(valkey) == {1}
+    assert _noted(valkey) == {1}
     assert Delivery.objects.filter(event="tests.effect").count() == 1
     assert len(nudges) == 1
     with transaction.atomic():
@@ -235,34 +238,34 @@ def test_what_hastens_has_no_delivery_and_hurts_nobody_when_it_fails(hearers, nu
     with transaction.atomic():
         publish(Happened(number=3))
         transaction.set_rollback(True)
-    assert _heard(valkey) == {1}
+    assert _noted(valkey) == {1}
 
 
 def test_deliveries_of_a_message_are_begun_and_settled_together(
-    hearers, worker, valkey, sql_statements
+    subscribe, worker, valkey, sql_statements
 ):
-    hearers(("hear", ""))
+    subscribe(("note", ""))
     with transaction.atomic():
         publish(*(Happened(number=number) for number in range(20)))
     sql_statements.clear()
     assert worker() == 20
-    assert _heard(valkey) == set(range(20))
+    assert _noted(valkey) == set(range(20))
     assert not Delivery.objects.exists()
     changes = [sql for sql in sql_statements if sql.startswith(("UPDATE", "DELETE"))]
     assert len([sql for sql in changes if "outbox_delivery" in sql]) == 2
 
 
 def test_who_shared_a_message_with_a_task_that_kills_is_not_given_up_with_it(
-    hearers, valkey, settings
+    subscribe, valkey, settings
 ):
     settings.OUTBOX_MAX_ATTEMPTS = 3
-    hearers(("hear_or_die", ""))
+    subscribe(("note_or_die", ""))
     with transaction.atomic():
         publish(*(Happened(number=number) for number in range(4)))
     ids = list(Delivery.objects.order_by("id").values_list("id", flat=True))
     for _ in range(5):  # the message comes again and again
         with contextlib.suppress(KeyboardInterrupt):
-            current_app.tasks[f"{__name__}.hear_or_die"].run(delivery_ids=ids)
-    assert _heard(valkey) == {0, 2, 3}
+            current_app.tasks[f"{__name__}.note_or_die"].run(delivery_ids=ids)
+    assert _noted(valkey) == {0, 2, 3}
     assert Delivery.objects.get().payload == {"number": 1}
     assert Delivery.objects.get().failed_at is not None

@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from tests.conftest import WORKER
-from tests.outbox.test_outbox import Happened, count_down, fail, hear
+from tests.outbox.test_outbox import Happened, count_down, fail, note
 from twitter.outbox import events, watch
-from twitter.outbox.events import Hearer, publish
+from twitter.outbox.events import Subscription, publish
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,8 +22,8 @@ BROKER = f"{settings.REDIS_URL.rpartition('/')[0]}/{40 + WORKER}"
 
 
 def delivery(task, monkeypatch):
-    table = {Happened.name: [Hearer(task=task.name)]}
-    monkeypatch.setattr(events, "hearers", lambda: table)
+    table = {Happened: [Subscription(task=task.name)]}
+    monkeypatch.setattr(events, "subscriptions", lambda: table)
     with transaction.atomic():
         publish(Happened(number=1))
     return Delivery.objects.latest("id").pk
@@ -31,7 +31,7 @@ def delivery(task, monkeypatch):
 
 @pytest.mark.parametrize(
     ("task", "outcome", "lags"),
-    [(hear, "done", 1), (fail, "failed", 0), (count_down, "continued", 0)],
+    [(note, "done", 1), (fail, "failed", 0), (count_down, "continued", 0)],
 )
 def test_runs_are_counted_by_how_they_ended(counted, monkeypatch, task, outcome, lags):
     task(delivery_ids=[delivery(task, monkeypatch)])

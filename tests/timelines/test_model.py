@@ -36,6 +36,7 @@ from timelines.verification import difference
 from tweets import services as tweets
 from tweets.models import Tweet
 from twitter.lib import redis
+from twitter.outbox import events
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,14 +196,15 @@ class Histories(RuleBasedStateMachine):
         for delivery in random.sample(waiting, len(waiting) // 2):
             task = current_app.tasks[delivery.task]
             for _ in range(times):  # without its id it does the work and settles nothing
-                task(**delivery.payload)
+                task(events.read(delivery.event, delivery.payload))
             task(delivery_ids=[delivery.pk])
 
     @rule(random=st.randoms(use_true_random=False))
     def be_killed_before_settling(self, random) -> None:
         waiting = list(Delivery.objects.order_by("id"))
         for delivery in random.sample(waiting, len(waiting) // 2):
-            current_app.tasks[delivery.task](**delivery.payload)
+            event = events.read(delivery.event, delivery.payload)
+            current_app.tasks[delivery.task](event)
 
     @rule(really=seldom)
     def become_quiet(self, really: bool) -> None:

@@ -1,4 +1,4 @@
-"""Publishing an event, and the table that says who hears it.
+"""Publishing an event, how it stands in a row, and the table that says who subscribes to it.
 
 The table is `settings.OUTBOX_EVENTS`, a module above all apps, because the outbox knows none.
 """
@@ -6,9 +6,9 @@ The table is `settings.OUTBOX_EVENTS`, a module above all apps, because the outb
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -20,6 +20,8 @@ from twitter.outbox.models import Delivery
 NUDGE_CHANNEL = "outbox:nudge"
 # The relay leaves what runs at once alone for so long: time to run it and to settle its row.
 AT_ONCE_SECONDS = 5
+# The key of a payload that names the event's version; a payload without it is of version 1.
+VERSION = "version"
 
 # A lost settlement only means that a task runs again, so nobody waits for the disk.
 _SETTLE = f"""
@@ -29,16 +31,55 @@ _SETTLE = f"""
 logger = logging.getLogger(__name__)
 
 
-class Event(Protocol):
-    """A fact, past tense: a frozen dataclass of ids, with the name under which it is heard."""
-
-    name: ClassVar[str]
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+class UnreadableEvent(Exception):
+    """A row's event is unknown here, or of a later version: newer code must run it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hearer:
-    """A task that hears an event.
+class Event:
+    """A fact, past tense. A subclass is a frozen dataclass of ids, and has a name of its own.
+
+    Rows outlast a deployment, and the code before and after it reads the same rows. So a field that
+    is added has a default, for the rows written before; code that does not know it ignores it; and
+    a field goes one release after the last code that needs it.
+
+    `version` is raised only when a field that stays means something else. `upcast` then translates
+    earlier rows, and earlier code leaves later rows alone: they wait for a worker of the new code.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def upcast(cls, facts: Mapping[str, Any], *, version: int) -> Mapping[str, Any]:
+        """Return the fields of a row of an earlier version as this one has them."""
+        raise NotImplementedError(f"{cls.name}: nothing reads version {version} any more")
+
+    @classmethod
+    def read(cls, payload: Mapping[str, Any]) -> Self:
+        """Return the event that a payload holds; what it has besides is left alone.
+
+        Raises UnreadableEvent when the payload is of a later version.
+        """
+        version = payload.get(VERSION, 1)
+        if version > cls.version:
+            raise UnreadableEvent(f"{cls.name} of version {version}")
+        facts = payload if version == cls.version else cls.upcast(payload, version=version)
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: facts[name] for name in names & facts.keys()})
+
+    def payload(self) -> dict[str, Any]:
+        """Return what a row holds: the fields, and the version if it is not the first.
+
+        Flat, and of version 1 without a version, as rows were before events had versions.
+        """
+        facts = asdict(self)
+        return facts if self.version == 1 else {**facts, VERSION: self.version}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """A task that runs because of an event.
 
     `in_transaction`: it is called in the writer's transaction and has no delivery: what it does is
     committed with the event or not at all. For small changes of Postgres and nothing else.
@@ -46,15 +87,15 @@ class Hearer:
     out, so that the actor's next read shows what the actor did. If that went well, its delivery is
     settled; if not, the relay sends it AT_ONCE_SECONDS after it was published.
     `delay`: its delivery is due so many seconds after the event, not at once.
-    `hastens`: it is called likewise, and has no delivery, for it does a part of what another hearer
-    will do in any case.
+    `best_effort`: it is called like `at_once`, and has no delivery, for it does a part of what
+    another subscriber will do in any case.
     """
 
     task: str
     in_transaction: bool = False
     at_once: bool = False
     delay: float = 0
-    hastens: bool = False
+    best_effort: bool = False
 
     @property
     def due_after(self) -> float:
@@ -62,10 +103,24 @@ class Hearer:
         return AT_ONCE_SECONDS if self.at_once else self.delay
 
 
-def hearers() -> Mapping[str, Sequence[Hearer]]:
-    """Return the table of the project: event name to those who hear it."""
-    table: Mapping[str, Sequence[Hearer]] = import_string(f"{settings.OUTBOX_EVENTS}.HEARERS")
+Table = Mapping[type[Event], Sequence[Subscription]]
+
+
+def subscriptions() -> Table:
+    """Return the table of the project: each event, and who subscribes to it."""
+    table: Table = import_string(f"{settings.OUTBOX_EVENTS}.SUBSCRIPTIONS")
     return table
+
+
+def read(name: str, payload: Mapping[str, Any]) -> Event:
+    """Return the event of this name that a payload holds.
+
+    Raises UnreadableEvent when the table has no such event, or an earlier version of it.
+    """
+    for event_type in subscriptions():
+        if event_type.name == name:
+            return event_type.read(payload)
+    raise UnreadableEvent(name)
 
 
 def periodic_tasks() -> Mapping[str, float]:
@@ -76,9 +131,8 @@ def periodic_tasks() -> Mapping[str, float]:
 
 @dataclass(frozen=True)
 class _Due:
-    hearer: Hearer
+    subscription: Subscription
     event: Event
-    facts: Mapping[str, Any]
 
 
 def publish(*events: Event) -> None:
@@ -91,21 +145,23 @@ def publish(*events: Event) -> None:
         raise transaction.TransactionManagementError(
             "publish() belongs inside transaction.atomic()"
         )
-    table = hearers()
+    table = subscriptions()
     due = [
-        _Due(hearer=hearer, event=event, facts=facts)
-        for event, facts in ((event, asdict(event)) for event in events)
-        for hearer in table.get(event.name, ())
+        _Due(subscription=subscription, event=event)
+        for event in events
+        for subscription in table.get(type(event), ())
     ]
+    best_effort = [one for one in due if one.subscription.best_effort]
     with tracing.span("publish", events=[event.name for event in events]):
+        recorded = []
         for one in due:
-            if one.hearer.in_transaction:
-                import_string(one.hearer.task).run(**one.facts)
-        recorded = [one for one in due if not (one.hearer.in_transaction or one.hearer.hastens)]
+            if one.subscription.in_transaction:
+                import_string(one.subscription.task).run(one.event)
+            elif not one.subscription.best_effort:
+                recorded.append(one)
         deliveries = dict(zip(_record(recorded), recorded, strict=True)) if recorded else {}
-    hastening = [one for one in due if one.hearer.hastens]
-    if deliveries or hastening:
-        transaction.on_commit(partial(_after_commit, deliveries, hastening))
+    if deliveries or best_effort:
+        transaction.on_commit(partial(_after_commit, deliveries, best_effort))
 
 
 def _record(due: Sequence[_Due]) -> list[int]:
@@ -122,9 +178,9 @@ def _record(due: Sequence[_Due]) -> list[int]:
                 for one in due
                 for value in (
                     one.event.name,
-                    one.hearer.task,
-                    json.dumps(one.facts),
-                    one.hearer.due_after,
+                    one.subscription.task,
+                    json.dumps(one.event.payload()),
+                    one.subscription.due_after,
                     traceparent,
                 )
             ],
@@ -132,12 +188,12 @@ def _record(due: Sequence[_Due]) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _after_commit(deliveries: Mapping[int, _Due], hastening: Sequence[_Due]) -> None:
-    for due in hastening:
+def _after_commit(deliveries: Mapping[int, _Due], best_effort: Sequence[_Due]) -> None:
+    for due in best_effort:
         _ran(due)
-    at_once = {number: due for number, due in deliveries.items() if due.hearer.at_once}
+    at_once = {number: due for number, due in deliveries.items() if due.subscription.at_once}
     done = [number for number, due in at_once.items() if _ran(due)]
-    if not all(due.hearer.due_after for due in deliveries.values()):
+    if not all(due.subscription.due_after for due in deliveries.values()):
         nudge()
     if done:
         _settle(done)
@@ -145,10 +201,10 @@ def _after_commit(deliveries: Mapping[int, _Due], hastening: Sequence[_Due]) -> 
 
 def _ran(due: _Due) -> bool:
     try:
-        with tracing.span(f"run {due.hearer.task}"):
-            return import_string(due.hearer.task).run(**due.facts) is None
+        with tracing.span(f"run {due.subscription.task}"):
+            return import_string(due.subscription.task).run(due.event) is None
     except Exception:
-        logger.exception("%s is left to the relay", due.hearer.task)
+        logger.exception("%s is left to the relay", due.subscription.task)
         return False
 
 

@@ -10,7 +10,7 @@ class Delivery(models.Model):
 
     event = models.CharField(max_length=100)
     task = models.CharField(max_length=100)
-    payload = models.JSONField(help_text="The task's keyword arguments.")
+    payload = models.JSONField(help_text="The event's fields, and what a step of the task kept.")
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField(db_default=Now(), help_text="When to send it (again).")
     sends = models.PositiveSmallIntegerField(default=0, help_text="How often it was sent.")

@@ -1,12 +1,13 @@
 """What a task of the outbox is: it settles its delivery when it is done."""
 
+import inspect
 import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, NamedTuple
 
 from celery import shared_task
@@ -17,7 +18,7 @@ from django.db.models.functions import Now
 from twitter.lib import metrics, redis, tracing
 from twitter.lib.health import HEARTBEAT_KEY
 from twitter.lib.logging import within, without_details
-from twitter.outbox.events import nudge
+from twitter.outbox.events import Event, nudge, read
 from twitter.outbox.models import Delivery
 
 HEARTBEAT_SECONDS = 30
@@ -30,7 +31,8 @@ Work = Callable[..., Mapping[str, Any] | None]
 class _Begun(NamedTuple):
     """A delivery that is to be done now. `age`: seconds since its event."""
 
-    facts: dict[str, Any]
+    event: str
+    payload: dict[str, Any]
     age: float
     traceparent: str | None
 
@@ -38,10 +40,11 @@ class _Begun(NamedTuple):
 def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     """Make a function a Celery task that the outbox may deliver.
 
-    The function takes the event's facts as keyword arguments and may run more than once.
+    The function takes the event and may run more than once.
 
-    - It returns None when all is done: the delivery is settled. Or it returns arguments, which
-      replace those of the delivery, and goes on with them later: long work in bounded steps.
+    - It returns None when all is done: the delivery is settled. Long work goes in bounded steps:
+      what a step returns is kept in the delivery, and given to the next one as keyword arguments
+      beside the event; `{}` when the database tells where to go on.
     - `atomic`: function and settlement share one transaction, so that what the function does in
       Postgres happens exactly once.
     - What it raises is noted and tried again with growing delay, OUTBOX_MAX_ATTEMPTS times.
@@ -49,9 +52,11 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
 
     def decorate(function: Work) -> Any:
         @wraps(function)
-        def run(*, delivery_ids: Sequence[int] = (), **facts: Any) -> Mapping[str, Any] | None:
-            if not delivery_ids:  # by the writer, who settles it if nothing is left to do
-                return function(**facts)
+        def run(
+            event: Event | None = None, *, delivery_ids: Sequence[int] = ()
+        ) -> Mapping[str, Any] | None:
+            if event is not None:  # by the writer, who settles it if nothing is left to do
+                return function(event)
             together = _begin(delivery_ids, most=0)
             _deliver_all(function, together, atomic=atomic)
             for delivery_id in delivery_ids:
@@ -75,20 +80,20 @@ def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, _Begun]:
     Not of what is settled or given up. Counted before the work, in a transaction of its own, so
     that a task that kills its worker comes to an end as well. Those that nobody has tried are begun
     and settled together; after a kill they have been tried, and go by themselves, so that none is
-    given up for another. The facts are those of the row: a message may be older.
+    given up for another. Event and step are those of the row: a message may be older.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {Delivery._meta.db_table} SET attempts = attempts + 1,"
             " failed_at = CASE WHEN attempts >= %s THEN now() END"
             " WHERE id = ANY(%s) AND failed_at IS NULL AND attempts <= %s"
-            " RETURNING id, failed_at IS NULL, payload,"
+            " RETURNING id, failed_at IS NULL, event, payload,"
             " extract(epoch FROM clock_timestamp() - created_at), traceparent",
             [settings.OUTBOX_MAX_ATTEMPTS, list(delivery_ids), most],
         )
         return {
-            delivery_id: _Begun(json.loads(payload), float(age), traceparent)
-            for delivery_id, may_run, payload, age, traceparent in cursor.fetchall()
+            delivery_id: _Begun(event, json.loads(payload), float(age), traceparent)
+            for delivery_id, may_run, event, payload, age, traceparent in cursor.fetchall()
             if may_run
         }
 
@@ -101,9 +106,7 @@ def _deliver_all(function: Work, begun: Mapping[int, _Begun], *, atomic: bool) -
         trace = {"trace_id": one.traceparent.split("-")[1]} if one.traceparent else {}
         span = tracing.span(f"process {name}", parent=one.traceparent, delivery_id=delivery_id)
         with within(delivery_id=delivery_id, **trace):
-            outcome = _deliver(
-                function, delivery_id=delivery_id, facts=one.facts, atomic=atomic, span=span
-            )
+            outcome = _deliver(function, one, delivery_id=delivery_id, atomic=atomic, span=span)
         metrics.task_ran(name, outcome, seconds=time.perf_counter() - started, age=one.age)
         if outcome == metrics.DONE:
             done.append(delivery_id)
@@ -113,9 +116,9 @@ def _deliver_all(function: Work, begun: Mapping[int, _Begun], *, atomic: bool) -
 
 def _deliver(
     function: Work,
+    begun: _Begun,
     *,
     delivery_id: int,
-    facts: dict[str, Any],
     atomic: bool,
     span: AbstractContextManager[Any],
 ) -> str:
@@ -126,9 +129,9 @@ def _deliver(
                 with transaction.atomic():
                     # A second run of the same delivery waits here, and then finds nothing to do.
                     if _settle([delivery_id]):
-                        function(**facts)
+                        _step(function, begun)
                 return metrics.DONE
-            rest = function(**facts)
+            rest = _step(function, begun)
     except Exception as error:
         logger.exception("delivery %s failed", delivery_id)
         _note_failure(delivery_id, error)
@@ -136,10 +139,24 @@ def _deliver(
     if rest is None:
         return metrics.DONE
     Delivery.objects.filter(id=delivery_id).update(
-        payload=dict(rest), attempts=0, sends=0, due_at=Now()
+        payload={**begun.payload, **rest}, attempts=0, sends=0, due_at=Now()
     )
     nudge()
     return metrics.CONTINUED
+
+
+def _step(function: Work, begun: _Begun) -> Mapping[str, Any] | None:
+    """Call the function with the event, and with what its last step kept for this one."""
+    event = read(begun.event, begun.payload)
+    kept = kept_between_steps(function) & begun.payload.keys()
+    return function(event, **{name: begun.payload[name] for name in kept})
+
+
+@cache
+def kept_between_steps(function: Work) -> frozenset[str]:
+    """Return the names of what a step of a task's function keeps for the next."""
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
 
 
 def _settle(delivery_ids: Sequence[int]) -> int:
