@@ -96,7 +96,7 @@ class Instruments:
         )
         self.lag = histogram(
             "twitter_outbox_lag_seconds",
-            "From an event's transaction to the end of a task that heard it.",
+            "From an event's transaction to the end of a subscriber's task.",
             LAG_SECONDS,
             "task",
         )
@@ -265,7 +265,7 @@ def delivered(homes: int) -> None:
 
 
 def task_ran(task: str, outcome: str, *, seconds: float, age: float | None = None) -> None:
-    """Measure a run of a task; `age` is that of the event, if it heard one, when the run began."""
+    """Measure a run of a task; `age` is that of its event, if it has one, when the run began."""
     if instruments:
         instruments.tasks.labels(task, outcome).inc()
         instruments.task_seconds.labels(task).observe(seconds)
