@@ -14,7 +14,9 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings
-from django.db import connection
+from django.apps import apps
+from django.db import connection, transaction
+from django.test import TransactionTestCase
 from prometheus_client import CollectorRegistry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -51,6 +53,32 @@ def _own_redis_database() -> None:
     """Point the cache at a Redis database of this worker's own, before it is first used."""
     base = settings.REDIS_URL.rpartition("/")[0]
     settings.CACHES["default"]["LOCATION"] = f"{base}/{2 + WORKER}"
+
+
+# Django's own data, which migrating wrote and nothing here changes.
+KEPT_TABLES = {"django_content_type", "auth_permission"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _deleting_instead_of_truncating() -> Iterator[None]:
+    """After a test with real commits, delete its rows, in the place of Django's `flush`.
+
+    That truncates every table, which makes new files for each and for its indexes, and stores
+    content types and permissions again: 130 ms a test. Tables that hold a few rows are emptied in
+    4 ms by DELETE. Without triggers the order does not matter; foreign keys are triggers.
+    """
+    tables = sorted(
+        {model._meta.db_table for model in apps.get_models(include_auto_created=True)} - KEPT_TABLES
+    )
+    delete = ";".join(f'DELETE FROM "{table}"' for table in tables)
+
+    def empty(_: TransactionTestCase) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL session_replication_role = replica;{delete}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
+        yield
 
 
 @pytest.fixture(autouse=True)
