@@ -14,13 +14,14 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings
-from django.apps import apps
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 from prometheus_client import CollectorRegistry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
 from xdist.scheduler import LoadFileScheduling
 
 from accounts.tasks import fold_counters
@@ -31,6 +32,12 @@ from twitter.lib import redis as project_redis
 from twitter.outbox.models import Delivery
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def assert_commits() -> None:
+    """Assert that other connections see what the test stores: it does not roll back."""
+    rolls_back = any(block._from_testcase for block in connection.atomic_blocks)
+    assert not rolls_back, "mark the test: @pytest.mark.django_db(transaction=True)"
 
 
 class OneProcessForTheStack(LoadFileScheduling):
@@ -55,6 +62,29 @@ def _own_redis_database() -> None:
     settings.CACHES["default"]["LOCATION"] = f"{base}/{2 + WORKER}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_beginnings() -> Iterator[None]:
+    """Spare each client of a test what a process does once, and each password what it is to cost.
+
+    Every client loads the middleware, for which WhiteNoise looks at each static file: 30 ms. A hash
+    with Django's parameters takes 100 MB and 100 ms; it is still Argon2's, with the same code.
+    """
+    found: dict[str, Any] = {}
+    find = WhiteNoiseMiddleware.add_files_from_finders
+
+    def find_once(self: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        for name, least in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1)):
+            patch.setattr(Argon2PasswordHasher, name, least)
+        yield
+
+
 # Django's own data, which migrating wrote and nothing here changes.
 KEPT_TABLES = {"django_content_type", "auth_permission"}
 
@@ -67,9 +97,7 @@ def _deleting_instead_of_truncating() -> Iterator[None]:
     content types and permissions again: 130 ms a test. Tables that hold a few rows are emptied in
     4 ms by DELETE. Without triggers the order does not matter; foreign keys are triggers.
     """
-    tables = sorted(
-        {model._meta.db_table for model in apps.get_models(include_auto_created=True)} - KEPT_TABLES
-    )
+    tables = sorted(set(connection.introspection.django_table_names()) - KEPT_TABLES)
     delete = ";".join(f'DELETE FROM "{table}"' for table in tables)
 
     def empty(_: TransactionTestCase) -> None:
@@ -88,6 +116,35 @@ def valkey(_own_redis_database: None) -> Iterator[redis.Redis]:
     client.flushdb()
     yield client
     client.flushdb()
+
+
+@pytest.fixture
+def commits(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run what waits for a commit where the code under test commits, though the test rolls back.
+
+    Within the test's transaction such a commit releases a savepoint, the outermost one. Django's
+    captureOnCommitCallbacks would run the callbacks at the end of its own block instead: after an
+    answer that was to show what they do. A test that is marked to have real commits keeps them.
+    """
+    if not connection.in_atomic_block:
+        return
+    of_the_test = len(connection.savepoint_ids)
+    release, wait = connection.savepoint_commit, connection.on_commit
+
+    def commit(savepoint: str) -> None:
+        release(savepoint)
+        while connection.run_on_commit and len(connection.savepoint_ids) == of_the_test:
+            _, callback, _ = connection.run_on_commit.pop(0)
+            callback()
+
+    def on_commit(callback: Callable[[], object], robust: bool = False) -> None:
+        if len(connection.savepoint_ids) == of_the_test:
+            callback()
+        else:
+            wait(callback, robust)
+
+    monkeypatch.setattr(connection, "savepoint_commit", commit)
+    monkeypatch.setattr(connection, "on_commit", on_commit)
 
 
 @pytest.fixture
@@ -187,6 +244,7 @@ def at_once() -> Callable[..., list[Any]]:
     """
 
     def run(*calls: Callable[[], Any]) -> list[Any]:
+        assert_commits()
         barrier = Barrier(len(calls))
 
         def run_one(call: Callable[[], Any]) -> Any:

@@ -38,7 +38,7 @@ from tweets.models import Tweet
 from twitter.lib import redis
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 EXAMPLES = os.environ.get("MODEL_EXAMPLES")
 PEOPLE = 4
