@@ -5,6 +5,7 @@ database and a Redis database of its own.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -40,19 +41,51 @@ def assert_commits() -> None:
     assert not rolls_back, "mark the test: @pytest.mark.django_db(transaction=True)"
 
 
-class OneProcessForTheStack(LoadFileScheduling):
-    """`--dist loadfile`, but tests/e2e/, whose files share one running service, is one file.
+# What takes longest: tests that start whole services, most of whose time is waiting, and search.
+BEGUN_FIRST = (
+    *("e2e", "tests/chaos/", "tests/bench/", "tests/monitoring/", "tests/deploy/"),
+    *("tests/timelines/test_model.py", "tests/test_races.py"),
+)
+
+
+def scope_of(nodeid: str) -> str:
+    """Return what one process runs as a whole: a file; tests/e2e/, which shares one service."""
+    return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+
+class LongestFirst(LoadFileScheduling):
+    """`--dist loadfile`, but what takes long is begun first, so that all processes end together.
 
     Not `loadgroup`: with pytest 9.2 it does not group (pytest-xdist issue 1386).
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+        return scope_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    return OneProcessForTheStack(config, log)
+    config.option.loadscopereorder = False  # the order is the one of pytest_collection_modifyitems
+    return LongestFirst(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config) -> int:
+    """Return one process more than there are processors: there is always one that waits."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put BEGUN_FIRST first, then the files with the most tests."""
+    sizes = Counter(scope_of(item.nodeid) for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int, str]:
+        scope = scope_of(item.nodeid)
+        long = [n for n, start in enumerate(BEGUN_FIRST) if scope.startswith(start)]
+        return long[0] if long else len(BEGUN_FIRST), -sizes[scope], scope
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)
