@@ -5,6 +5,7 @@ database and a Redis database of its own.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -14,11 +15,14 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings
-from django.db import connection
+from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import connection, transaction
+from django.test import TransactionTestCase
 from prometheus_client import CollectorRegistry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
 from xdist.scheduler import LoadFileScheduling
 
 from accounts.tasks import fold_counters
@@ -31,19 +35,57 @@ from twitter.outbox.models import Delivery
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
-class OneProcessForTheStack(LoadFileScheduling):
-    """`--dist loadfile`, but tests/e2e/, whose files share one running service, is one file.
+def assert_commits() -> None:
+    """Assert that other connections see what the test stores: it does not roll back."""
+    rolls_back = any(block._from_testcase for block in connection.atomic_blocks)
+    assert not rolls_back, "mark the test: @pytest.mark.django_db(transaction=True)"
+
+
+# What takes longest: tests that start whole services, most of whose time is waiting, and search.
+BEGUN_FIRST = (
+    *("e2e", "tests/chaos/", "tests/bench/", "tests/monitoring/", "tests/deploy/"),
+    *("tests/timelines/test_model.py", "tests/test_races.py"),
+)
+
+
+def scope_of(nodeid: str) -> str:
+    """Return what one process runs as a whole: a file; tests/e2e/, which shares one service."""
+    return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+
+class LongestFirst(LoadFileScheduling):
+    """`--dist loadfile`, but what takes long is begun first, so that all processes end together.
 
     Not `loadgroup`: with pytest 9.2 it does not group (pytest-xdist issue 1386).
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+        return scope_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    return OneProcessForTheStack(config, log)
+    config.option.loadscopereorder = False  # the order is the one of pytest_collection_modifyitems
+    return LongestFirst(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config) -> int:
+    """Return one process more than there are processors: there is always one that waits."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put BEGUN_FIRST first, then the files with the most tests."""
+    sizes = Counter(scope_of(item.nodeid) for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int, str]:
+        scope = scope_of(item.nodeid)
+        long = [n for n, start in enumerate(BEGUN_FIRST) if scope.startswith(start)]
+        return long[0] if long else len(BEGUN_FIRST), -sizes[scope], scope
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,6 +95,53 @@ def _own_redis_database() -> None:
     settings.CACHES["default"]["LOCATION"] = f"{base}/{2 + WORKER}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_beginnings() -> Iterator[None]:
+    """Spare each client of a test what a process does once, and each password what it is to cost.
+
+    Every client loads the middleware, for which WhiteNoise looks at each static file: 30 ms. A hash
+    with Django's parameters takes 100 MB and 100 ms; it is still Argon2's, with the same code.
+    """
+    found: dict[str, Any] = {}
+    find = WhiteNoiseMiddleware.add_files_from_finders
+
+    def find_once(self: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        for name, least in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1)):
+            patch.setattr(Argon2PasswordHasher, name, least)
+        yield
+
+
+# Django's own data, which migrating wrote and nothing here changes.
+KEPT_TABLES = {"django_content_type", "auth_permission"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _deleting_instead_of_truncating() -> Iterator[None]:
+    """After a test with real commits, delete its rows, in the place of Django's `flush`.
+
+    That truncates every table, which makes new files for each and for its indexes, and stores
+    content types and permissions again: 130 ms a test. Tables that hold a few rows are emptied in
+    4 ms by DELETE. Without triggers the order does not matter; foreign keys are triggers.
+    """
+    tables = sorted(set(connection.introspection.django_table_names()) - KEPT_TABLES)
+    delete = ";".join(f'DELETE FROM "{table}"' for table in tables)
+
+    def empty(_: TransactionTestCase) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL session_replication_role = replica;{delete}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def valkey(_own_redis_database: None) -> Iterator[redis.Redis]:
     """Return the real server's client, the database being empty."""
@@ -60,6 +149,35 @@ def valkey(_own_redis_database: None) -> Iterator[redis.Redis]:
     client.flushdb()
     yield client
     client.flushdb()
+
+
+@pytest.fixture
+def commits(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run what waits for a commit where the code under test commits, though the test rolls back.
+
+    Within the test's transaction such a commit releases a savepoint, the outermost one. Django's
+    captureOnCommitCallbacks would run the callbacks at the end of its own block instead: after an
+    answer that was to show what they do. A test that is marked to have real commits keeps them.
+    """
+    if not connection.in_atomic_block:
+        return
+    of_the_test = len(connection.savepoint_ids)
+    release, wait = connection.savepoint_commit, connection.on_commit
+
+    def commit(savepoint: str) -> None:
+        release(savepoint)
+        while connection.run_on_commit and len(connection.savepoint_ids) == of_the_test:
+            _, callback, _ = connection.run_on_commit.pop(0)
+            callback()
+
+    def on_commit(callback: Callable[[], object], robust: bool = False) -> None:
+        if len(connection.savepoint_ids) == of_the_test:
+            callback()
+        else:
+            wait(callback, robust)
+
+    monkeypatch.setattr(connection, "savepoint_commit", commit)
+    monkeypatch.setattr(connection, "on_commit", on_commit)
 
 
 @pytest.fixture
@@ -159,6 +277,7 @@ def at_once() -> Callable[..., list[Any]]:
     """
 
     def run(*calls: Callable[[], Any]) -> list[Any]:
+        assert_commits()
         barrier = Barrier(len(calls))
 
         def run_one(call: Callable[[], Any]) -> Any:

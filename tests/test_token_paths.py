@@ -13,7 +13,7 @@ from tests.asking import ask, request
 from timelines import warm
 from twitter import wsgi
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 PATHS = ("/timeline/timeline", "/auth/me")
 

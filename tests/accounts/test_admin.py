@@ -12,7 +12,7 @@ from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
 from twitter.lib.errors import Unauthenticated
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 ACCOUNTS = "/admin/accounts/account/"
 FOLLOWS = "/admin/accounts/follow/"

@@ -1,11 +1,12 @@
 """What the database itself refuses, and which indexes it uses."""
 
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Lower
 
 from accounts.models import Account, Follow, Session
-from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
+from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
 from twitter.lib.ids import time_of
 
 pytestmark = pytest.mark.django_db
@@ -69,18 +70,13 @@ def test_a_new_password_ends_all_sessions_however_it_is_set() -> None:
     assert not Session.objects.exists()
 
 
-def test_an_upgraded_hash_ends_no_session() -> None:
-    ada = AccountFactory(password=_cheap_hash())
+def test_an_upgraded_hash_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = AccountFactory(password=hashed(PASSWORD))
+    monkeypatch.setattr(Argon2PasswordHasher, "time_cost", 2)
     assert ada.check_password(PASSWORD)
     ada.refresh_from_db()
     assert "t=2" in ada.password
     assert ada.token_generation == 0
-
-
-def _cheap_hash() -> str:
-    from argon2 import PasswordHasher
-
-    return "argon2" + PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 def _plan(query: str) -> str:

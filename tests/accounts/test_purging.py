@@ -9,7 +9,7 @@ from accounts.models import Account, AccountCounterDelta, AccountCounters, Follo
 from accounts.selectors import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 def test_an_account_that_is_not_deleted_is_left_alone() -> None:

@@ -11,7 +11,7 @@ from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
 from twitter.lib.ids import id_at
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 SIGN_UP = {"username": "Ada", "password": PASSWORD, "email": "ada@example.org"}
 
@@ -45,6 +45,7 @@ def test_signing_up_answers_the_owner(api: Any) -> None:
     assert sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_sign_ups_at_once_for_one_name(api: Any, at_once: Any, assert_problem: Any) -> None:
     def sign_up(username: str, email: str) -> Any:
         return lambda: api().post(

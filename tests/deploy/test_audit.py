@@ -46,7 +46,7 @@ def service(*, status: int = 200, vulnerable: str = "") -> Iterator[tuple[str, l
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/query", asked

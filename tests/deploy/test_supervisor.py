@@ -13,10 +13,12 @@ import pytest
 from tests.deploy.stack import ROOT
 
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
 from deploy.local.errors import StackError
 from deploy.local.supervisor import Stopped, Supervisor
+signal.signal(signal.SIGHUP, signal.{hangup})  # also if the tests were started by nohup
 try:
     with Supervisor() as supervisor:
         supervisor.start("server", ["sleep", "1000"], log=Path(sys.argv[1]))
@@ -28,14 +30,17 @@ except (StackError, Stopped) as error:
 
 
 @pytest.fixture
-def supervise(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """Return a function that runs statements inside a supervisor, in another process."""
+def supervise(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Return a function that runs statements inside a supervisor, in another process.
+
+    `hangup`: what that process was told to do when its terminal closes.
+    """
     started = []
 
-    def start(*statements: str) -> subprocess.Popen[str]:
+    def start(*statements: str, hangup: str = "SIG_DFL") -> subprocess.Popen[str]:
         body = "\n".join(f"        {statement}" for statement in statements)
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(body=body), str(tmp_path / "log")],
+            [sys.executable, "-c", PROGRAM.format(body=body, hangup=hangup), str(tmp_path / "log")],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -103,6 +108,16 @@ def test_a_signal_ends_all(supervise, number: signal.Signals) -> None:
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == 128 + number
+    assert not psutil.wait_procs(family, timeout=30)[1]
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(supervise) -> None:
+    process = supervise("supervisor.wait(lambda: False)", hangup="SIG_IGN")
+    family = family_of(process, size=1)
+    process.send_signal(signal.SIGHUP)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
     assert not psutil.wait_procs(family, timeout=30)[1]
 
 

@@ -13,7 +13,7 @@ from twitter.lib import spans, tracing
 from twitter.outbox import relay
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 FOREIGN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -21,7 +21,7 @@ from tweets.models import Tweet
 from twitter.lib import keyset
 from twitter.privacy import export, views
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 ROOT = Path(__file__).parents[2]
 
@@ -178,6 +178,7 @@ def test_if_the_account_goes_meanwhile_the_document_breaks_off(ada, monkeypatch)
         json.loads(b"".join(received))
 
 
+@pytest.mark.django_db(transaction=True)
 def test_if_the_database_goes_meanwhile_the_document_breaks_off(ada, monkeypatch):
     monkeypatch.setattr(export, "BLOCK", 1)
     blocks = iter(ada.api.get("/auth/export"))
@@ -191,6 +192,7 @@ def test_if_the_database_goes_meanwhile_the_document_breaks_off(ada, monkeypatch
     assert exported(ada)  # its turn is free again
 
 
+@pytest.mark.django_db(transaction=True)
 def test_so_many_at_once_and_the_others_are_told_to_come_back(ada, bob, monkeypatch):
     monkeypatch.setattr(views, "WAIT_SECONDS", 0.01)
     under_way = ada.api.get("/auth/export")

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from tests.accounts.factories import PASSWORD
 from twitter.lib.logging import JSONFormatter, without_details
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 ADDRESS, EMAIL = "192.0.2.77", "secretive@example.org"
 
@@ -88,6 +88,7 @@ def test_nothing_secret_is_logged(run_outbox, logged, client, a_rule_that_no_vie
         assert secret not in text, secret
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_traceback_keeps_all_but_what_postgres_quotes(logged):
     try:
         with connection.cursor() as cursor:

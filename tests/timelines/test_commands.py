@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from timelines import selectors, store
 from timelines.verification import difference
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 def run(name: str, *arguments: str) -> str:

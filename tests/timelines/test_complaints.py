@@ -7,7 +7,7 @@ from timelines import services, store
 from timelines.verification import difference
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 def test_who_comes_back_after_weeks_finds_all_of_it_in_the_first_answer(

@@ -10,7 +10,7 @@ from tweets.importing import OldTweet, import_batch
 from twitter.lib.ids import time_of
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 def test_a_tweet_reaches_its_followers_and_nobody_else(ids, follow, post, read, run_outbox):

@@ -7,7 +7,7 @@ from timelines import remembered, store
 from timelines.warm import answer
 from twitter.lib import metrics
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 @pytest.fixture

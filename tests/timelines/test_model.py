@@ -39,7 +39,7 @@ from twitter.lib import redis
 from twitter.outbox import events
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 EXAMPLES = os.environ.get("MODEL_EXAMPLES")
 PEOPLE = 4

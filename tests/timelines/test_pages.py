@@ -11,7 +11,7 @@ from tweets.importing import OldTweet, import_batch
 from tweets.models import Tombstone
 from twitter.lib.ids import time_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 def test_news_come_without_gaps_or_repeats(ids, people, follow, post, read, run_outbox):
@@ -29,6 +29,7 @@ def test_news_come_without_gaps_or_repeats(ids, people, follow, post, read, run_
     assert ids(read("bob", "update", since_id=since)) == [later]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_news_wait_for_a_smaller_id_that_commits_later(ids, people, follow, post, read):
     follow("bob", "ann")
     start = post("ann")

@@ -15,7 +15,7 @@ from tweets import selectors as tweets
 from twitter import wsgi
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tweets.importing import OldTweet, import_batch
 from tweets.models import Tweet
 from twitter.lib.ids import time_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 def test_a_thing_retweeted_by_several_followees_shows_once_and_another_takes_its_place(

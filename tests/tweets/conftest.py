@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from tests.conftest import assert_commits
+
 
 @pytest.fixture
 def in_parallel() -> Callable[..., list[Any]]:
@@ -19,6 +21,7 @@ def in_parallel() -> Callable[..., list[Any]]:
             connection.close()
 
     def run(*functions: Callable[[], Any]) -> list[Any]:
+        assert_commits()
         with ThreadPoolExecutor(len(functions)) as pool:
             return list(pool.map(run_one, functions))
 

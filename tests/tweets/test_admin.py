@@ -11,7 +11,7 @@ from tweets import services
 from tweets.admin import TweetAdmin
 from tweets.models import Tweet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 LIST = "/admin/tweets/tweet/"
 

@@ -15,7 +15,7 @@ from tweets import importing
 from tweets.models import Like, Tweet
 from twitter.lib.ids import time_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 def run(name: str, *arguments: object) -> str:

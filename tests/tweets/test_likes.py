@@ -14,7 +14,7 @@ from tweets.tasks import fold_metrics
 from twitter.lib import stamped
 from twitter.outbox.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def shown(tweet_id: int) -> int:
     return json.loads(cache.fetch([tweet_id]).tweets[tweet_id].body)["public_metrics"]["like_count"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_parallel_likes_and_unlikes_are_counted_exactly(tweet, fans, in_parallel):
     def like_and_unlike(account_id, ends_with_a_like):
         def run():
@@ -189,6 +190,7 @@ def test_moderating_a_retweet_is_told_to_its_authors_view(tweet, fans, valkey):
         assert valkey.get(key) == b""
 
 
+@pytest.mark.django_db(transaction=True)
 def test_likers_of_one_tweet_do_not_wait_for_each_other(tweet, fans, in_parallel):
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -204,6 +206,7 @@ def test_likers_of_one_tweet_do_not_wait_for_each_other(tweet, fans, in_parallel
         transaction.set_rollback(True)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_writing_takes_few_statements(tweet, fans, sql_statements):
     (fan, *_) = fans
     selectors.hydrate([tweet])

@@ -12,7 +12,7 @@ from tweets.rendering import SHAPE_VERSION, render
 from tweets.tasks import fold_metrics
 from twitter.lib.errors import NotFound
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 GOLDEN = Path(__file__).with_name("golden_tweet.json")
 
@@ -110,6 +110,7 @@ def test_an_idempotency_key_makes_a_repeat_return_the_first_answer(api, ann, bob
     assert "Idempotency-Key" in bad.json()["errors"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_same_idempotency_key_twice_at_once_posts_once(api, ann, in_parallel):
     def send():
         return api(ann).post("/tweet/create", {"text": "x"}, headers={"Idempotency-Key": "k"})
@@ -167,6 +168,7 @@ def test_a_delete_takes_its_input_from_the_query_as_well(api, ann):
     assert counts(api(ann), tweet) == (0, 0)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_like_at_once_and_counts_are_exact(api, ann, make_account, in_parallel):
     tweet = post(api(ann))["data"]["id"]
     people = [make_account(f"p{number}") for number in range(8)]
@@ -257,6 +259,7 @@ def test_deleting_an_original_removes_its_retweets_and_likes_in_steps(
     assert numbers == {0}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_retweeting_and_deleting_the_original_at_once_leaves_nothing_half_done(
     api, ann, bob, run_outbox, in_parallel
 ):
@@ -358,6 +361,7 @@ def test_a_deleted_account_leaves_no_tweet_no_like_and_no_count(api, bob, run_ou
     assert Tweet.objects.count() == 2
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("act", ["like", "retweet"])
 def test_acting_on_a_tweet_that_was_just_purged_is_404(api, ann, bob, run_outbox, act, valkey):
     tweet = post(api(ann))["data"]["id"]
