@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+import redis
 from django.core.exceptions import ValidationError
 from gunicorn.config import Config
 from hypothesis import HealthCheck, given, settings
@@ -181,8 +182,8 @@ def test_whatever_redis_replies_is_a_reply_or_a_redis_error(reply: bytes) -> Non
 
     thread = threading.Thread(target=answer)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resp, "_connect", lambda *_, **__: ours)
-        patch.setattr(resp._Connection, "_greet", lambda *_: None)
+        patch.setattr(redis.Connection, "_connect", lambda _: ours)
+        patch.setattr(resp._Connection, "_greet", lambda _: None)
         thread.start()
         connection = resp._Connection((0, "redis://127.0.0.1/0"))
     connection.send(resp.pack("PING"))

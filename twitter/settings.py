@@ -9,8 +9,12 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
+from redis.retry import Retry
 
-from twitter.lib.environment import address, number, required, switch
+from twitter.lib import servers
+from twitter.lib.environment import number, required, switch
 
 env = environ.Env()
 
@@ -172,37 +176,17 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 # --- PostgreSQL, Redis, Celery -------------------------------------------------------------------
-DATABASE_URL = address(
-    "DATABASE_URL",
-    required("DATABASE_URL"),
-    form=r"postgres(ql)?://[^/]*/[^/?]+(\?.*)?",
-    such_as="postgres://user:password@host:5432/name",
-)
-DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(DATABASE_URL)}
-DATABASES["default"].update(
-    ENGINE="twitter.lib.postgresql",
-    CONN_MAX_AGE=number("DB_CONN_MAX_AGE", 600, least=0),
-    CONN_HEALTH_CHECKS=True,
-    # Nobody waits long for a lock. How long a statement of a request may take is for
-    # config/gunicorn.conf.py to say: imports, rebuilds and migrations may take longer. What takes a
-    # network away without a word is noticed after some 15 seconds.
-    OPTIONS={
-        "connect_timeout": 5,
-        "options": "-c lock_timeout=5s",
-        "keepalives_idle": 5,
-        "keepalives_interval": 5,
-        "keepalives_count": 2,
-        "tcp_user_timeout": 15_000,
-    },
-)
+DATABASES: dict[str, Any] = {
+    "default": {
+        **servers.postgresql("DATABASE_URL", required("DATABASE_URL")),
+        "ENGINE": "twitter.lib.postgresql",
+        "CONN_MAX_AGE": number("DB_CONN_MAX_AGE", 600, least=0),
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = address(
-    "REDIS_URL",
-    required("REDIS_URL"),
-    form=r"rediss?://[^/]+/\d+",
-    such_as="redis://:password@host:6379/0",
-)
+REDIS_URL = servers.redis("REDIS_URL", required("REDIS_URL"))
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -210,16 +194,17 @@ CACHES = {
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": 0.5,
             "SOCKET_TIMEOUT": 1,
-            "CONNECTION_POOL_KWARGS": {"max_connections": 100},
+            "CONNECTION_POOL_KWARGS": {
+                "max_connections": 100,
+                # After a failover a connection may lead to what is a replica by now.
+                "retry": Retry(NoBackoff(), 1, supported_errors=(ReadOnlyError,)),
+            },
         },
     },
 }
 
-CELERY_BROKER_URL = address(
-    "CELERY_BROKER_URL",
-    env.str("CELERY_BROKER_URL", "") or REDIS_URL.rpartition("/")[0] + "/1",
-    form=r"(redis|amqp)s?://.+",
-    such_as="redis://:password@host:6379/1, or amqp://user:password@host:5672//",
+CELERY_BROKER_URL = servers.broker(
+    "CELERY_BROKER_URL", env.str("CELERY_BROKER_URL", ""), redis_url=REDIS_URL
 )
 BROKER_IS_REDIS = CELERY_BROKER_URL.startswith("redis")
 CELERY_TASK_IGNORE_RESULT = True

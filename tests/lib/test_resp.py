@@ -1,14 +1,18 @@
 """Redis without a client: what happens when it keeps silent."""
 
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tests.lib.forwarder import Forwarder
 from twitter.lib import resp
 
 
@@ -80,7 +84,7 @@ def test_a_thread_has_one_pipe_at_a_time(valkey):
 
 
 @pytest.fixture
-def connect_anew():
+def connect_again():
     """Return a function after which this thread has another connection."""
 
     def do():
@@ -90,22 +94,23 @@ def connect_anew():
     return do
 
 
-def test_what_another_run_of_redis_left_is_dropped_before_anybody_reads_it(valkey, connect_anew):
-    connect_anew()
-    valkey.set("home", "of this run")
-    connect_anew()
-    assert valkey.get("home") == b"of this run"
-    valkey.set(resp.RUN_KEY, "0" * 40)
-    connect_anew()
-    assert valkey.keys() == [resp.RUN_KEY.encode()]
-    assert valkey.get(resp.RUN_KEY).decode() == valkey.info("server")["run_id"]
+def test_what_another_redis_left_is_dropped_before_anything_reads_it(valkey, connect_again):
+    connect_again()
+    valkey.set("home", "of this one")
+    connect_again()
+    assert valkey.get("home") == b"of this one"
+    valkey.set(resp.REPLICATION_KEY, "0" * 40)
+    connect_again()
+    assert valkey.keys() == [resp.REPLICATION_KEY.encode()]
+    known = valkey.get(resp.REPLICATION_KEY).decode()
+    assert known == valkey.info("replication")["master_replid"]
 
 
-def test_what_was_written_before_the_first_connection_stays(valkey, connect_anew):
+def test_what_was_written_before_the_first_connection_stays(valkey, connect_again):
     valkey.flushdb()
-    valkey.set("home", "of this run")
-    connect_anew()
-    assert valkey.get("home") == b"of this run"
+    valkey.set("home", "of this one")
+    connect_again()
+    assert valkey.get("home") == b"of this one"
 
 
 def test_one_tries_again_while_the_others_go_on_without(silent_redis, monkeypatch):
@@ -129,3 +134,61 @@ def test_a_refusal_ends_the_silence_too(settings, monkeypatch):
     with pytest.raises(RedisConnectionError):
         resp.exchange(resp.pack("PING"))
     assert not resp._silence.until
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return the file of a self-signed certificate for 127.0.0.1, its key in it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(file), "-out", f"{file}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_text(file.read_text() + file.with_name("server.pem.crt").read_text())
+    return file
+
+
+@pytest.fixture
+def over_tls(settings, certificate):
+    """Return a function that points the cache at Valkey behind TLS, with options of the URL."""
+    default = settings.CACHES["default"]
+    plain, _, database = default["LOCATION"].rpartition("/")
+    access, _, port = plain.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Forwarder(int(port), tls=context) as server:
+
+        def point(options=""):
+            access_over_tls = access.replace("redis://", "rediss://")
+            location = f"{access_over_tls}:{server.port}/{database}{options}"
+            settings.CACHES = {"default": {**default, "LOCATION": location}}
+
+        yield point
+
+
+def test_options_of_the_address_count(over_tls, certificate, valkey):
+    over_tls(f"?ssl_ca_certs={certificate}")
+    assert resp.exchange(resp.pack("SET", "a", "1"), resp.pack("GET", "a")) == [b"OK", b"1"]
+    with resp.Pipe() as pipe:
+        pipe.send(resp.pack("SET", "b", "x" * 1_000_000), 1)
+        pipe.send(resp.pack("GET", "b"), 1)
+        assert pipe.receive() == [b"OK"]
+        assert pipe.receive() == [b"x" * 1_000_000]
+    assert valkey.get("a") == b"1"
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(over_tls):
+    over_tls()
+    with pytest.raises(RedisConnectionError, match="certificate"):
+        resp.exchange(resp.pack("PING"))
+
+
+def test_a_wrong_password_is_an_error_of_redis(settings):
+    default = settings.CACHES["default"]
+    host = default["LOCATION"].rpartition("@")[2]
+    location = f"redis://:wrong@{host}"
+    settings.CACHES = {"default": {**default, "LOCATION": location}}
+    with pytest.raises(RedisError):
+        resp.exchange(resp.pack("PING"))

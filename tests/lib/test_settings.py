@@ -136,7 +136,14 @@ def test_in_production_cookies_need_tls_and_belong_to_their_host():
         ("DATABASE_URL", "nonsense"),
         ("REDIS_URL", "redis://host"),
         ("REDIS_URL", "nonsense"),
+        ("DATABASE_URL", "postgres://u:p@host/d?no_such_option=1"),
+        ("DATABASE_URL", "postgres://u:p%zz@host/d"),
+        ("DATABASE_URL", "postgres://u:p@ss@host/d"),
+        ("REDIS_URL", "redis://u:p@host:6379/0?no_such_option=1"),
+        ("REDIS_URL", "redis://u:p@host:port/0"),
         ("CELERY_BROKER_URL", "foo"),
+        ("CELERY_BROKER_URL", "redis://u:p@host/1?socket_timeout=1"),
+        ("CELERY_BROKER_URL", "rediss://u:p@host/1?ssl_cert_reqs=perhaps"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(name, value):
@@ -152,6 +159,59 @@ def test_what_makes_no_sense_is_refused_by_name(name, value):
 )
 def test_addresses_of_postgresql_may_have_options(url):
     assert start(COMPLETE | {"DATABASE_URL": url}).returncode == 0
+
+
+def printed(environment: dict[str, str], *values: str) -> list[str]:
+    code = f"from twitter import settings as s; print({', '.join(values)}, sep='\\n')"
+    return start(COMPLETE | environment, code).stdout.splitlines()
+
+
+def test_options_of_the_databases_address_are_kept_beside_ours():
+    hosts = "postgres://u:p%40x@one:1,two:2,three:3/d?target_session_attrs=read-write"
+    own = "&connect_timeout=2&options=-c%20work_mem%3D8MB"
+    default = "s.DATABASES['default']"
+    host, port, password, *options = printed(
+        {"DATABASE_URL": hosts + own},
+        *(f"{default}['{name}']" for name in ("HOST", "PORT", "PASSWORD")),
+        f"*sorted({default}['OPTIONS'].items())",
+    )
+    assert (host, port, password) == ("one,two,three", "1,2,3", "p@x")
+    assert options == [
+        "('connect_timeout', '2')",
+        "('keepalives_count', 2)",
+        "('keepalives_idle', 5)",
+        "('keepalives_interval', 5)",
+        "('options', '-c lock_timeout=5s -c work_mem=8MB')",
+        "('target_session_attrs', 'read-write')",
+        "('tcp_user_timeout', 15000)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("redis", "broker"),
+    [
+        ("redis://:p@h:6379/0", "redis://:p@h:6379/1"),
+        ("redis://:p@h:6379/3?socket_timeout=2", "redis://:p@h:6379/1"),
+        ("rediss://:p@h:6379/0", "rediss://:p@h:6379/1?ssl_cert_reqs=required"),
+        (
+            "rediss://h/0?socket_timeout=2&ssl_ca_certs=/ca.pem",
+            "rediss://h/1?ssl_ca_certs=%2Fca.pem&ssl_cert_reqs=required",
+        ),
+        (
+            "rediss://h/0?ssl_cert_reqs=none",
+            "rediss://h/1?ssl_cert_reqs=none",
+        ),
+    ],
+)
+def test_the_broker_is_the_same_redis_with_its_certificates(redis, broker):
+    assert printed({"REDIS_URL": redis}, "s.REDIS_URL", "s.CELERY_BROKER_URL") == [redis, broker]
+
+
+def test_the_certificate_of_a_broker_is_checked_unless_it_says_otherwise():
+    for url in ("rediss://h/1", "rediss://h/1?ssl_ca_certs=/ca.pem"):
+        [broker] = printed({"CELERY_BROKER_URL": url}, "s.CELERY_BROKER_URL")
+        assert broker.startswith(url)
+        assert broker.endswith("ssl_cert_reqs=required")
 
 
 @pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS", "PORT"])

@@ -1,8 +1,11 @@
 """Redis without a client in between, for the hot paths: many commands, one round trip.
 
-redis-py takes some 15 µs for each command of a pipeline, and 100 µs for a round trip; to write the
-protocol (RESP 2, https://valkey.io/topics/protocol/) and to read it with hiredis takes 0.5 and 40.
-Everything else goes through `twitter.lib.redis`. What both raise is redis.RedisError.
+The connection is redis-py's: address, TLS, certificates, AUTH and options are those of REDIS_URL, as
+for every client of this project. Commands and replies (RESP 2,
+https://valkey.io/topics/protocol/) go past it: redis-py's pipeline takes some 15 µs for each
+command, and its connection 0.6 µs for each reply, which would double what a delivery to 5,000 homes
+takes; packed commands and hiredis take 0.5 and 0.1. Everything else goes through
+`twitter.lib.redis`. What both raise is redis.RedisError.
 """
 
 import hashlib
@@ -18,7 +21,7 @@ from typing import Any, Self
 import hiredis
 from django.conf import settings
 from redis import exceptions
-from redis.connection import SSLConnection, parse_url
+from redis.connection import ConnectionPool, parse_url
 
 from twitter.lib.silence import Silence
 
@@ -29,19 +32,27 @@ _INCOMPLETE = object()  # what hiredis returns while a reply is still to come
 _local = threading.local()
 _silence = Silence()
 
+# The replication ID of the data that all other keys belong to (`master_replid` of INFO).
+REPLICATION_KEY = "replication-id"
 # What a Redis that was restarted brings back, from a disk or as a replica that took over, may be
 # older than what it had: homes without what was delivered since, users who are suspended by now. So
-# whoever connects first drops all of it, before anybody has read it.
+# the first process that connects drops all of it, before anything reads it. A server that starts and
+# a replica that takes over choose a new replication ID, and replicas have the ID of their primary:
+# so data is dropped once, however many processes see the change, and in whatever order
+# (docs/adr/0037-data-is-known-by-its-replication-id.md).
 _DROP_WHAT_IS_OLD = """
-local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
-local known = redis.call('GET', KEYS[1])
-if known == run then return 0 end
+local info = redis.call('INFO', 'replication')
+if not info:match('role:master') then return redis.error_reply('READONLY this is a replica') end
+local now, known = info:match('master_replid:(%x+)'), redis.call('GET', KEYS[1])
+if known == now then return 0 end
 if known then redis.call('FLUSHDB', 'ASYNC') end
-redis.call('SET', KEYS[1], run)
+redis.call('SET', KEYS[1], now)
 return known and 1 or 0
 """
-# The run of the server that all other keys are from.
-RUN_KEY = "run"
+# What a caller may want to tell apart; the others are ResponseError.
+_ERRORS = {"NOSCRIPT": exceptions.NoScriptError, "READONLY": exceptions.ReadOnlyError}
+# Another connection may be better: Redis was restarted, closes what is idle, or became a replica.
+_WORTH_ANOTHER_CONNECTION = (exceptions.ConnectionError, exceptions.ReadOnlyError)
 
 
 def pack(*arguments: Argument) -> bytes:
@@ -54,12 +65,13 @@ def exchange(*commands: bytes) -> list[Any]:
     """Send packed commands in one write and return their replies: bytes, int, list or None.
 
     Raises redis.RedisError. When one command fails, the others have run all the same. When the
-    connection was lost they may have run, and are sent again once: twice must do no harm.
+    connection was lost, or leads to what is a replica by now, they may have run, and are sent again
+    once: twice must do no harm.
     """
     message = b"".join(commands)
     try:
         return _exchange(message, len(commands))
-    except exceptions.ConnectionError:  # Redis was restarted, or closes what is idle.
+    except _WORTH_ANOTHER_CONNECTION:
         return _exchange(message, len(commands))
 
 
@@ -142,7 +154,7 @@ def _connection(name: str) -> "_Connection":
 
 
 class _Connection:
-    """A socket that speaks RESP. Raises redis.RedisError only."""
+    """A connection of redis-py's, and the replies on it. Raises redis.RedisError only."""
 
     def __init__(self, origin: tuple[int, str]) -> None:
         self.origin = origin
@@ -150,36 +162,28 @@ class _Connection:
         self.is_taken = False
         self._errors: list[exceptions.ResponseError] = []
         self._reader = hiredis.Reader(replyError=self._error, notEnoughData=_INCOMPLETE)
-        cache: dict[str, Any] = settings.CACHES["default"]
-        options = cache["OPTIONS"]
-        server: dict[str, Any] = parse_url(origin[1])  # type: ignore[no-untyped-call]
+        self._connection = _made(origin[1])
         try:
-            self._socket = _connect(server, timeout=options["SOCKET_CONNECT_TIMEOUT"])
-        except OSError as error:
-            raise _redis_error(error) from error
-        _limit(self._socket, options["SOCKET_TIMEOUT"])
-        self._greet(server)
+            self._connection.connect()
+        except exceptions.RedisError as error:
+            _note_silence(error)
+            raise
+        # redis-py's own parsers take the socket from there as well.
+        self._socket = self._connection._sock  # noqa: SLF001
+        _limit(self._socket, self._connection.socket_timeout)
+        self._greet()
 
-    def _greet(self, server: dict[str, Any]) -> None:
-        commands = [pack("SELECT", server.get("db", 0))]
-        if "password" in server:
-            user = [server["username"]] if "username" in server else []
-            commands.insert(0, pack("AUTH", *user, server["password"]))
-        commands.append(pack("EVAL", _DROP_WHAT_IS_OLD, 1, RUN_KEY))
-        self.send(b"".join(commands))
+    def _greet(self) -> None:
+        self.send(pack("EVAL", _DROP_WHAT_IS_OLD, 1, REPLICATION_KEY))
         try:
-            self.receive(len(commands))
+            self.receive(1)
         except exceptions.ResponseError:
             self.close()
             raise
 
-    def __del__(self) -> None:
-        if hasattr(self, "_socket"):  # the thread whose connection it is has ended
-            self._socket.close()
-
     def close(self) -> None:
         self.closed = True
-        self._socket.close()
+        self._connection.disconnect()
 
     def send(self, message: bytes) -> None:
         try:
@@ -205,31 +209,31 @@ class _Connection:
         except (OSError, hiredis.ProtocolError) as error:
             raise _redis_error(error) from error
         if self._errors:
-            first = self._errors[0]
-            self._errors.clear()
-            raise first
+            errors, self._errors = self._errors, []
+            if any(isinstance(error, exceptions.ReadOnlyError) for error in errors):
+                self.close()
+            raise errors[0]
         return replies
 
     def _error(self, message: str) -> exceptions.ResponseError:
         """Make of an error what stands among the replies, and note it."""
-        kind = exceptions.NoScriptError if message.startswith("NOSCRIPT") else None
-        error = (kind or exceptions.ResponseError)(message)
+        kind = _ERRORS.get(message.partition(" ")[0], exceptions.ResponseError)
+        error = kind(message)
         self._errors.append(error)
         return error
 
 
-def _connect(server: dict[str, Any], *, timeout: float) -> socket.socket:
-    if "path" in server:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(timeout)
-        connection.connect(server["path"])
-        return connection
-    host = server.get("host", "localhost")
-    connection = socket.create_connection((host, server.get("port", 6379)), timeout)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if server.get("connection_class") is SSLConnection:
-        return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
-    return connection
+def _made(url: str) -> Any:
+    """Return a connection of redis-py's, not connected yet, for a URL and its options."""
+    options = settings.CACHES["default"]["OPTIONS"]
+    limits = {
+        "socket_connect_timeout": options["SOCKET_CONNECT_TIMEOUT"],
+        "socket_timeout": options["SOCKET_TIMEOUT"],
+    }
+    # `driver_info` would tell Redis the library's name, in two round trips.
+    ours = {"protocol": 2, "decode_responses": False, "driver_info": None}
+    pool = ConnectionPool(**{**limits, **parse_url(url), **ours})  # type: ignore[no-untyped-call]
+    return pool.make_connection()  # type: ignore[no-untyped-call]
 
 
 def _limit(connection: socket.socket, seconds: float) -> None:
@@ -253,8 +257,17 @@ def _go_on_without_or_try() -> None:
 
 def _redis_error(error: Exception) -> exceptions.RedisError:
     """Return what to raise; a silence is noted, and what ends it."""
-    if isinstance(error, TimeoutError | BlockingIOError):
+    told: exceptions.RedisError = (
+        exceptions.TimeoutError(f"Redis does not answer: {error}")
+        if isinstance(error, TimeoutError | BlockingIOError)
+        else exceptions.ConnectionError(f"Redis: {error}")
+    )
+    _note_silence(told)
+    return told
+
+
+def _note_silence(error: exceptions.RedisError) -> None:
+    if isinstance(error, exceptions.TimeoutError):
         _silence.begin()
-        return exceptions.TimeoutError(f"Redis does not answer: {error}")
-    _silence.end()
-    return exceptions.ConnectionError(f"Redis: {error}")
+    else:
+        _silence.end()
