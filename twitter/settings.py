@@ -273,7 +273,10 @@ SPECTACULAR_SETTINGS = {
         "validatorUrl": None,  # no badge of a stranger's host
     },
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"HealthState": "twitter.lib.health.STATES"},
+    "ENUM_NAME_OVERRIDES": {
+        "HealthState": "twitter.lib.health.STATES",
+        "PostgresState": "twitter.lib.health.POSTGRES_STATES",
+    },
 }
 
 # --- people --------------------------------------------------------------------------------------

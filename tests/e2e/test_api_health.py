@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 def test_alive_and_ready(anybody: Client, service: str, spelling: str) -> None:
     path = f"/{service}/{spelling}"
     assert anybody.get(path).json == {"status": "ok"}
-    parts = {"postgres": "ok", "redis": "ok", "worker": "ok"}
+    parts = {"postgres": "ok", "redis": "ok", "relay": "ok", "worker": "ok"}
 
     def ready() -> None:
         assert anybody.get(path, ready=1).json == {"status": "ok", "parts": parts}

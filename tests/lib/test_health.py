@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from twitter.lib import health
+from twitter.outbox.management.commands.relay import show_relay
 from twitter.outbox.tasks import heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -33,9 +34,11 @@ def test_ready_names_each_part(api):
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "out",
-        "parts": {"postgres": "ok", "redis": "ok", "worker": "out"},
+        "parts": {"postgres": "ok", "redis": "ok", "relay": "out", "worker": "out"},
     }
     heartbeat()
+    assert api().get("/auth/healthz?ready=1").json()["parts"]["relay"] == "out"
+    show_relay()
     answer = api().get("/auth/healthz?ready=1")
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
@@ -48,7 +51,12 @@ def test_redis_away_is_not_ready_but_alive(api, monkeypatch):
     assert api().get("/auth/healthz").status_code == 200
     answer = api().get("/auth/healthz?ready=1")
     assert answer.status_code == 503
-    assert answer.json()["parts"] == {"postgres": "ok", "redis": "out", "worker": "out"}
+    assert answer.json()["parts"] == {
+        "postgres": "ok",
+        "redis": "out",
+        "relay": "out",
+        "worker": "out",
+    }
 
 
 def test_however_often_it_is_asked_it_does_not_look_each_time(api, monkeypatch, sql_statements):
@@ -57,6 +65,7 @@ def test_however_often_it_is_asked_it_does_not_look_each_time(api, monkeypatch, 
     assert {answer.content for answer in answers} == {answers[0].content}
     assert len(sql_statements) == 1
     heartbeat()
+    show_relay()
     assert api().get("/auth/healthz?ready=1").status_code == 503
     later = health.time.monotonic() + 60
     monkeypatch.setattr(health.time, "monotonic", lambda: later)

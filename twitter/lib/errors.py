@@ -8,18 +8,18 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, PermissionDenied
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from twitter.lib.postgresql import trouble
 from twitter.lib.shapes import shape
 
 CONTENT_TYPE = "application/problem+json"
 
 RETRY_AFTER_SECONDS = 5
-POSTGRES_IS_AWAY = (InterfaceError, OperationalError)
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Conflict(DomainError):
 
 
 class Unavailable(exceptions.APIException):
-    """503: Postgres is out of reach or did not give a lock in time, or all places are taken."""
+    """503: PostgreSQL cannot do it right now, or all places are taken."""
 
     status_code = 503
     default_detail = "The service cannot do this right now; try again in a moment."
@@ -132,9 +132,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """
     if isinstance(error, DomainError):
         error = _as_api_error(error)
-    elif isinstance(error, POSTGRES_IS_AWAY):
-        logger.warning("Postgres is out of reach: %s", type(error).__name__)
-        error = Unavailable()
+    elif said := trouble.noted(error):
+        error = Unavailable(said)
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -213,12 +212,13 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500: a bug, logged by Django with its traceback; 503 while Postgres is away.
+    """Answer 500: a bug, logged by Django with its traceback; 503 while PostgreSQL cannot.
 
     Django calls this while it handles the exception.
     """
-    if not isinstance(sys.exception(), POSTGRES_IS_AWAY):
+    said = trouble.noted(sys.exception())
+    if not said:
         return plain_problem(500, "Something went wrong on our side.")
-    response = plain_problem(503, Unavailable.default_detail)
+    response = plain_problem(503, said)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import redis as redis_library
@@ -14,20 +15,25 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from twitter.lib import redis
+from twitter.lib.postgresql.trouble import refusals
 from twitter.lib.requests import query
 from twitter.lib.shapes import shape
 
 # A process looks no more often than this, however often it is asked: anybody may ask.
 LOOK_SECONDS = 1.0
+# Both hold when the part was last seen, in seconds since 1970, and expire when it has not been seen
+# for too long: what a worker writes when the relay's heartbeat reaches it, and the relay's own.
 HEARTBEAT_KEY = "outbox:heartbeat"
+RELAY_KEY = "outbox:relay"
 STATES = [("ok", "ok"), ("out", "out")]
+POSTGRES_STATES = [*STATES, ("read-only", "read-only")]
 
 
-PARTS = ("postgres", "redis", "worker")
+PARTS = ("postgres", "redis", "relay", "worker")
 
 
 class Look:
-    """What was seen of the parts of late, for all threads of a process."""
+    """What was last seen of the parts, for all threads of a process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,9 +58,14 @@ Health = shape(
     "Health",
     example={"status": "ok", "parts": dict.fromkeys(PARTS, "ok")},
     status=serializers.ChoiceField(STATES),
-    parts=shape("Parts", **{part: serializers.ChoiceField(STATES) for part in PARTS})(
-        required=False, help_text="Only when asked with `?ready=1`."
-    ),
+    parts=shape(
+        "Parts",
+        postgres=serializers.ChoiceField(
+            POSTGRES_STATES,
+            help_text="`read-only`: it refuses writes, and this process is there to write.",
+        ),
+        **{part: serializers.ChoiceField(STATES) for part in PARTS[1:]},
+    )(required=False, help_text="Only when asked with `?ready=1`."),
 )
 
 
@@ -62,7 +73,7 @@ class HealthQuery(serializers.Serializer[Any]):
     """How far to look."""
 
     ready = serializers.BooleanField(
-        default=False, help_text="Also look at Postgres, Redis and the worker."
+        default=False, help_text="Also look at PostgreSQL, Redis, relay and worker."
     )
 
 
@@ -89,29 +100,34 @@ class HealthView(APIView):
 
 def _states() -> dict[str, str]:
     return {
-        "postgres": _state(_postgres_answers),
-        "redis": _state(_redis_answers),
-        "worker": _state(_worker_beats),
+        "postgres": _state(_postgres),
+        "redis": _state(_redis),
+        "relay": _state(partial(_seen, RELAY_KEY)),
+        "worker": _state(partial(_seen, HEARTBEAT_KEY)),
     }
 
 
-def _state(answers: Callable[[], bool]) -> str:
+def _state(look_at: Callable[[], str]) -> str:
     try:
-        return "ok" if answers() else "out"
+        return look_at()
     except (DatabaseError, redis_library.RedisError):
         return "out"
 
 
-def _postgres_answers() -> bool:
+def _postgres() -> str:
+    """Tell whether it answers, and takes writes from those who may write at all."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-        return cursor.fetchone() is not None
+        cursor.execute(
+            "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',"
+            " has_table_privilege('django_migrations', 'INSERT')"
+        )
+        refuses, may_write = cursor.fetchone()
+    return "read-only" if may_write and (refuses or refusals.recent()) else "ok"
 
 
-def _redis_answers() -> bool:
-    return bool(redis.client().ping())
+def _redis() -> str:
+    return "ok" if redis.client().ping() else "out"
 
 
-def _worker_beats() -> bool:
-    """Tell whether a heartbeat went through relay, broker and worker of late."""
-    return bool(redis.client().exists(HEARTBEAT_KEY))
+def _seen(key: str) -> str:
+    return "ok" if redis.client().exists(key) else "out"

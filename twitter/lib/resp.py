@@ -1,7 +1,7 @@
 """Redis without a client in between, for the hot paths: many commands, one round trip.
 
-The connection is redis-py's: address, TLS, certificates, AUTH and options are those of REDIS_URL, as
-for every client of this project. Commands and replies (RESP 2,
+The connection is redis-py's: address, TLS, certificates, AUTH and options are those of REDIS_URL,
+as for every client of this project. Commands and replies (RESP 2,
 https://valkey.io/topics/protocol/) go past it: redis-py's pipeline takes some 15 µs for each
 command, and its connection 0.6 µs for each reply, which would double what a delivery to 5,000 homes
 takes; packed commands and hiredis take 0.5 and 0.1. Everything else goes through
@@ -35,10 +35,10 @@ _silence = Silence()
 # The replication ID of the data that all other keys belong to (`master_replid` of INFO).
 REPLICATION_KEY = "replication-id"
 # What a Redis that was restarted brings back, from a disk or as a replica that took over, may be
-# older than what it had: homes without what was delivered since, users who are suspended by now. So
-# the first process that connects drops all of it, before anything reads it. A server that starts and
-# a replica that takes over choose a new replication ID, and replicas have the ID of their primary:
-# so data is dropped once, however many processes see the change, and in whatever order
+# older than what it had: homes without what was delivered since, users who are suspended by now.
+# So the first process that connects drops all of it, before anything reads it. A server that starts
+# and a replica that takes over choose a new replication ID, and replicas have that of their
+# primary: so data is dropped once, however many processes see the change, and in whatever order
 # (docs/adr/0037-data-is-known-by-its-replication-id.md).
 _DROP_WHAT_IS_OLD = """
 local info = redis.call('INFO', 'replication')

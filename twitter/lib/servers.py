@@ -5,7 +5,7 @@ have a password in it.
 """
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import kombu
 import psycopg
@@ -66,9 +66,7 @@ def postgresql(name: str, url: str) -> dict[str, Any]:
 
 def redis(name: str, url: str) -> str:
     """Return the URL of a Redis, once redis-py understands it with all its options."""
-    address(
-        name, url, form=r"rediss?://[^/]+/\d+(\?.*)?", such_as="redis://:password@host:6379/0"
-    )
+    address(name, url, form=r"rediss?://[^/]+/\d+(\?.*)?", such_as="redis://:password@host:6379/0")
     try:
         ConnectionPool.from_url(url).make_connection()
     except (TypeError, ValueError):
@@ -88,7 +86,7 @@ def broker(name: str, url: str, *, redis_url: str) -> str:
     if not url:
         parts = urlsplit(redis_url)
         ssl = [(key, value) for key, value in parse_qsl(parts.query) if key.startswith("ssl_")]
-        url = parts._replace(path="/1", query=urlencode(ssl)).geturl()
+        url = urlunsplit((parts.scheme, parts.netloc, "/1", urlencode(ssl), ""))
     address(
         name,
         url,

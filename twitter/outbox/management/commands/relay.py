@@ -13,7 +13,8 @@ from redis.client import PubSub
 
 from twitter.lib import exporter, metrics, tracing
 from twitter.lib.alive import show_alive
-from twitter.lib.redis import client
+from twitter.lib.health import RELAY_KEY
+from twitter.lib.redis import client, without_redis
 from twitter.outbox import watch
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks
@@ -23,6 +24,8 @@ BATCH = 500
 IDLE_SECONDS = 1.0
 # The least time between two looks. What falls due meanwhile is claimed and sent together.
 PACE_SECONDS = 0.02
+# How often a relay shows itself, and how long without before it is out.
+SHOWN_SECONDS, OUT_SECONDS = 5.0, 20
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +46,14 @@ class Command(BaseCommand):
         exporter.serve()
         nudges = Nudges()
         clock = Clock()
+        shown = Shown()
         broker_was_away = False
         tracing.start("relay")
         passing = passing_errors()
         logger.info("the relay runs")
         while self.running:
             show_alive()
+            shown.again()
             metrics.relay_turned()
             try:
                 clock.send_due()
@@ -68,6 +73,25 @@ class Command(BaseCommand):
 
     def _stop(self, *args: Any) -> None:
         self.running = False
+
+
+class Shown:
+    """Shows in Redis that a relay runs; `/auth/healthz?ready=1` looks for it."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def again(self) -> None:
+        """Show it, if SHOWN_SECONDS have passed since the last time."""
+        if self._next <= time.monotonic():
+            self._next = time.monotonic() + SHOWN_SECONDS
+            show_relay()
+
+
+@without_redis(lambda: None)
+def show_relay() -> None:
+    """Note that a relay runs now."""
+    client().set(RELAY_KEY, int(time.time()), ex=OUT_SECONDS)
 
 
 class Nudges:
