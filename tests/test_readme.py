@@ -8,6 +8,8 @@ import pytest
 from django.core.management import get_commands
 from django.urls import URLPattern, get_resolver
 
+from twitter.lib import environment
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -16,7 +18,7 @@ CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
 # How a variable is read: by twitter/lib/environment.py, by django-environ, or from os.environ;
 # WSGI has an `environ` as well, which is another matter.
 READ = re.compile(
-    r"(?:\brequired|\bnumber|\bswitch|\brate|\benv\.\w+|\bos\.environ\.get|\bgetenv)"
+    r"(?:\brequired|\bnumber|\bswitch|\bchoice|\brate|\benv\.\w+|\bos\.environ\.get|\bgetenv)"
     r"""\(\s*["']([A-Z_]+)["']"""
     r'|\bos\.environ\["([A-Z_]+)"\]'
 )
@@ -62,6 +64,11 @@ def test_the_table_of_variables_is_what_the_code_reads():
         if name
     }
     assert {quoted(cells[0])[0] for cells in rows(section("Configuration"))} == found - NOT_OURS
+
+
+def test_every_variable_of_the_table_is_known_so_that_it_is_not_called_misspelt():
+    listed = {quoted(cells[0])[0] for cells in rows(section("Configuration"))}
+    assert listed == environment._names - {"DEMO_USERNAME", "ADMIN_USERNAME"}  # of `make run`
 
 
 def operations() -> Iterator[tuple[str, str]]:

@@ -7,18 +7,17 @@ run` and the tests set it, lets plain http on this machine in; it brings no secr
 import re
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
 from twitter.lib import servers
-from twitter.lib.environment import number, required, switch
+from twitter.lib.environment import Env, choice, hosts, number, required, switch
 
-env = environ.Env()
+env = Env()
 
-PRODUCTION = env.str("TWITTER_ENV", "production") != "development"
+PRODUCTION = choice("TWITTER_ENV", "production", "development") == "production"
 
 # --- secrets and hosts ---------------------------------------------------------------------------
 SECRET_KEY = required("SECRET_KEY")
@@ -29,16 +28,29 @@ if len(SECRET_KEY) < 32:
 _pairs = [pair.partition(":")[::2] for pair in required("JWT_SIGNING_KEYS").split(",")]
 JWT_SIGNING_KEYS = dict(_pairs)
 if any(not kid or len(secret) < 32 for kid, secret in _pairs):
-    raise ImproperlyConfigured("JWT_SIGNING_KEYS: each is kid:secret, the secret 32 characters up.")
+    raise ImproperlyConfigured(
+        "JWT_SIGNING_KEYS: each entry is kid:secret, with a secret of at least 32 characters."
+    )
 if len(JWT_SIGNING_KEYS) < len(_pairs):
     raise ImproperlyConfigured("JWT_SIGNING_KEYS: two keys have the same kid.")
 DEBUG = False
-ALLOWED_HOSTS = (
-    required("ALLOWED_HOSTS").split(",")
+ALLOWED_HOSTS = hosts(
+    "ALLOWED_HOSTS",
+    required("ALLOWED_HOSTS")
     if PRODUCTION
-    else env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+    else env.str("ALLOWED_HOSTS", "") or "localhost,127.0.0.1,[::1]",
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# What the web server reads is refused here as well, so that `manage.py check` says it.
+for _name, _default in (
+    ("PORT", 8080),
+    ("WEB_WORKERS", 2),
+    ("WEB_THREADS", 4),
+    ("WEB_STATEMENT_SECONDS", 10),
+    ("METRICS_PORT", 9100),
+):
+    number(_name, _default)
 
 # --- the admin -----------------------------------------------------------------------------------
 ADMIN_PATH = env.str("ADMIN_PATH", "admin/")
@@ -132,6 +144,7 @@ INSTALLED_APPS = [
     "tweets",
     "timelines",
     "twitter.privacy",
+    "twitter.operations",
 ]
 MIDDLEWARE = [
     "twitter.lib.middleware.Told",
@@ -309,6 +322,7 @@ if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 
+LOG_LEVEL = choice("LOG_LEVEL", "info", "debug", "warning", "error", "critical").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -324,7 +338,7 @@ LOGGING = {
             "formatter": "json",
         }
     },
-    "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stdout"], "level": LOG_LEVEL},
     # 4xx answers are the client's business, not a warning.
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},

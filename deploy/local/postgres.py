@@ -152,6 +152,9 @@ def _has_database(state: StateFolder, url: str) -> bool:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
             if found.fetchone() is None:
                 connection.execute(f"CREATE DATABASE {NAME}")
+            # Shows the statements of all databases. Not in the project's own: a backup would have
+            # it, and could be restored by superusers only.
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             return True
     except psycopg.OperationalError as error:
         if problem := disk_problem(state.path, str(error)):

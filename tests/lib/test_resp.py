@@ -94,7 +94,7 @@ def connect_again():
     return do
 
 
-def test_what_another_redis_left_is_dropped_before_anything_reads_it(valkey, connect_again):
+def test_what_another_run_of_redis_left_is_dropped_before_anybody_reads_it(valkey, connect_again):
     connect_again()
     valkey.set("home", "of this one")
     connect_again()

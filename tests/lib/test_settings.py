@@ -60,7 +60,7 @@ def test_a_short_signing_key_is_refused():
 
 @pytest.mark.parametrize("keys", [":" + "s" * 32, "s" * 32, "k1:" + "s" * 32 + ","])
 def test_a_signing_key_without_a_name_is_refused(keys):
-    assert "each is kid:secret" in start(COMPLETE | {"JWT_SIGNING_KEYS": keys}).stderr
+    assert "each entry is kid:secret" in start(COMPLETE | {"JWT_SIGNING_KEYS": keys}).stderr
 
 
 def test_two_signing_keys_of_one_name_are_refused():
@@ -130,6 +130,15 @@ def test_in_production_cookies_need_tls_and_belong_to_their_host():
         ("TASK_SECONDS", "0"),
         ("DB_CONN_MAX_AGE", "1.5"),
         ("BEHIND_TLS_PROXY", "maybe"),
+        ("TWITTER_ENV", "prod"),
+        ("LOG_LEVEL", "loud"),
+        ("PORT", "abc"),
+        ("WEB_WORKERS", "two"),
+        ("METRICS_PORT", "yes"),
+        ("ALLOWED_HOSTS", "https://example.com"),
+        ("ALLOWED_HOSTS", "example.com:8000"),
+        ("ALLOWED_HOSTS", "example.com/api"),
+        ("ALLOWED_HOSTS", " , "),
         ("SECRET_KEY", "short"),
         ("DATABASE_URL", "mysql://u:p@host/d"),
         ("DATABASE_URL", "postgres://u:p@host"),
@@ -220,3 +229,61 @@ def test_the_web_server_refuses_by_name_too(name):
     assert start({}, read).returncode == 0
     for value in ("0", "abc", "-1"):
         assert f"ImproperlyConfigured: {name}: " in start({name: value}, read).stderr
+
+
+def manage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:
+    kept = {"PATH": os.environ["PATH"]}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "relay", "status"])
+def test_a_command_tells_a_wrong_setting_in_one_sentence(command):
+    result = manage(COMPLETE | {"LOG_LEVEL": "loud"}, command)
+    assert result.returncode == 1
+    assert result.stderr == "manage.py: LOG_LEVEL: info, debug, warning, error or critical.\n"
+    traced = manage(COMPLETE | {"LOG_LEVEL": "loud"}, command, "--traceback")
+    assert "Traceback" in traced.stderr
+
+
+def test_a_command_without_postgresql_or_its_tables_says_so_in_one_sentence():
+    away = COMPLETE | {"DATABASE_URL": "postgres://u:p@127.0.0.1:1/d"}
+    result = manage(away, "changepassword", "ann")
+    assert result.returncode == 1
+    assert result.stderr.startswith("manage.py: PostgreSQL: connection failed")
+    assert "Traceback" not in result.stderr
+    empty = os.environ["DATABASE_URL"].rpartition("/")[0] + "/template1"
+    result = manage(COMPLETE | {"DATABASE_URL": empty}, "changepassword", "ann")
+    assert result.stderr == (
+        "manage.py: The database lacks a table: run `manage.py migrate` first.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RATE_LIMIT_READS_PER_USR", "RATE_LIMIT_READS_PER_USER"),
+        ("RATE_LIMIT_EXPORTS", "RATE_LIMIT_EXPORTS_PER_USER"),
+        ("TRUSTED_HOP", "TRUSTED_HOPS"),
+        ("WEB_WORKER", "WEB_WORKERS"),
+    ],
+)
+def test_a_name_that_is_misspelt_is_told_at_the_start(name, meant):
+    result = manage(COMPLETE | {name: "1"}, "check")
+    assert result.returncode == 0
+    assert f"{name}: no variable of this service; is {meant} meant?" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["HOME", "PORTAL", "REDIS_TLS_URL", "WEB_CONCURRENCY", "HOSTS"])
+def test_the_names_of_others_are_none_of_our_business(name):
+    assert "no variable" not in manage(COMPLETE | {name: "1"}, "check").stdout
+
+
+def test_host_names_may_have_blanks_between_them():
+    result = start(COMPLETE | {"ALLOWED_HOSTS": "a.example, .b.example,[::1],*"})
+    assert result.stdout == "['a.example', '.b.example', '[::1]', '*'] True\n"

@@ -1,11 +1,56 @@
 """Variables of the environment, which make sense or are refused by name."""
 
+import difflib
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 
+# The variables of the service: those that are not read by what follows, or not in every process;
+# and each that was asked for.
+_names = {
+    *("ALIVE_FILE", "PORT", "WEB_HOST", "WEB_WORKERS", "WEB_THREADS", "WEB_STATEMENT_SECONDS"),
+    *("WEB_WORKER_CLASS", "WEB_ACCESS_LOG", "METRICS_PORT", "STATE_DIR"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"),
+    *("DEMO_PASSWORD", "DEMO_USERNAME", "ADMIN_PASSWORD", "ADMIN_USERNAME", "READER_PASSWORD"),
+}
+# No other program has variables that begin so.
+_OURS = ("RATE_LIMIT_", "OUTBOX_", "FANOUT_")
+# How like one of ours a name must be (difflib's ratio, 0 to 1) to be called misspelt: one letter
+# of ten left out, added, or changed. REDIS_TLS_URL, which some hosts set, is 0.82 like REDIS_URL.
+_LIKE = 0.85
+
+_HOST = re.compile(r"\*|\.?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+class Env(environ.Env):  # type: ignore[misc]  # it has no types
+    """django-environ's, which notes the names that it is asked for."""
+
+    def get_value(self, var: str, *args: Any, **options: Any) -> Any:
+        """Return a variable as what it is asked for as."""
+        _names.add(var)
+        return super().get_value(var, *args, **options)
+
+
+def misspelt() -> Iterator[tuple[str, str]]:
+    """Yield each variable that looks like one of ours and is none, with what may be meant.
+
+    Only a guess, so nothing is refused for it: the environment is also that of other programs, and
+    that of a newer version after a step back.
+    """
+    for name in sorted(os.environ.keys() - _names):
+        likeness = 0.0 if name.startswith(_OURS) else _LIKE
+        for meant in difflib.get_close_matches(name, _names, n=1, cutoff=likeness):
+            yield name, meant
+
+
+def _read(name: str) -> str:
+    _names.add(name)
+    return os.environ.get(name, "")
 
 
 def required(name: str) -> str:
@@ -13,7 +58,7 @@ def required(name: str) -> str:
 
     Raises ImproperlyConfigured, as all here do: without it, nothing starts.
     """
-    value = os.environ.get(name, "")
+    value = _read(name)
     if not value:
         raise ImproperlyConfigured(f"Set {name} in the environment; README.md has the table.")
     return value
@@ -21,7 +66,7 @@ def required(name: str) -> str:
 
 def number(name: str, default: int, *, least: int = 1) -> int:
     """Return a variable as a whole number, `default` if it is not set or empty."""
-    text = os.environ.get(name) or str(default)
+    text = _read(name) or str(default)
     if not re.fullmatch("[0-9]{1,18}", text) or int(text) < least:
         raise ImproperlyConfigured(f"{name}: a whole number, {least} or more, such as {default}.")
     return int(text)
@@ -29,10 +74,29 @@ def number(name: str, default: int, *, least: int = 1) -> int:
 
 def switch(name: str) -> bool:
     """Return a variable that is on or off, and off if it is not set or empty."""
-    text = (os.environ.get(name) or "false").lower()
+    text = (_read(name) or "false").lower()
     if text not in (*_YES, *_NO):
         raise ImproperlyConfigured(f"{name}: true or false.")
     return text in _YES
+
+
+def choice(name: str, default: str, *others: str) -> str:
+    """Return a variable that has one of a few values, in lower case, `default` if it is not set."""
+    text = (_read(name) or default).lower()
+    if text not in (default, *others):
+        raise ImproperlyConfigured(f"{name}: {', '.join((default, *others[:-1]))} or {others[-1]}.")
+    return text
+
+
+def hosts(name: str, value: str) -> list[str]:
+    """Return host names, which stand between commas; `.example.com` has all subdomains in it."""
+    names = [host.strip() for host in value.split(",") if host.strip()]
+    if not names or not all(_HOST.fullmatch(host) for host in names):
+        raise ImproperlyConfigured(
+            f"{name}: host names with commas between them, such as twitter.example.com, without "
+            "scheme, port and path."
+        )
+    return names
 
 
 def address(name: str, value: str, *, form: str, such_as: str) -> str:

@@ -22,9 +22,9 @@ from twitter.lib.shapes import shape
 # A process looks no more often than this, however often it is asked: anybody may ask.
 LOOK_SECONDS = 1.0
 # Both hold when the part was last seen, in seconds since 1970, and expire when it has not been seen
-# for too long: what a worker writes when the relay's heartbeat reaches it, and the relay's own.
-HEARTBEAT_KEY = "outbox:heartbeat"
-RELAY_KEY = "outbox:relay"
+# for so many seconds: what a worker writes when the relay's heartbeat reaches it, and the relay's.
+HEARTBEAT_KEY, WORKER_OUT_SECONDS = "outbox:heartbeat", 30
+RELAY_KEY, RELAY_OUT_SECONDS = "outbox:relay", 20
 STATES = [("ok", "ok"), ("out", "out")]
 POSTGRES_STATES = [*STATES, ("read-only", "read-only")]
 

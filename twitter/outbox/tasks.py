@@ -16,13 +16,10 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from twitter.lib import metrics, redis, tracing
-from twitter.lib.health import HEARTBEAT_KEY
+from twitter.lib.health import HEARTBEAT_KEY, WORKER_OUT_SECONDS
 from twitter.lib.logging import within, without_details
 from twitter.outbox.events import Event, nudge, read
 from twitter.outbox.models import Delivery
-
-# A worker that was not reached by a heartbeat for so long is out.
-HEARTBEAT_SECONDS = 30
 
 logger = logging.getLogger(__name__)
 
@@ -191,4 +188,4 @@ def _note_failure(delivery_id: int, error: Exception) -> None:
 @shared_task
 def heartbeat() -> None:
     """Show that relay, broker and worker pass work on; `/auth/healthz?ready=1` looks for it."""
-    redis.client().set(HEARTBEAT_KEY, int(time.time()), ex=HEARTBEAT_SECONDS)
+    redis.client().set(HEARTBEAT_KEY, int(time.time()), ex=WORKER_OUT_SECONDS)

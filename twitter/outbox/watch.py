@@ -53,26 +53,42 @@ def _watch() -> None:
 
 
 def look_at_outbox() -> None:
-    """Count what waits by state, and what was given up."""
+    """Tell metrics what waits by state, and what was given up."""
+    states, dead = outbox()
+    metrics.outbox_is(states, dead=dead)
+
+
+def look_at_queues() -> None:
+    """Tell metrics how many messages wait in each queue."""
+    for queue, messages in queue_lengths().items():
+        metrics.queue_is(queue, messages)
+
+
+def outbox() -> tuple[dict[str, tuple[int, float]], int]:
+    """Return of each state how many deliveries are in it and the seconds since the oldest's time.
+
+    And how many were given up. Of those that wait, no more than MOST are counted.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_WAITING)
         found = {state: (number, float(age)) for state, number, age in cursor.fetchall()}
         cursor.execute(_DEAD)
         [(dead,)] = cursor.fetchall()
-    metrics.outbox_is({state: found.get(state, (0, 0.0)) for state in STATES}, dead=dead)
+    return {state: found.get(state, (0, 0.0)) for state in STATES}, dead
 
 
-def look_at_queues() -> None:
+def queue_lengths() -> dict[str, int]:
     """Ask the broker, whichever it is, how many messages wait in each queue."""
+    lengths = {}
     with current_app.connection_or_acquire() as broker:
         for queue in queues():
             # Of its own: AMQP closes a channel that asks for a queue which is not there.
             with broker.channel() as channel:
                 try:
-                    messages = channel.queue_declare(queue, passive=True).message_count
-                except ChannelError:  # not found: nobody has sent or fetched anything yet
-                    messages = 0
-            metrics.queue_is(queue, messages)
+                    lengths[queue] = channel.queue_declare(queue, passive=True).message_count
+                except ChannelError:  # not found: nothing was sent or fetched yet
+                    lengths[queue] = 0
+    return lengths
 
 
 def queues() -> list[str]:

@@ -13,7 +13,7 @@ from redis.client import PubSub
 
 from twitter.lib import exporter, metrics, tracing
 from twitter.lib.alive import show_alive
-from twitter.lib.health import RELAY_KEY
+from twitter.lib.health import RELAY_KEY, RELAY_OUT_SECONDS
 from twitter.lib.redis import client, without_redis
 from twitter.outbox import watch
 from twitter.outbox.durability import accept_late_commits
@@ -24,8 +24,7 @@ BATCH = 500
 IDLE_SECONDS = 1.0
 # The least time between two looks. What falls due meanwhile is claimed and sent together.
 PACE_SECONDS = 0.02
-# How often a relay shows itself, and how long without before it is out.
-SHOWN_SECONDS, OUT_SECONDS = 5.0, 20
+SHOWN_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ class Shown:
 @without_redis(lambda: None)
 def show_relay() -> None:
     """Note that a relay runs now."""
-    client().set(RELAY_KEY, int(time.time()), ex=OUT_SECONDS)
+    client().set(RELAY_KEY, int(time.time()), ex=RELAY_OUT_SECONDS)
 
 
 class Nudges:
