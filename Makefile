@@ -8,7 +8,10 @@ BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9\/]+:.*## / {printf "%-17s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^## / {print "\n" substr($$0, 4)} \
+		/^[a-z0-9\/]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' Makefile
+
+## Run
 
 run: ## Serve on PORT (8080) with embedded PostgreSQL and Valkey, state in STATE_DIR (.local)
 	$(BOOTSTRAP) deploy.local run
@@ -22,11 +25,15 @@ manage: ## Run a manage.py command there: make manage ARGS="verify_timelines --a
 env: ## Write .env, with new secrets, for `docker compose up`
 	@$(PYTHON) deploy/env.py
 
+## Data
+
 backup: ## Write all that PostgreSQL holds to FILE (backups/…), also while it serves
 	$(BOOTSTRAP) deploy.local backup $(if $(FILE),"$(FILE)")
 
 restore: ## Fill an empty database from FILE; ARGS=--replace destroys what is in one
 	$(BOOTSTRAP) deploy.local restore $(ARGS) $(if $(FILE),"$(FILE)")
+
+## Develop
 
 test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goes to pytest
 	$(BOOTSTRAP) deploy.local test $(ARGS)

@@ -18,6 +18,7 @@ VIOLATIONS = {
     "tweets": ("tweets/rendering.py", "from tweets import selectors"),
     "timelines": ("timelines/store.py", "from timelines import selectors"),
     "privacy": ("twitter/privacy/export.py", "from twitter.privacy import views"),
+    "operations": ("twitter/operations/findings.py", "from twitter.operations import status"),
     "accounts-private": ("tweets/services.py", "from accounts.models import Account"),
     "tweets-private": ("timelines/services.py", "from tweets import selectors"),
     "timelines-private": ("twitter/events.py", "from timelines import store"),

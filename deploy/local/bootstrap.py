@@ -94,6 +94,7 @@ def install() -> None:
             f"{sys.executable} can't make virtual environments: ensurepip is missing "
             "(on Debian and Ubuntu: apt-get install python3-venv)."
         )
+    refuse_anothers()
     say("Installing the pinned dependencies into .venv; this happens once.")
     STAMP.unlink(missing_ok=True)
     succeed(sys.executable, "-m", "venv", "--clear", str(VENV))
@@ -101,6 +102,16 @@ def install() -> None:
         say("Without uv, pip installs them, which takes a minute or two.")
         succeed(*pip("install", "--require-hashes", "--requirement", str(REQUIREMENTS)))
     STAMP.write_text(wanted(), encoding="utf-8")
+
+
+def refuse_anothers() -> None:
+    """End with a sentence when .venv belongs to another user, as after a `sudo make`."""
+    if VENV.exists() and not os.access(VENV, os.W_OK):
+        owner = VENV.stat().st_uid
+        sys.exit(
+            f"{VENV} belongs to another user (number {owner}; 0 is root), so it can't be brought "
+            f"up to date. Remove it, or take it over: sudo chown -R $(id -u) {VENV}"
+        )
 
 
 def install_with_uv() -> bool:

@@ -43,6 +43,11 @@ def run() -> None:
 
 def manage(arguments: Sequence[str]) -> int:
     """Run a manage.py command on the servers of the copy and return its exit code."""
+    if not state_path().exists() and not os.environ.get("DATABASE_URL"):
+        print(
+            f"{state_path()} is new: its database is empty until `make run/migration`.",
+            file=sys.stderr,
+        )
     return _beside([*MANAGE, *arguments])
 
 

@@ -1,6 +1,7 @@
 """bootstrap.py: parsed by old Pythons, and asking the indexes that pip would ask."""
 
 import ast
+import os
 import subprocess
 from types import SimpleNamespace
 
@@ -21,6 +22,16 @@ def test_the_lock_pins_uv_with_hashes() -> None:
     assert first.startswith("uv==")
     assert hashes
     assert all(line.startswith("    --hash=sha256:") for line in hashes)
+
+
+def test_a_venv_of_another_user_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SystemExit) as refused:
+        bootstrap.refuse_anothers()
+    assert f"{tmp_path} belongs to another user (number {os.getuid()}; 0 is root)" in str(
+        refused.value
+    )
 
 
 @pytest.fixture

@@ -21,7 +21,11 @@ TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ROLES = {name: each for name, each in SERVICES.items() if each["image"] == "twitter:local"}
+ROLES = {
+    name: each
+    for name, each in SERVICES.items()
+    if each["image"] == "twitter:${TWITTER_TAG:-local}"
+}
 
 # The reasons stand in docker-compose.yml.
 ONE_SHOT = {"migrate"}

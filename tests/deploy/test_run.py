@@ -72,6 +72,9 @@ def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path:
         assert verified.returncode == 0, verified.stderr
         assert verified.stdout.startswith("0 homes compared, 0 differ.\nNobody has a home")
         assert manage(state, "verify_timelines", "--user", "nobody").returncode == 1
+        status = manage(state, "status")
+        assert status.returncode == 0, status.stdout
+        assert "WRONG" not in manage(state, "doctor").stdout
 
         family = stack.family()
         stack.processes()["relay"].kill()
@@ -105,6 +108,15 @@ def test_a_copy_that_was_killed_is_recovered(state: Path, tmp_path: Path) -> Non
         assert_gone(family)
         stack.process.send_signal(signal.SIGINT)
         assert stack.process.wait(timeout=60) == 128 + signal.SIGINT
+
+
+def test_a_command_for_a_new_state_folder_says_that_it_is_new(tmp_path: Path) -> None:
+    done = manage(tmp_path / "new", "verify_timelines")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{tmp_path / 'new'} is new: its database is empty until `make run/migration`.",
+        "manage.py: The database lacks a table: run `manage.py migrate` first.",
+    ]
 
 
 def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:
