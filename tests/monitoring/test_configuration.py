@@ -62,8 +62,10 @@ def test_an_alert_says_how_bad_it_is_and_where_to_read_on(alert):
     assert alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}"
 
 
-def test_the_runbook_has_a_section_for_each_alert_and_for_nothing_else():
-    sections = re.findall(r"^### (\w+)$", RUNBOOK, re.MULTILINE)
+def test_the_runbook_has_a_section_for_each_alert_and_for_nothing_else_but_servers():
+    before, _, rest = RUNBOOK.partition("\n## Servers\n")
+    _, _, after = rest.partition("\n## Watching\n")
+    sections = re.findall(r"^### (\w+)$", before + after, re.MULTILINE)
     assert sections == [alert["alert"] for alert in ALERTS]
 
 
