@@ -30,7 +30,7 @@ def _stale(age: float) -> str:
 
 def _refused() -> str:
     """Ask the web server in this container, by a name that it answers to."""
-    allowed = (os.environ.get("ALLOWED_HOSTS") or "localhost").split(",")[0]
+    allowed = (os.environ.get("ALLOWED_HOSTS") or "localhost").split(",")[0].strip()
     host = "localhost" if allowed == "*" else allowed.removeprefix(".")
     port = int(os.environ.get("PORT") or "8080")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 
+from twitter.operations import status as status_module
 from twitter.outbox.management.commands.relay import show_relay
 from twitter.outbox.models import Delivery
 from twitter.outbox.tasks import heartbeat
@@ -50,6 +51,11 @@ def test_all_is_well(status, all_there):
     assert re.match(r"valkey [\d.]+, \d+ MB of no limit, master", lines["redis"][1])
     assert re.match(r"seen \d s ago", lines["worker"][1])
     assert re.match(r"default \d+, fan_out \d+, heartbeat \d+", lines["queues"][1])
+
+
+def test_what_it_reads_is_in_the_image():
+    ignored = (status_module.PROJECT.parent / ".dockerignore").read_text().splitlines()
+    assert f"!{status_module.PROJECT.name}" in ignored
 
 
 def test_a_worker_or_a_relay_that_is_away_is_named(status):

@@ -225,7 +225,8 @@ class _Connection:
 
 def _made(url: str) -> Any:
     """Return a connection of redis-py's, not connected yet, for a URL and its options."""
-    options = settings.CACHES["default"]["OPTIONS"]
+    cache: dict[str, Any] = settings.CACHES["default"]
+    options = cache["OPTIONS"]
     limits = {
         "socket_connect_timeout": options["SOCKET_CONNECT_TIMEOUT"],
         "socket_timeout": options["SOCKET_TIMEOUT"],
@@ -233,7 +234,7 @@ def _made(url: str) -> Any:
     # `driver_info` would tell Redis the library's name, in two round trips.
     ours = {"protocol": 2, "decode_responses": False, "driver_info": None}
     pool = ConnectionPool(**{**limits, **parse_url(url), **ours})  # type: ignore[no-untyped-call]
-    return pool.make_connection()  # type: ignore[no-untyped-call]
+    return pool.make_connection()
 
 
 def _limit(connection: socket.socket, seconds: float) -> None:
