@@ -133,7 +133,7 @@ def _dump(output: IO[bytes]) -> None:
     # A file, not a pipe: pg_dump goes back in it to note where each table begins.
     with (
         _started("pg_dump", "--format=custom", *ANYBODYS, stdout=output) as dump,
-        tqdm(desc="backup", unit="B", unit_scale=True) as progress,
+        tqdm(desc="backup", unit="B", unit_scale=True, disable=None) as progress,
     ):
         while dump.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -144,7 +144,7 @@ def _dump(output: IO[bytes]) -> None:
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> None:
-    with tqdm(desc="restore", unit="B", unit_scale=True) as progress:
+    with tqdm(desc="restore", unit="B", unit_scale=True, disable=None) as progress:
         while chunk := source.read(CHUNK_BYTES):
             target.write(chunk)
             progress.update(len(chunk))
