@@ -1,9 +1,6 @@
 """Redis without a client: what happens when it keeps silent."""
 
-import shutil
 import socket
-import ssl
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +9,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tests.lib.forwarder import Forwarder
 from twitter.lib import resp
 
 
@@ -134,38 +130,6 @@ def test_a_refusal_ends_the_silence_too(settings, monkeypatch):
     with pytest.raises(RedisConnectionError):
         resp.exchange(resp.pack("PING"))
     assert not resp._silence.until
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """Return the file of a self-signed certificate for 127.0.0.1, its key in it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate")
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(file), "-out", f"{file}.crt"]
-    subprocess.run(command, check=True, capture_output=True)
-    file.write_text(file.read_text() + file.with_name("server.pem.crt").read_text())
-    return file
-
-
-@pytest.fixture
-def over_tls(settings, certificate):
-    """Return a function that points the cache at Valkey behind TLS, with options of the URL."""
-    default = settings.CACHES["default"]
-    plain, _, database = default["LOCATION"].rpartition("/")
-    access, _, port = plain.rpartition(":")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with Forwarder(int(port), tls=context) as server:
-
-        def point(options=""):
-            access_over_tls = access.replace("redis://", "rediss://")
-            location = f"{access_over_tls}:{server.port}/{database}{options}"
-            settings.CACHES = {"default": {**default, "LOCATION": location}}
-
-        yield point
 
 
 def test_options_of_the_address_count(over_tls, certificate, valkey):
