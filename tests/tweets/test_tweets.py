@@ -371,3 +371,17 @@ def test_acting_on_a_tweet_that_was_just_purged_is_404(api, ann, bob, run_outbox
     run_outbox()
     valkey.mset(stale)  # as if the reader had stalled for longer than a tombstone lasts
     assert api(bob).post(f"/tweet/{act}", {"tweet_id": tweet}).status_code == 404
+
+
+def test_a_text_that_is_too_heavy_is_refused_by_name_and_an_old_one_stays_readable(api, ann, bob):
+    text = " ".join(["http://a.co/" + "x" * 2_000] * 3)
+    answer = api(ann).post("/tweet/create", {"text": text})
+    assert answer.status_code == 400
+    reason = "The text has 6038 bytes in UTF-8; the limit is 4096."
+    assert answer.json()["errors"] == {"text": [reason]}
+    old = Tweet.objects.create(author_id=ann, text=text)
+    answer = api(bob).get(f"/tweet/id/{old.pk}")
+    assert answer.status_code == 200
+    assert answer.json()["data"]["text"] == text
+    assert api(bob).post("/tweet/like", {"tweet_id": str(old.pk)}).status_code == 200
+    assert api(ann).delete(f"/tweet/delete/{old.pk}").status_code == 200
