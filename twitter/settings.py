@@ -226,8 +226,15 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
-# Deliveries to homes wait for nothing else, and nothing else waits for them.
+# Deliveries to homes wait for nothing else, and nothing else waits for them. What clears away after
+# deletions and suspensions may take hours and hurts nobody by that: readers see none of it.
 CELERY_TASK_ROUTES = {
+    "accounts.tasks.purge_*": {"queue": "removals"},
+    "tweets.tasks.purge_*": {"queue": "removals"},
+    "timelines.tasks.remove_*": {"queue": "removals"},
+    "timelines.tasks.drop_homes_*": {"queue": "removals"},
+    "timelines.tasks.stop_merging": {"queue": "removals"},
+    "timelines.tasks.forget_*": {"queue": "removals"},
     "timelines.tasks.*": {"queue": "fan_out"},
     # Queues take turns, so a long one does not make the worker look dead.
     "twitter.outbox.tasks.heartbeat": {"queue": "heartbeat"},
