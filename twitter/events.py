@@ -19,7 +19,7 @@ FORGET_TWEET = Subscription(task="tweets.tasks.forget_tweet", at_once=True)
 FORGET_VIEWER = Subscription(task="tweets.tasks.forget_viewer", at_once=True)
 DROP_HOME = Subscription(task="timelines.tasks.drop_home", at_once=True)
 # Whatever was under way has ended by then, requests and tasks.
-ALL_ENDED_SECONDS = settings.CELERY_TASK_TIME_LIMIT * 1.25
+ALL_ENDED_SECONDS = 1.25 * max(settings.CELERY_TASK_TIME_LIMIT, settings.LONGEST_REQUEST_SECONDS)
 # A delivery to somebody who has just unfollowed is taken back by the task that made it. If that was
 # killed before, this mends it.
 DROP_HOME_ONCE_MORE = Subscription(task="timelines.tasks.drop_home", delay=ALL_ENDED_SECONDS)

@@ -241,13 +241,16 @@ CELERY_TASK_ROUTES = {
 }
 # A task that runs longer is ended, so that it does not hold up others; then it is tried again.
 CELERY_TASK_TIME_LIMIT = number("TASK_SECONDS", 120)
+# So long may a request write: it begins no statement after 20 seconds (REQUEST_SECONDS in
+# twitter/lib/middleware.py), and the one that runs then has a limit of its own.
+LONGEST_REQUEST_SECONDS = 20 + number("WEB_STATEMENT_SECONDS", 10)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 CELERY_WORKER_CONCURRENCY = number("WORKER_PROCESSES", 2)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_CONSUMER = "twitter.celery:Consumer"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     # A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
-    {"visibility_timeout": 300}
+    {"visibility_timeout": CELERY_TASK_TIME_LIMIT * 5 // 2}
     if BROKER_IS_REDIS
     # RabbitMQ knows by itself what was lost. What it did not take, it says only if it is asked.
     else {"confirm_publish": True}
