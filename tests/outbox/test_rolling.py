@@ -115,7 +115,7 @@ def test_a_row_is_flat_and_of_the_first_version_without_a_version():
     assert "version" not in event.payload()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("commits")
 def test_a_fan_out_that_was_under_way_at_the_upgrade_goes_on_where_it_was(monkeypatch):
     """Its row was written, and half its followers served, by the version before."""
     begun_at = []
@@ -130,7 +130,7 @@ def test_a_fan_out_that_was_under_way_at_the_upgrade_goes_on_where_it_was(monkey
     assert not Delivery.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("commits")
 def test_a_field_that_was_added_breaks_neither_the_old_version_nor_the_new(version):
     """The row goes from the old to the new version and back, a step in each."""
     version(Measured)
@@ -157,7 +157,7 @@ def test_a_field_that_was_added_breaks_neither_the_old_version_nor_the_new(versi
     ]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("commits")
 def test_what_means_something_else_is_translated_by_new_code_and_left_alone_by_old(version):
     version(Measured)
     written(Measured(metres=5))

@@ -19,7 +19,7 @@ from twitter.events import SUBSCRIPTIONS
 from twitter.lib import resp
 from twitter.outbox import watch
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("commits")
 
 FEW, MANY = 12, 36  # both are more than a moderator's `services.FEW`
 
