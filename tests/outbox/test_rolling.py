@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from timelines import services
 from timelines import tasks as timelines
@@ -93,7 +94,7 @@ def version(monkeypatch):
 def written(event: Event) -> Delivery:
     with transaction.atomic():
         publish(event)
-    return Delivery.objects.get()
+    return Delivery.objects.latest("id")
 
 
 def step() -> None:
@@ -192,6 +193,23 @@ def test_an_event_that_only_newer_code_knows_waits_and_holds_up_no_other(version
     assert row.last_error == "UnreadableEvent: tests.unheard_of"
     with pytest.raises(UnreadableEvent):
         events.read(row.event, row.payload)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_only_newer_code_has_waits_and_holds_up_no_other(version, monkeypatch, caplog):
+    """An old relay goes on beside new web servers."""
+    version(Measured)
+    row = Delivery.objects.create(event=Measured.name, task="tests.no_such_task", payload={})
+    written(Measured(metres=1))
+    sent = []
+    monkeypatch.setattr(see, "apply_async", lambda kwargs, retry: sent.append(kwargs))
+    assert relay.send_due() == 2
+    assert len(sent) == 1
+    assert "tests.no_such_task is left to a newer relay" in caplog.text
+    row.refresh_from_db()
+    assert row.due_at > timezone.now()
+    assert row.failed_at is None
+    assert relay.send_due() == 0
 
 
 class OfFeet(Protocol):
