@@ -20,6 +20,7 @@ from twitter.lib.admin import (
     BigTableAdmin,
     ReadOnlyAdmin,
     moderator_id,
+    on_each,
     reason_action,
 )
 from twitter.lib.errors import DomainError, Forbidden, TooMany
@@ -123,9 +124,14 @@ class AccountAdmin(BigTableAdmin):
     search_fields = ("username",)
     search_help_text = "The beginning of a username, or a whole e-mail address."
     actions = (
-        reason_action(name="suspend", description="Suspend…", permissions=["change"], act=_suspend),
         reason_action(
-            name="lift", description="Lift the suspension…", permissions=["change"], act=_lift
+            name="suspend", description="Suspend…", permissions=["change"], act=on_each(_suspend)
+        ),
+        reason_action(
+            name="lift",
+            description="Lift the suspension…",
+            permissions=["change"],
+            act=on_each(_lift),
         ),
     )
     form = AccountForm
@@ -234,7 +240,7 @@ class FollowAdmin(ReadOnlyAdmin):
             name="remove_follow",
             description="Remove the follow…",
             permissions=["moderate"],
-            act=_remove_follow,
+            act=on_each(_remove_follow),
         ),
     )
 

@@ -170,7 +170,11 @@ def imported_ids(*, after: int, limit: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Followees:
-    """Whom an account follows, of those who are visible: their `ids`, and who is `popular`."""
+    """Whom an account follows, of those who are visible: their `ids`.
+
+    `popular`: which followees, suspended ones too, are to be merged. When they come back, homes
+    that were built meanwhile have them merged already.
+    """
 
     ids: list[int]
     popular: list[int]
@@ -193,7 +197,7 @@ _FOLLOWEES = """
         array(SELECT account_id FROM accounts_popularauthor
             JOIN accounts_follow ON followed_id = account_id
             JOIN accounts_account AS account ON account.id = account_id
-            WHERE follower_id = %(follower)s AND suspended_at IS NULL AND deleted_at IS NULL)"""
+            WHERE follower_id = %(follower)s AND deleted_at IS NULL)"""
 
 
 class Reach(Enum):

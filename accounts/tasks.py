@@ -25,6 +25,13 @@ class OfAuthor(Protocol):
     author_id: int
 
 
+class OfAuthorsTweets(Protocol):
+    """An event about several things that one account wrote."""
+
+    author_id: int
+    tweet_ids: list[int]
+
+
 class OfAuthors(Protocol):
     """An event about several things that were written; names the author of each."""
 
@@ -59,6 +66,18 @@ def count_posted(event: OfAuthor) -> None:
 def count_removed(event: OfAuthor) -> None:
     """Count one tweet less."""
     services.count_tweets({event.author_id: -1})
+
+
+@task()
+def count_many_removed(event: OfAuthorsTweets) -> None:
+    """Count so many tweets less."""
+    services.count_tweets({event.author_id: -len(event.tweet_ids)})
+
+
+@task()
+def count_many_restored(event: OfAuthorsTweets) -> None:
+    """Count so many tweets more."""
+    services.count_tweets({event.author_id: len(event.tweet_ids)})
 
 
 @task(atomic=True)

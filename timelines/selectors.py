@@ -185,10 +185,14 @@ def _floor(entries: Sequence[int], *, limit: int) -> int:
 
 
 def refresh_popular(author_ids: Iterable[int]) -> None:
-    """Store anew what readers merge of these authors. Raises redis.RedisError."""
+    """Store anew what readers merge of these authors. Raises redis.RedisError.
+
+    Of those who are suspended or deleted that is nothing.
+    """
     for author_id in author_ids:
         read_at = tweets.clock()
-        entries = newest_entries(author_ids=[author_id], limit=popular.SIZE)
+        visible = list(accounts.visible({author_id}))
+        entries = newest_entries(author_ids=visible, limit=popular.SIZE)
         newest = Newest(entries=entries, floor=_floor(entries, limit=popular.SIZE))
         popular.replace({author_id: newest}, read_at=read_at)
 

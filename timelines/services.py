@@ -119,12 +119,12 @@ def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after:
         return None
     entry = store.pack(tweet_id=tweet_id, original_id=original_id)
     if not after:
-        store.mark_removed(tweet_id)
+        store.mark_removed([tweet_id])
     if accounts.reach_of(author_id) is not Reach.FAN_OUT:
         selectors.refresh_popular([author_id])
     audience = _Audience(author_id, after)
     for page in audience:
-        store.remove(entry, page)
+        store.remove(entry, store.existing(page))
         if tweets.is_visible(tweet_id):  # Or just now, and the new delivery has been here before.
             _deliver([page], tweet_id=tweet_id, author_id=author_id, original_id=original_id)
             return None
@@ -132,6 +132,31 @@ def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after:
 
 
 def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
+    """Have homes lose, or get back, all that an author wrote; pages at a time as `fan_out` does.
+
+    Homes into which it was fanned out are dropped. Of an author whose tweets are merged, what
+    readers merge is replaced, which is nothing while the author is suspended or deleted.
+    """
+    reach = accounts.reach_of(account_id)
+    if reach is not Reach.FAN_OUT and not after:
+        selectors.refresh_popular([account_id])
+    if reach is Reach.MERGE:
+        store.drop([account_id])  # the author's own, which holds them by itself
+        return None
+    return drop_homes(account_id=account_id, after=after)
+
+
+def stop_merging(*, account_id: int, after: int) -> int | None:
+    """Take a popular author off the lists of those whom followers merge, pages at a time."""
+    if accounts.reach_of(account_id) is not Reach.MERGE:
+        return None  # Their homes are dropped, and the lists with them.
+    audience = _Audience(account_id, after)
+    for page in audience:
+        store.stop_merging(account_id, page)
+    return audience.rest
+
+
+def drop_homes(*, account_id: int, after: int) -> int | None:
     """Drop the homes of an author and of followers, pages at a time as `fan_out` does."""
     audience = _Audience(account_id, after)
     for page in audience:
@@ -144,7 +169,7 @@ def announce_popular(*, account_id: int, after: int) -> int | None:
 
     A build that began before the author became popular is dropped with the home.
     """
-    rest = drop_homes_of_followers(account_id=account_id, after=after)
+    rest = drop_homes(account_id=account_id, after=after)
     if rest is None:
         with transaction.atomic():
             publish(FollowersKnow(account_id=account_id))

@@ -205,9 +205,10 @@ def push_unless_removed(entry: int, account_id: int) -> None:
     resp.exchange(*_floors([account_id], [length]))
 
 
-def mark_removed(tweet_id: int) -> None:
-    """Keep `push_unless_removed` from adding a tweet. Raises redis.RedisError."""
-    resp.exchange(resp.pack("SET", _removed_key(tweet_id), b"", "EX", REMOVED_SECONDS))
+def mark_removed(tweet_ids: Iterable[int]) -> None:
+    """Keep `push_unless_removed` from adding these tweets. Raises redis.RedisError."""
+    keys = map(_removed_key, tweet_ids)
+    resp.exchange(*(resp.pack("SET", key, b"", "EX", REMOVED_SECONDS) for key in keys))
 
 
 def _removed_key(tweet_id: int) -> str:
@@ -303,6 +304,23 @@ def remove(entry: int, account_ids: Collection[int]) -> None:
         commands = []
         for key in map(_key, batch):
             commands += [resp.pack("LINDEX", key, -1), resp.pack("LREM", key, 0, entry)]
+        last = resp.exchange(*commands)[::2]
+        drop([one for one, value in zip(batch, last, strict=True) if value and _is_build(value)])
+
+
+def stop_merging(author_id: int, account_ids: Sequence[int]) -> None:
+    """Take an author off the lists of those whom the accounts' homes merge; homes stay.
+
+    A home that is being built is dropped: its build may have read of the author before. Raises
+    redis.RedisError.
+    """
+    for batch in _batches(account_ids):
+        commands = []
+        for one in batch:
+            commands += [
+                resp.pack("LINDEX", _key(one), -1),
+                resp.pack("LREM", popular.key_of_followed(one), 0, author_id),
+            ]
         last = resp.exchange(*commands)[::2]
         drop([one for one, value in zip(batch, last, strict=True) if value and _is_build(value)])
 

@@ -1,6 +1,7 @@
 """What keeps home timelines true: each task is one call."""
 
 from accounts.events import (
+    AccountDeleted,
     AccountEvent,
     AccountPurged,
     BecamePopular,
@@ -9,7 +10,8 @@ from accounts.events import (
     Unfollowed,
 )
 from timelines import popular, services, store
-from tweets.events import ImportEnded, TweetPosted, TweetRemoved
+from timelines.events import FollowersKnow
+from tweets.events import ImportEnded, ManyRemoved, ManyRestored, TweetPosted, TweetRemoved
 from twitter.outbox.tasks import task
 
 
@@ -50,6 +52,16 @@ def remove_from_homes(event: TweetRemoved, *, after: int = 0) -> dict[str, int] 
 
 
 @task()
+def drop_homes_after_many(
+    event: ManyRemoved | ManyRestored, *, after: int = 0
+) -> dict[str, int] | None:
+    """Have the homes of an author's followers built anew after many tweets went or came back."""
+    if isinstance(event, ManyRemoved) and not after:
+        store.mark_removed(event.tweet_ids)
+    return _going_on(services.drop_homes_of_followers(account_id=event.author_id, after=after))
+
+
+@task()
 def drop_home(event: Followed | Unfollowed) -> None:
     """Have a home built anew after its owner followed or unfollowed somebody."""
     store.drop([event.follower_id])
@@ -59,6 +71,18 @@ def drop_home(event: Followed | Unfollowed) -> None:
 def drop_homes_of_followers(event: AccountEvent, *, after: int = 0) -> dict[str, int] | None:
     """Have the homes of an account's followers built anew, when it vanishes or comes back."""
     return _going_on(services.drop_homes_of_followers(account_id=event.account_id, after=after))
+
+
+@task()
+def forget_fanned_out(event: FollowersKnow, *, after: int = 0) -> dict[str, int] | None:
+    """Rid homes of what was fanned out until the author's last follower knew to merge it."""
+    return _going_on(services.drop_homes(account_id=event.account_id, after=after))
+
+
+@task()
+def stop_merging(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | None:
+    """Have the followers of a popular author, who is deleted, merge the author's tweets no more."""
+    return _going_on(services.stop_merging(account_id=event.account_id, after=after))
 
 
 @task()

@@ -1,5 +1,6 @@
 """Moderating tweets. Every change goes through the services, with a reason."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -10,19 +11,18 @@ from django.http import HttpRequest
 from accounts import facade as accounts
 from tweets import services
 from tweets.models import Tweet
-from twitter.lib.admin import ReadOnlyAdmin, moderator_id, reason_action
+from twitter.lib.admin import ActOnAll, ReadOnlyAdmin, moderator_id, reason_action
 
 
-def _hide(request: HttpRequest, tweet: Tweet, reason: str) -> None:
-    services.hide(tweet_id=tweet.pk, by_id=moderator_id(request), reason=reason)
+def _all(change: Callable[..., set[int]]) -> ActOnAll:
+    """Return what changes all selected tweets: many of one author cost no more than a few."""
 
+    def act(request: HttpRequest, tweets: Sequence[Tweet], reason: str) -> dict[Tweet, str]:
+        tweet_ids = [tweet.pk for tweet in tweets]
+        missing = change(tweet_ids=tweet_ids, by_id=moderator_id(request), reason=reason)
+        return {tweet: services.NO_TWEET for tweet in tweets if tweet.pk in missing}
 
-def _restore(request: HttpRequest, tweet: Tweet, reason: str) -> None:
-    services.restore(tweet_id=tweet.pk, by_id=moderator_id(request), reason=reason)
-
-
-def _delete(request: HttpRequest, tweet: Tweet, reason: str) -> None:
-    services.moderate_delete(tweet_id=tweet.pk, by_id=moderator_id(request), reason=reason)
+    return act
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -49,12 +49,20 @@ class TweetAdmin(ReadOnlyAdmin):
     search_fields = ("text",)
     search_help_text = 'Whole words, "a phrase", -without; or @username for all of an author.'
     actions = (
-        reason_action(name="hide", description="Hide…", permissions=["moderate"], act=_hide),
         reason_action(
-            name="restore", description="Restore…", permissions=["moderate"], act=_restore
+            name="hide", description="Hide…", permissions=["moderate"], act=_all(services.hide)
         ),
         reason_action(
-            name="delete_tweets", description="Delete…", permissions=["erase"], act=_delete
+            name="restore",
+            description="Restore…",
+            permissions=["moderate"],
+            act=_all(services.restore),
+        ),
+        reason_action(
+            name="delete_tweets",
+            description="Delete…",
+            permissions=["erase"],
+            act=_all(services.moderate_delete),
         ),
     )
 

@@ -27,6 +27,24 @@ class TweetRemoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManyRemoved(Event):
+    """A moderator removed many tweets of one author at once; told instead of TweetRemoved."""
+
+    name: ClassVar[str] = "tweets.many_removed"
+    author_id: int
+    tweet_ids: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManyRestored(Event):
+    """A moderator restored many tweets of one author at once; told instead of TweetPosted."""
+
+    name: ClassVar[str] = "tweets.many_restored"
+    author_id: int
+    tweet_ids: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TweetDeleted(Event):
     """A tweet was deleted for good; its retweets, likes and row are still to be purged."""
 

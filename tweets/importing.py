@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from tweets.events import ImportEnded, TweetsImported
 from twitter.lib.ids import EPOCH, SEQUENCE_BITS, SEQUENCE_NAME
@@ -23,8 +24,11 @@ class OldTweet:
 def import_batch(batch: Sequence[OldTweet]) -> list[int]:
     """Store tweets in one statement, with ids made for their dates; returns the ids, in order.
 
-    They are not fanned out: call `end_import` in the end, and homes are built anew.
+    They are not fanned out: call `end_import` in the end, and homes are built anew. Raises
+    ValueError when one is dated before ids begin, or ahead: then `update` would tell no other.
     """
+    if any(not EPOCH <= tweet.posted_at <= timezone.now() for tweet in batch):
+        raise ValueError(f"posted before {EPOCH:%Y-%m-%d}, or ahead")
     milliseconds = [int((tweet.posted_at - EPOCH).total_seconds() * 1000) for tweet in batch]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(

@@ -1,10 +1,12 @@
 """Clearing away what is deleted, in steps that each take a bounded time."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from tweets import cache
 from tweets.events import AuthorPurged
 from tweets.models import (
     NOBODY,
@@ -15,7 +17,7 @@ from tweets.models import (
     TweetMetrics,
     TweetMetricsDelta,
 )
-from tweets.services import delete_locked, remove_retweet
+from tweets.services import bury, remove_retweet
 from twitter.lib import audit
 from twitter.outbox.events import publish
 
@@ -25,30 +27,35 @@ KEEP_TOMBSTONES = timedelta(days=7)
 
 
 def purge_tweet(tweet_id: int) -> bool:
-    """Clear away a step's worth of a deleted tweet. Returns whether nothing is left of it.
+    """Clear away a step's worth of a deleted tweet. Returns whether nothing is left of it."""
+    return _purge_tweets([tweet_id])
 
-    What is added meanwhile, by somebody who saw the tweet just before, is found by a later step;
-    the row itself goes last, and its foreign keys refuse that while anything refers to it.
+
+def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
+    """Clear away a step's worth of deleted tweets. Returns whether nothing is left of them.
+
+    What is added meanwhile, by somebody who saw a tweet just before, is found by a later step;
+    the rows themselves go last, and their foreign keys refuse that while anything refers to them.
     """
     with transaction.atomic():
-        retweets = Tweet.objects.filter(original_id=tweet_id).select_for_update()[:STEP]
+        retweets = Tweet.objects.filter(original_id__in=tweet_ids).select_for_update()[:STEP]
         found = list(retweets)
         for retweet in found:
             remove_retweet(retweet)
-        if found or _delete_likes_of(tweet_id):
+        if found or _delete_likes_of(tweet_ids):
             return False
-        TweetMetricsDelta.objects.filter(tweet_id=tweet_id).delete()
-        TweetMetrics.objects.filter(tweet_id=tweet_id).delete()
-        Tweet.objects.filter(id=tweet_id, state=Tweet.State.DELETED).delete()
+        TweetMetricsDelta.objects.filter(tweet_id__in=tweet_ids).delete()
+        TweetMetrics.objects.filter(tweet_id__in=tweet_ids).delete()
+        Tweet.objects.filter(id__in=tweet_ids, state=Tweet.State.DELETED).delete()
     return True
 
 
-def _delete_likes_of(tweet_id: int) -> int:
+def _delete_likes_of(tweet_ids: Sequence[int]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM tweets_like WHERE (account_id, tweet_id) IN"
-            " (SELECT account_id, tweet_id FROM tweets_like WHERE tweet_id = %s LIMIT %s)",
-            [tweet_id, STEP],
+            " (SELECT account_id, tweet_id FROM tweets_like WHERE tweet_id = ANY(%s) LIMIT %s)",
+            [list(tweet_ids), STEP],
         )
         return int(cursor.rowcount)
 
@@ -68,22 +75,38 @@ def purge_author(author_id: int) -> bool:
 
 
 def _purge_tweets_by(author_id: int) -> int:
-    """Delete some of the author's tweets. A tweet's own purge takes the marked rows away."""
-    with transaction.atomic():
-        tweets = list(
-            Tweet.objects.filter(author_id=author_id)
-            .exclude(state=Tweet.State.DELETED)
-            .order_by("-id")
-            .select_for_update()[:STEP]
-        )
-        for tweet in tweets:
-            delete_locked(tweet)
+    """Delete some of the author's tweets, and clear away some that are deleted.
+
+    The followers are told nothing: when the account was deleted their homes were dropped, and what
+    they merge was replaced, once for all tweets (`timelines.services.drop_homes_of_followers`).
+    """
+    deleted = _delete_tweets_by(author_id)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)
     left = list(marked.order_by("-id").values_list("id", flat=True)[:STEP])
-    audit.forget(audit.about(Tweet, {tweet.pk for tweet in tweets} | set(left)), what="a tweet")
-    for tweet_id in left:
-        purge_tweet(tweet_id)
-    return len(tweets) + len(left)
+    audit.forget(audit.about(Tweet, {*deleted, *left}), what="a tweet")
+    _purge_tweets(left)
+    return len(deleted) + len(left)
+
+
+@transaction.atomic
+def _delete_tweets_by(author_id: int) -> list[int]:
+    """Delete some of the author's retweets, mark some tweets as deleted; return their ids."""
+    own = Tweet.objects.filter(author_id=author_id)
+    some = own.exclude(state=Tweet.State.DELETED).order_by("-id").select_for_update()[:STEP]
+    tweets = list(some)
+    bury(tweet for tweet in tweets if tweet.state == Tweet.State.VISIBLE)
+    retweets = [tweet for tweet in tweets if tweet.original_id]
+    TweetMetricsDelta.objects.bulk_create(
+        TweetMetricsDelta(tweet_id=retweet.original_id, retweet_count=-1) for retweet in retweets
+    )
+    Tweet.objects.filter(id__in=[retweet.pk for retweet in retweets]).delete()
+    tweet_ids = [tweet.pk for tweet in tweets]
+    Tweet.objects.filter(id__in=tweet_ids).update(
+        state=Tweet.State.DELETED, text="", removed_at=Now()
+    )
+    # Before the commit, so that it cannot be missed: the tombstones outlast it.
+    cache.forget(tweet_ids)
+    return tweet_ids
 
 
 def _purge_likes_by(account_id: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection
 
 from accounts import facade as accounts
@@ -21,8 +22,9 @@ from twitter.lib.ids import MAX_ID, id_at
 FIRST_DEPTH, FIRST_SHARES = 4, 8
 # Likes, and own tweets, that an account's cached viewer state goes back to.
 VIEWER_SIZE = 500
-# A transaction that takes longer than this does not hold the readers of news back.
-LONGEST_WRITE_SECONDS = 10
+# A transaction that takes longer than this does not hold the readers of news back: it is none of a
+# request, which are ended by then: else a tweet of theirs could be left out for ever.
+LONGEST_WRITE_SECONDS: int = settings.LONGEST_REQUEST_SECONDS
 
 
 class TweetRef(NamedTuple):

@@ -132,7 +132,9 @@ class PostTweetSerializer(serializers.Serializer[Any]):
 
     text = TextField(
         trim_whitespace=False,
-        help_text=f"1 to {text.MAX_WEIGHTED_LENGTH} weighted characters.",
+        help_text=f"1 to {text.MAX_WEIGHTED_LENGTH} weighted characters, and at most"
+        f" {text.MAX_BYTES:,} bytes of UTF-8. A URL of at most {text.MAX_URL_LENGTH:,} characters"
+        f" weighs {text.URL_WEIGHT}.",
     )
 
     def validate_text(self, value: str) -> str:

@@ -1,6 +1,6 @@
 """Writing tweets: one transaction each, with the event that tells of it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 from django.db import connection, transaction
@@ -8,7 +8,15 @@ from django.db.models.functions import Now
 
 from accounts import facade as accounts
 from tweets import cache, rendering, selectors
-from tweets.events import MetricsFolded, TweetDeleted, TweetPosted, TweetRemoved, ViewerChanged
+from tweets.events import (
+    ManyRemoved,
+    ManyRestored,
+    MetricsFolded,
+    TweetDeleted,
+    TweetPosted,
+    TweetRemoved,
+    ViewerChanged,
+)
 from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
 from twitter.lib import audit, redis, tracing
 from twitter.lib.counters import fold
@@ -20,10 +28,13 @@ from twitter.lib.errors import (
     unless_purged,
 )
 from twitter.lib.renderers import envelope
-from twitter.outbox.events import publish
+from twitter.outbox.events import Event, publish
 
 ACCOUNT_GONE = "The account is gone."
 NO_TWEET = "There is no such tweet."
+# A moderator who removes or restores more tweets of one author at once has the followers' homes
+# built anew: to change each home for each tweet is the product of both.
+FEW = 10
 
 
 def post(*, author_id: int, text: str) -> bytes:
@@ -201,14 +212,10 @@ def undo_retweet(*, account_id: int, tweet_id: int) -> None:
 
 
 def remove_retweet(retweet: Tweet) -> None:
-    """Delete a locked retweet's row within the running transaction; nothing refers to it."""
-    retweet_id, original_id = retweet.pk, retweet.original_id or 0
-    if not Tweet.objects.filter(id=retweet_id).delete()[0]:
-        return
-    TweetMetricsDelta.objects.create(tweet_id=original_id, retweet_count=-1)
+    """Delete a locked retweet within the running transaction."""
     if retweet.state == Tweet.State.VISIBLE:
-        _removed(tweet_id=retweet_id, author_id=retweet.author_id, original_id=original_id)
-    _show_counts_after_commit(original_id)
+        _removed([retweet])
+    _delete_removed(retweet)
 
 
 def _original_of(tweet_id: int) -> int:
@@ -236,46 +243,97 @@ def delete_locked(tweet: Tweet) -> None:
     A tweet's text goes at once; its row stays, seen by nobody, until its retweets and likes were
     purged in bounded steps.
     """
-    if tweet.original_id is not None:
-        remove_retweet(tweet)
-        return
     if tweet.state == Tweet.State.VISIBLE:
-        _removed(tweet_id=tweet.pk, author_id=tweet.author_id, original_id=0)
+        _removed([tweet])
+    _delete_removed(tweet)
+
+
+def _delete_removed(tweet: Tweet) -> None:
+    """Delete what readers do not see any more. Nothing refers to a retweet's row: it goes."""
+    if tweet.original_id is not None:
+        if Tweet.objects.filter(id=tweet.pk).delete()[0]:
+            TweetMetricsDelta.objects.create(tweet_id=tweet.original_id, retweet_count=-1)
+            _show_counts_after_commit(tweet.original_id)
+        return
     Tweet.objects.filter(id=tweet.pk).update(state=Tweet.State.DELETED, text="", removed_at=Now())
     publish(TweetDeleted(tweet_id=tweet.pk))
 
 
-def moderate_delete(*, tweet_id: int, by_id: int, reason: str) -> None:
-    """Delete anybody's tweet, as a moderator. Raises NotFound."""
-    with transaction.atomic():
-        tweet = _locked(tweet_id)
-        delete_locked(tweet)
-        audit.record(by_id=by_id, target=tweet, action="Deleted", reason=reason)
+def moderate_delete(*, tweet_ids: Collection[int], by_id: int, reason: str) -> set[int]:
+    """Delete anybody's tweets, as a moderator; returns the ids of those that are not there."""
+    return _moderate("Deleted", _delete_many, tweet_ids=tweet_ids, by_id=by_id, reason=reason)
 
 
-def hide(*, tweet_id: int, by_id: int, reason: str) -> None:
-    """Hide a tweet from everybody; hiding again changes nothing. Raises NotFound."""
-    with transaction.atomic():
-        tweet = _locked(tweet_id)
-        if tweet.state == Tweet.State.VISIBLE:
-            Tweet.objects.filter(id=tweet_id).update(state=Tweet.State.HIDDEN, removed_at=Now())
-            _removed(
-                tweet_id=tweet_id, author_id=tweet.author_id, original_id=tweet.original_id or 0
-            )
-            audit.record(by_id=by_id, target=tweet, action="Hidden", reason=reason)
+def hide(*, tweet_ids: Collection[int], by_id: int, reason: str) -> set[int]:
+    """Hide tweets from everybody; those that are hidden stay so.
+
+    Returns the ids of those that are not there.
+    """
+    return _moderate("Hidden", _hide_many, tweet_ids=tweet_ids, by_id=by_id, reason=reason)
 
 
-def restore(*, tweet_id: int, by_id: int, reason: str) -> None:
-    """Show a hidden tweet again; restoring again changes nothing. Raises NotFound."""
-    with transaction.atomic():
-        tweet = _locked(tweet_id)
-        if tweet.state == Tweet.State.HIDDEN:
-            Tweet.objects.filter(id=tweet_id).update(state=Tweet.State.VISIBLE, removed_at=None)
-            Tombstone.objects.filter(tweet_id=tweet_id).delete()
+def restore(*, tweet_ids: Collection[int], by_id: int, reason: str) -> set[int]:
+    """Show hidden tweets again; those that are visible stay so.
+
+    Returns the ids of those that are not there.
+    """
+    return _moderate("Restored", _restore_many, tweet_ids=tweet_ids, by_id=by_id, reason=reason)
+
+
+def _moderate(
+    action: str,
+    change: Callable[[list[Tweet]], list[Tweet]],
+    *,
+    tweet_ids: Collection[int],
+    by_id: int,
+    reason: str,
+) -> set[int]:
+    """Change tweets, each author's in one transaction, and note it in the audit log.
+
+    `change` gets locked tweets of one author, and returns those that it changed.
+    """
+    author_of = Tweet.objects.filter(id__in=tweet_ids).values_list("author_id", flat=True)
+    there = set()
+    for author_id in sorted(set(author_of)):
+        with transaction.atomic():
+            present = Tweet.objects.exclude(state=Tweet.State.DELETED).filter(id__in=tweet_ids)
+            own = present.filter(author_id=author_id).order_by("id").select_for_update()
+            tweets = list(own)
+            for tweet in change(tweets):
+                audit.record(by_id=by_id, target=tweet, action=action, reason=reason)
+        there |= {tweet.pk for tweet in tweets}
+    return set(tweet_ids) - there
+
+
+def _delete_many(tweets: list[Tweet]) -> list[Tweet]:
+    _removed([tweet for tweet in tweets if tweet.state == Tweet.State.VISIBLE])
+    for tweet in tweets:
+        _delete_removed(tweet)
+    return tweets
+
+
+def _hide_many(tweets: list[Tweet]) -> list[Tweet]:
+    visible = [tweet for tweet in tweets if tweet.state == Tweet.State.VISIBLE]
+    ids = [tweet.pk for tweet in visible]
+    Tweet.objects.filter(id__in=ids).update(state=Tweet.State.HIDDEN, removed_at=Now())
+    _removed(visible)
+    return visible
+
+
+def _restore_many(tweets: list[Tweet]) -> list[Tweet]:
+    hidden = [tweet for tweet in tweets if tweet.state == Tweet.State.HIDDEN]
+    ids = [tweet.pk for tweet in hidden]
+    Tweet.objects.filter(id__in=ids).update(state=Tweet.State.VISIBLE, removed_at=None)
+    Tombstone.objects.filter(tweet_id__in=ids).delete()
+    if len(hidden) > FEW:
+        restored = ManyRestored(author_id=hidden[0].author_id, tweet_ids=ids)
+        publish(restored, *_of_viewers(hidden))
+    else:
+        for tweet in hidden:
             _visible(
-                tweet_id=tweet_id, author_id=tweet.author_id, original_id=tweet.original_id or 0
+                tweet_id=tweet.pk, author_id=tweet.author_id, original_id=tweet.original_id or 0
             )
-            audit.record(by_id=by_id, target=tweet, action="Restored", reason=reason)
+    return hidden
 
 
 def _locked(tweet_id: int) -> Tweet:
@@ -286,18 +344,36 @@ def _locked(tweet_id: int) -> Tweet:
     return tweet
 
 
-def _removed(*, tweet_id: int, author_id: int, original_id: int) -> None:
+def _removed(tweets: list[Tweet]) -> None:
+    """Tell of tweets of one author that readers do not see any more."""
+    if not tweets:
+        return
+    bury(tweets)
+    author_id = tweets[0].author_id
+    removed: list[Event] = [
+        TweetRemoved(tweet_id=tweet.pk, author_id=author_id, original_id=tweet.original_id or 0)
+        for tweet in tweets
+    ]
+    if len(tweets) > FEW:
+        removed = [ManyRemoved(author_id=author_id, tweet_ids=[tweet.pk for tweet in tweets])]
+    publish(*removed, *_of_viewers(tweets))
+
+
+def bury(tweets: Iterable[Tweet]) -> None:
+    """Leave tombstones, by which clients learn that the tweets are gone."""
     Tombstone.objects.bulk_create(
-        [Tombstone(tweet_id=tweet_id, author_id=author_id)], ignore_conflicts=True
+        [Tombstone(tweet_id=tweet.pk, author_id=tweet.author_id) for tweet in tweets],
+        ignore_conflicts=True,
     )
-    removed = TweetRemoved(tweet_id=tweet_id, author_id=author_id, original_id=original_id)
-    publish(removed, *_of_viewer(author_id=author_id, original_id=original_id))
 
 
 def _visible(*, tweet_id: int, author_id: int, original_id: int) -> None:
     posted = TweetPosted(tweet_id=tweet_id, author_id=author_id, original_id=original_id)
-    publish(posted, *_of_viewer(author_id=author_id, original_id=original_id))
+    viewer = [ViewerChanged(account_id=author_id)] if original_id else []
+    publish(posted, *viewer)
 
 
-def _of_viewer(*, author_id: int, original_id: int) -> list[ViewerChanged]:
-    return [ViewerChanged(account_id=author_id)] if original_id else []
+def _of_viewers(tweets: Iterable[Tweet]) -> list[ViewerChanged]:
+    """Return that those who retweeted did so not any more, or again."""
+    retweeters = {tweet.author_id for tweet in tweets if tweet.original_id}
+    return [ViewerChanged(account_id=account_id) for account_id in retweeters]

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from accounts.events import AccountDeleted, AccountPurged
 from tweets import cache, purging, services
-from tweets.events import MetricsFolded, TweetDeleted, TweetRemoved, ViewerChanged
+from tweets.events import ManyRemoved, MetricsFolded, TweetDeleted, TweetRemoved, ViewerChanged
 from twitter.outbox.tasks import task
 
 
@@ -12,6 +12,12 @@ from twitter.outbox.tasks import task
 def forget_tweet(event: TweetRemoved) -> None:
     """Show the tweet no more."""
     cache.forget([event.tweet_id])
+
+
+@task()
+def forget_tweets(event: ManyRemoved) -> None:
+    """Show the tweets no more."""
+    cache.forget(event.tweet_ids)
 
 
 @task()

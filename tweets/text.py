@@ -1,7 +1,7 @@
 """The text of a tweet: its normal form, its weighted length, and the entities in it.
 
 Pure functions, no Django. The rules are those of twitter-text 3
-(https://github.com/twitter/twitter-text: config v3, and its conformance suite). Every function
+(https://github.com/twitter/twitter-text: 3.1, config v3, and its conformance suite). Every function
 takes time linear in the text's length, whatever the text is, because the length is known, and
 refused, only after the text was read: quantifiers are possessive, and the scan never goes back.
 
@@ -10,7 +10,10 @@ Different from twitter-text, on purpose:
 - a list (`@user/list`) is a mention of the user, and `t.co` is a domain like any other;
 - entities never overlap, and only what is reported as a URL weighs as one: of two that would
   overlap, the one that begins first wins (`#日本語example.com` is the hashtag `日本語example`);
-- what stands before an `@` is never a URL, whichever of its labels are top-level domains.
+- what stands before an `@` is never a URL, whichever of its labels are top-level domains, and
+  nothing in an e-mail address is an entity, whatever signs its local part has (RFC 5322's atoms);
+- besides its weighted length a text has at most 4,096 bytes, and a URL that weighs as one at most
+  2,048 characters (there: 4,096): what a tweet costs everybody who reads it is its bytes.
 """
 
 import re
@@ -26,8 +29,9 @@ import tld
 from tld.utils import MozillaPublicOnlyTLDSourceParser
 
 MAX_WEIGHTED_LENGTH = 280
+MAX_BYTES = 4_096
 URL_WEIGHT = 23
-MAX_URL_LENGTH = 4096
+MAX_URL_LENGTH = 2_048
 MAX_LABEL_LENGTH = 63  # RFC 1035, section 2.3.4
 
 
@@ -76,7 +80,7 @@ class Entities(TypedDict):
 class ParsedText:
     """A text that may be tweeted: `text` in normal form, `weighted_length` from 1 to 280.
 
-    `text` has at most some 49,000 code points: twelve URLs of 4,096 and four characters.
+    `text` has at most MAX_BYTES bytes of UTF-8.
     """
 
     text: str
@@ -87,9 +91,12 @@ class ParsedText:
 def parse(text: str) -> ParsedText:
     """Check the text of a new tweet.
 
-    Raises TextError as `normalize` does, and for a text whose weighted length is above 280.
+    Raises TextError as `normalize` does, for a text of more than MAX_BYTES bytes, and for one
+    whose weighted length is above 280.
     """
     text = normalize(text)
+    if (size := len(text.encode())) > MAX_BYTES:
+        raise TextError(f"The text has {size} bytes in UTF-8; the limit is {MAX_BYTES}.")
     found = entities(text)
     length = _weigh(text, urls=found["urls"])
     if length > MAX_WEIGHTED_LENGTH:
@@ -224,6 +231,10 @@ _TAG = rf"\p{{L}}\p{{M}}{_TAG_EXTRA}"
 # for else it could not be told from the words around it in a script without spaces.
 _HOST_LABEL = r"[^\x00-,./:-@\[-\^`{-\x7F\s\p{Bidi_Control}]"
 _BARE_LABEL = rf"[0-9A-Za-z_{_ACCENTED}\-]"
+# What a local part has besides letters and digits (RFC 5322, atext), but for what may follow a
+# domain in a URL (`/`, `?`) and for `#`.
+_ATOM_SIGN = r"!$%&'*+=^_`{|}~\-"
+_ATOM = rf"[0-9A-Za-z{_ACCENTED}{_ATOM_SIGN}]"
 
 # No entity has white space in it, and few words have one of these characters.
 _WORD_WITH_SIGN = regex.compile(r"(?<!\S)[^\s.$#@\uFF03\uFF20]*+[.$#@\uFF03\uFF20]\S++")
@@ -231,6 +242,9 @@ _TOKEN = regex.compile(
     # a URL with its scheme
     rf"(?<![0-9A-Za-z@\uFF20$#\uFF03])(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?://)"
     rf"(?P<host>{_HOST_LABEL}++(?:\.{_HOST_LABEL}++)++)"
+    # an e-mail address, so that nothing in it is looked at; `RT@name.` is a mention
+    rf"|(?<![0-9A-Za-z.{_ACCENTED}{_ATOM_SIGN}])(?![Rr][Tt]@)(?P<email>[{_ATOM_SIGN}]*+"
+    rf"[0-9A-Za-z{_ACCENTED}]{_ATOM}*+(?:\.{_ATOM}++)*+@{_BARE_LABEL}++(?:\.{_BARE_LABEL}++)++)"
     # what may be a bare domain: the whole run, so that none is begun in the middle of another
     rf"|(?<![0-9A-Za-z_{_ACCENTED}@\uFF20$#\uFF03./\-])"
     rf"(?P<bare>{_BARE_LABEL}++(?=\.[\p{{L}}\p{{Nd}}])(?:\.{_BARE_LABEL}++)*+)"
@@ -261,6 +275,7 @@ _TLDS = frozenset(
     or ()
 )
 _TLD_MAX_LENGTH = max(map(len, _TLDS))
+_GOES_ON = re.compile(r"[0-9A-Za-z@+-]")
 
 
 def entities(text: str) -> Entities:
@@ -288,6 +303,8 @@ def _add(found: Entities, token: regex.Match[str]) -> int:
             found["mentions"].append({"start": start, "end": end, "username": value})
         case "cashtag":
             found["cashtags"].append({"start": start, "end": end, "tag": value})
+        case "email":
+            pass
         case _:
             return _add_url(found["urls"], token)
     return end
@@ -313,9 +330,12 @@ def _domain_end(text: str, start: int, end: int) -> int:
     labels = text[start:end].split(".")
     usable = next((n for n, label in enumerate(labels) if not _is_label(label)), len(labels))
     for n in range(len(labels) - 1, 0, -1):
+        label_end = end
         end -= len(labels[n])
-        if n <= usable and "_" not in labels[n - 1] and (length := _tld_length(labels[n])):
-            return end + length
+        if n <= usable and "_" not in labels[n - 1]:
+            length = _tld_length(labels[n], after=text[label_end : label_end + 1])
+            if length:
+                return end + length
         end -= len(".")
     return 0
 
@@ -329,15 +349,15 @@ def _is_label(label: str) -> bool:
     return len(encoded) <= MAX_LABEL_LENGTH and not label.lower().startswith("xn--")
 
 
-def _tld_length(label: str) -> int:
+def _tld_length(label: str, *, after: str) -> int:
     """Return the length of the longest top-level domain that begins the label, or 0.
 
-    An ASCII letter or digit after it makes it another word; other letters don't: CJK texts
-    go on without a space.
+    `after` is the character after the label, if any. An ASCII letter or digit, `@`, `+` or `-`
+    after a top-level domain makes it another word (twitter-text's validGTLD and validCCTLD); other
+    letters don't: CJK texts go on without a space.
     """
     for length in range(min(len(label), _TLD_MAX_LENGTH), 1, -1):
-        after = label[length : length + 1]
-        if label[:length].lower() in _TLDS and not (after.isascii() and after.isalnum()):
+        if label[:length].lower() in _TLDS and not _GOES_ON.match((label + after)[length:]):
             return length
     return 0
 

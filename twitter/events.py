@@ -19,11 +19,12 @@ FORGET_TWEET = Subscription(task="tweets.tasks.forget_tweet", at_once=True)
 FORGET_VIEWER = Subscription(task="tweets.tasks.forget_viewer", at_once=True)
 DROP_HOME = Subscription(task="timelines.tasks.drop_home", at_once=True)
 # Whatever was under way has ended by then, requests and tasks.
-ALL_ENDED_SECONDS = settings.CELERY_TASK_TIME_LIMIT * 1.25
+ALL_ENDED_SECONDS = 1.25 * max(settings.CELERY_TASK_TIME_LIMIT, settings.LONGEST_REQUEST_SECONDS)
 # A delivery to somebody who has just unfollowed is taken back by the task that made it. If that was
 # killed before, this mends it.
 DROP_HOME_ONCE_MORE = Subscription(task="timelines.tasks.drop_home", delay=ALL_ENDED_SECONDS)
 DROP_HOMES_OF_FOLLOWERS = Subscription(task="timelines.tasks.drop_homes_of_followers")
+DROP_HOMES_AFTER_MANY = Subscription(task="timelines.tasks.drop_homes_after_many")
 
 SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.AccountChanged: [FORGET_ACCOUNT],
@@ -34,6 +35,7 @@ SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.AccountDeleted: [
         FORGET_ACCOUNT,
         DROP_HOMES_OF_FOLLOWERS,
+        Subscription(task="timelines.tasks.stop_merging"),
         Subscription(task="tweets.tasks.purge_author"),
     ],
     accounts.AccountPurged: [
@@ -44,7 +46,10 @@ SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.Followed: [FORGET_FOLLOW, DROP_HOME],
     accounts.Unfollowed: [FORGET_FOLLOW, DROP_HOME, DROP_HOME_ONCE_MORE],
     accounts.BecamePopular: [Subscription(task="timelines.tasks.announce_popular")],
-    timelines.FollowersKnow: [Subscription(task="accounts.tasks.end_fan_out")],
+    timelines.FollowersKnow: [
+        Subscription(task="accounts.tasks.end_fan_out"),
+        Subscription(task="timelines.tasks.forget_fanned_out", delay=ALL_ENDED_SECONDS),
+    ],
     accounts.GraphImported: [Subscription(task="timelines.tasks.drop_all_homes")],
     tweets.TweetPosted: [
         Subscription(task="timelines.tasks.deliver_to_author", best_effort=True),
@@ -55,6 +60,15 @@ SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
         FORGET_TWEET,
         Subscription(task="timelines.tasks.remove_from_homes"),
         Subscription(task="accounts.tasks.count_removed", in_transaction=True),
+    ],
+    tweets.ManyRemoved: [
+        Subscription(task="tweets.tasks.forget_tweets", at_once=True),
+        DROP_HOMES_AFTER_MANY,
+        Subscription(task="accounts.tasks.count_many_removed", in_transaction=True),
+    ],
+    tweets.ManyRestored: [
+        DROP_HOMES_AFTER_MANY,
+        Subscription(task="accounts.tasks.count_many_restored", in_transaction=True),
     ],
     tweets.TweetDeleted: [Subscription(task="tweets.tasks.purge_tweet")],
     tweets.MetricsFolded: [Subscription(task="tweets.tasks.refresh_tweets", at_once=True)],

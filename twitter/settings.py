@@ -224,21 +224,31 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
-# Deliveries to homes wait for nothing else, and nothing else waits for them.
+# Deliveries to homes wait for nothing else, and nothing else waits for them. What clears away after
+# deletions and suspensions may take hours and hurts nobody by that: readers see none of it.
 CELERY_TASK_ROUTES = {
+    "accounts.tasks.purge_*": {"queue": "removals"},
+    "tweets.tasks.purge_*": {"queue": "removals"},
+    "timelines.tasks.remove_*": {"queue": "removals"},
+    "timelines.tasks.drop_homes_*": {"queue": "removals"},
+    "timelines.tasks.stop_merging": {"queue": "removals"},
+    "timelines.tasks.forget_*": {"queue": "removals"},
     "timelines.tasks.*": {"queue": "fan_out"},
     # Queues take turns, so a long one does not make the worker look dead.
     "twitter.outbox.tasks.heartbeat": {"queue": "heartbeat"},
 }
 # A task that runs longer is ended, so that it does not hold up others; then it is tried again.
 CELERY_TASK_TIME_LIMIT = number("TASK_SECONDS", 120)
+# So long may a request write: it begins no statement after 20 seconds (REQUEST_SECONDS in
+# twitter/lib/middleware.py), and the one that runs then has a limit of its own.
+LONGEST_REQUEST_SECONDS = 20 + number("WEB_STATEMENT_SECONDS", 10)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 CELERY_WORKER_CONCURRENCY = number("WORKER_PROCESSES", 2)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_CONSUMER = "twitter.celery:Consumer"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     # A task ends within CELERY_TASK_TIME_LIMIT, so what is unacknowledged for longer was lost.
-    {"visibility_timeout": 300}
+    {"visibility_timeout": CELERY_TASK_TIME_LIMIT * 5 // 2}
     if BROKER_IS_REDIS
     # RabbitMQ knows by itself what was lost. What it did not take, it says only if it is asked.
     else {"confirm_publish": True}

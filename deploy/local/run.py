@@ -18,7 +18,7 @@ from deploy.local.supervisor import Supervisor
 
 MANAGE = [sys.executable, "manage.py"]
 BACKUP = [sys.executable, "-m", "deploy.local.backup"]
-QUEUES = ("default", "fan_out", "heartbeat")
+QUEUES = ("default", "fan_out", "heartbeat", "removals")
 # deploy/entrypoint has the same for containers.
 PROCESSES = {
     "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],

@@ -110,15 +110,42 @@ def test_a_renamed_import_is_still_found(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_damaged_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="is no file"):
+    with pytest.raises(CommandError, match=r"can't be read: Is a directory\.$"):
         run(tmp_path)
     damaged = tmp_path / "graph.tsv.gz"
     damaged.write_bytes(gzip.compress(b"1\t2\n" * 100_000)[:-20])
-    with pytest.raises(CommandError, match="is damaged after line"):
+    with pytest.raises(CommandError, match=r"can't be read after line \d+: .+\.$"):
         run(damaged)
     damaged.write_bytes(b"1\t2\n")
-    with pytest.raises(CommandError, match="is damaged after line 0"):
+    with pytest.raises(CommandError, match=r"can't be read: Not a gzipped file .+\.$"):
         run(damaged)
+
+
+def test_what_came_before_the_damage_is_in_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(import_graph, "BATCH", 1_000)
+    path = tmp_path / "graph.tsv.gz"
+    # Numbers that don't compress well, so that the cut takes some of the lines.
+    pairs = "".join(f"{number * 7919 % 99991}\t{number}\n" for number in range(1, 9_000))
+    path.write_bytes(gzip.compress(pairs.encode())[:-2_000])
+    with pytest.raises(CommandError, match="can't be read after line"):
+        call_command("import_graph", str(path))
+    stored = Follow.objects.count()
+    assert stored >= 1_000
+    assert f"and {stored} follows are new" in capsys.readouterr().out
+    path.write_bytes(gzip.compress(pairs.encode()))
+    assert f"and {8_999 - stored} follows are new" in run(path)
+
+
+@pytest.mark.parametrize("name", ["graph.tsv", "graph.tsv.gz"])
+def test_a_byte_order_mark_is_read_and_bytes_that_are_no_text_are_wrong_lines(
+    tmp_path: Path, name: str
+) -> None:
+    data = b"\xef\xbb\xbf1\t2\n\xff\xfe\t2\n\xef\xbb\xbf2\t3\n"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert "2 accounts and 1 follows are new, 2 lines wrong" in run(tmp_path / name)
+    assert counts() == {"u1": (0, 1), "u2": (1, 0)}
 
 
 def test_an_interrupted_import_keeps_what_is_in(

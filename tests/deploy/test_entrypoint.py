@@ -77,7 +77,7 @@ def test_a_migration_that_fails_is_the_end(tmp_path):
 def test_what_is_no_role_is_told_which_there_are(role):
     done = run(*role, environment=dict(os.environ))
     assert done.returncode == 2
-    assert "api | worker | relay | migrate" in done.stderr
+    assert "api | worker [QUEUES] | relay | migrate" in done.stderr
 
 
 @contextlib.contextmanager

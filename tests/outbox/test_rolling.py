@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from timelines import services
 from timelines import tasks as timelines
@@ -93,7 +94,7 @@ def version(monkeypatch):
 def written(event: Event) -> Delivery:
     with transaction.atomic():
         publish(event)
-    return Delivery.objects.get()
+    return Delivery.objects.latest("id")
 
 
 def step() -> None:
@@ -115,7 +116,7 @@ def test_a_row_is_flat_and_of_the_first_version_without_a_version():
     assert "version" not in event.payload()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("commits")
 def test_a_fan_out_that_was_under_way_at_the_upgrade_goes_on_where_it_was(monkeypatch):
     """Its row was written, and half its followers served, by the version before."""
     begun_at = []
@@ -130,7 +131,7 @@ def test_a_fan_out_that_was_under_way_at_the_upgrade_goes_on_where_it_was(monkey
     assert not Delivery.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("commits")
 def test_a_field_that_was_added_breaks_neither_the_old_version_nor_the_new(version):
     """The row goes from the old to the new version and back, a step in each."""
     version(Measured)
@@ -157,7 +158,7 @@ def test_a_field_that_was_added_breaks_neither_the_old_version_nor_the_new(versi
     ]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("commits")
 def test_what_means_something_else_is_translated_by_new_code_and_left_alone_by_old(version):
     version(Measured)
     written(Measured(metres=5))
@@ -192,6 +193,23 @@ def test_an_event_that_only_newer_code_knows_waits_and_holds_up_no_other(version
     assert row.last_error == "UnreadableEvent: tests.unheard_of"
     with pytest.raises(UnreadableEvent):
         events.read(row.event, row.payload)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_only_newer_code_has_waits_and_holds_up_no_other(version, monkeypatch, caplog):
+    """An old relay goes on beside new web servers."""
+    version(Measured)
+    row = Delivery.objects.create(event=Measured.name, task="tests.no_such_task", payload={})
+    written(Measured(metres=1))
+    sent = []
+    monkeypatch.setattr(see, "apply_async", lambda kwargs, retry: sent.append(kwargs))
+    assert relay.send_due() == 2
+    assert len(sent) == 1
+    assert "tests.no_such_task is left to a newer relay" in caplog.text
+    row.refresh_from_db()
+    assert row.due_at > timezone.now()
+    assert row.failed_at is None
+    assert relay.send_due() == 0
 
 
 class OfFeet(Protocol):

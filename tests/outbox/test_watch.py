@@ -82,7 +82,7 @@ def test_messages_are_counted_and_a_queue_that_is_not_there_is_empty(counted, mo
             broker.lpush("default", b"{}")
             watch.look_at_queues()
         broker.flushdb()
-    assert watch.queues() == ["default", "fan_out", "heartbeat"]
+    assert watch.queues() == ["default", "fan_out", "heartbeat", "removals"]
     assert counted("twitter_queue_messages", queue="default") == 1
     assert counted("twitter_queue_messages", queue="fan_out") == 3
     assert counted("twitter_queue_messages", queue="heartbeat") == 0

@@ -347,7 +347,7 @@ def test_who_takes_no_more_pages_leaves_nothing_behind():
 def test_a_removed_tweet_is_not_pushed_by_a_writer_who_comes_late(valkey):
     build(7, [1])
     store.push_unless_removed(entry(2), 7)
-    store.mark_removed(BASE + 3)
+    store.mark_removed([BASE + 3])
     store.push_unless_removed(entry(3), 7)
     store.push_unless_removed(entry(4), 8)
     assert ids(store.read(7)) == [2, 1]

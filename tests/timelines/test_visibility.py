@@ -103,7 +103,7 @@ def test_a_home_full_of_tweets_that_may_not_be_seen_is_filled_from_further_down(
     old = import_batch([OldTweet(people["ann"], f"{n}", now) for n in range(300)])
     moderator = Account.objects.create_superuser("mod", password="x").pk
     for hidden in sorted(old)[150:]:
-        tweets.hide(tweet_id=hidden, by_id=moderator, reason="spam")
+        tweets.hide(tweet_ids=[hidden], by_id=moderator, reason="spam")
     page = read("bob", limit=100)
     assert ids(page) == sorted(old)[149:49:-1]
     assert all(newer > older for newer, older in pairwise(ids(page)))
@@ -155,12 +155,12 @@ def test_a_tweet_restored_while_it_is_removed_stays(
     run_outbox()
     assert ids(read("bob")) == [tweet]
     moderator = Account.objects.create_superuser("mod", password="x").pk
-    tweets.hide(tweet_id=tweet, by_id=moderator, reason="spam")
+    tweets.hide(tweet_ids=[tweet], by_id=moderator, reason="spam")
     remove = store.remove
 
     def remove_after_the_new_delivery(entry, account_ids):
         monkeypatch.setattr(store, "remove", remove)
-        tweets.restore(tweet_id=tweet, by_id=moderator, reason="no spam")
+        tweets.restore(tweet_ids=[tweet], by_id=moderator, reason="no spam")
         facts = {"tweet_id": tweet, "author_id": people["ann"], "original_id": 0}
         assert services.fan_out(**facts, after=0) is None
         remove(entry, account_ids)

@@ -1,6 +1,7 @@
 """`import_tweets` and `demo`, as an operator runs them."""
 
 import gzip
+import hashlib
 from datetime import timedelta
 from io import StringIO
 
@@ -12,8 +13,8 @@ from accounts import facade as accounts
 from accounts.models import Account, Follow
 from timelines import selectors
 from tweets import importing
-from tweets.models import Like, Tweet
-from twitter.lib.ids import time_of
+from tweets.models import ImportedFile, Like, Tweet
+from twitter.lib.ids import EPOCH, MAX_ID, time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -94,12 +95,73 @@ def test_an_interrupted_import_goes_on_where_it_stopped(graph, texts, monkeypatc
 
 
 def test_what_is_no_file_or_no_text_is_said(graph, tmp_path):
-    with pytest.raises(CommandError, match="is no file"):
+    with pytest.raises(CommandError, match=r"be read: No such file or directory\. Nothing is"):
         run("import_tweets", tmp_path / "missing")
     file = tmp_path / "latin1.txt"
-    file.write_bytes("é\n".encode("latin-1"))
-    with pytest.raises(CommandError, match="not UTF-8"):
+    file.write_bytes(b"fine\n" * 2_000 + "é\n".encode("latin-1"))
+    with pytest.raises(CommandError, match=r"Line 2001 of .+ is not UTF-8; nothing is imported\.$"):
         run("import_tweets", file)
+    file = tmp_path / "truncated.txt.gz"
+    file.write_bytes(gzip.compress("".join(f"{n * 7919}\n" for n in range(9_000)).encode())[:-99])
+    with pytest.raises(CommandError, match=r"can't be read after line \d+: .+ Nothing is imported"):
+        run("import_tweets", file)
+    assert not Tweet.objects.exists()
+    assert not ImportedFile.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "texts.txt.gz"])
+def test_a_byte_order_mark_is_not_part_of_the_first_text(graph, texts, name):
+    run("import_tweets", texts("\ufeffone", "two", name=name))
+    assert set(Tweet.objects.values_list("text", flat=True)) == {"one", "two"}
+
+
+DAYS = (timezone.now() - EPOCH).days
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "least", "most"),
+    [
+        *(("import_tweets", "--days", value, 1, DAYS) for value in (0, -5, DAYS + 2, 10**9)),
+        ("import_tweets", "--days", "9" * 5_000, 1, DAYS),
+        ("import_tweets", "--days", "٣", 1, DAYS),
+        ("demo", "--tweets", 0, 1, 100_000),
+        ("demo", "--tweets", 10**9, 1, 100_000),
+        ("verify_timelines", "--sample", -1, 1, 10**9),
+        ("rebuild_timelines", "--after", -1, 0, MAX_ID),
+        ("rebuild_timelines", "--after", 2**63, 0, MAX_ID),
+    ],
+)
+def test_a_number_that_cannot_be_is_one_sentence(graph, texts, command, option, value, least, most):
+    file = [texts("one")] if command == "import_tweets" else []
+    with pytest.raises(CommandError, match=rf"{option}: '.+' is no whole number from {least} to"):
+        run(command, *file, option, value)
+    assert not Tweet.objects.exists()
+
+
+def test_tweets_are_dated_since_ids_begin_and_never_ahead(graph, texts, monkeypatch):
+    """Not either, when a file that was interrupted goes on with more days."""
+    monkeypatch.setattr("tweets.management.commands.import_tweets.BATCH", 20)
+    run("import_tweets", texts(*(f"line {number}" for number in range(20))), "--days", DAYS)
+    assert all(time_of(pk) >= EPOCH for pk in Tweet.objects.values_list("pk", flat=True))
+    file = texts(*(f"line {number}" for number in range(40)))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    first_line_at = timezone.now() - timedelta(days=1)
+    ImportedFile.objects.create(digest=digest, lines_done=20, first_line_at=first_line_at)
+    assert run("import_tweets", file, "--days", DAYS).startswith("20 tweets imported")
+    assert all(time_of(pk) <= timezone.now() for pk in Tweet.objects.values_list("pk", flat=True))
+
+
+@pytest.mark.parametrize("posted_at", [EPOCH - timedelta(seconds=1), EPOCH.replace(year=2090)])
+def test_no_id_is_made_for_a_moment_that_has_none(graph, posted_at):
+    author = Account.objects.first().pk
+    with pytest.raises(ValueError, match="posted before 2024-01-01, or ahead"):
+        importing.import_batch([importing.OldTweet(author, "text", posted_at)])
+
+
+def test_the_import_obeys_the_bound_in_bytes(graph, texts):
+    out = run("import_tweets", texts("http://a.co/".ljust(2_049, "x"), "é" * 100 + "x" * 4_000))
+    assert "line 1: The weighted length of the text is 2049; the limit is 280." in out
+    assert "line 2: The text has 4200 bytes in UTF-8; the limit is 4096." in out
 
 
 def test_without_accounts_there_is_nobody_to_post(texts):

@@ -186,7 +186,7 @@ def test_moderating_a_retweet_is_told_to_its_authors_view(tweet, fans, valkey):
     key = cache._viewer_key(fan)
     for act in (services.hide, services.restore):
         valkey.delete(key)
-        act(tweet_id=retweet_id, by_id=moderator, reason="test")
+        act(tweet_ids=[retweet_id], by_id=moderator, reason="test")
         assert valkey.get(key) == b""
 
 

@@ -10,7 +10,6 @@ from tweets import purging, services
 from tweets.models import FirstAnswer, Like, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
 from tweets.rendering import SHAPE_VERSION, render
 from tweets.tasks import fold_metrics
-from twitter.lib.errors import NotFound
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -302,20 +301,19 @@ def test_a_hidden_tweet_does_not_exist_until_it_is_restored(api, ann, bob, run_o
     moderator = Account.objects.create_superuser("mod", password="x").pk
     tweet = int(post(api(ann))["data"]["id"])
     api(bob).post("/tweet/retweet", {"tweet_id": tweet})
-    services.hide(tweet_id=tweet, by_id=moderator, reason="rude")
-    services.hide(tweet_id=tweet, by_id=moderator, reason="rude")
+    services.hide(tweet_ids=[tweet], by_id=moderator, reason="rude")
+    services.hide(tweet_ids=[tweet], by_id=moderator, reason="rude")
     for client in (api(ann), api(bob)):
         assert client.get(f"/tweet/id/{tweet}").status_code == 404
         assert client.post("/tweet/like", {"tweet_id": tweet}).status_code == 404
     run_outbox()
     assert api(ann).get("/auth/me").json()["data"]["public_metrics"]["tweet_count"] == 0
-    services.restore(tweet_id=tweet, by_id=moderator, reason="appeal")
+    services.restore(tweet_ids=[tweet], by_id=moderator, reason="appeal")
     run_outbox()
     assert api(bob).get(f"/tweet/id/{tweet}").status_code == 200
     assert api(ann).get("/auth/me").json()["data"]["public_metrics"]["tweet_count"] == 1
-    services.moderate_delete(tweet_id=tweet, by_id=moderator, reason="spam")
-    with pytest.raises(NotFound):
-        services.hide(tweet_id=tweet, by_id=moderator, reason="rude")
+    services.moderate_delete(tweet_ids=[tweet], by_id=moderator, reason="spam")
+    assert services.hide(tweet_ids=[tweet, 1], by_id=moderator, reason="rude") == {tweet, 1}
 
 
 def test_what_a_deleted_account_still_did_meanwhile_is_purged_as_well(
@@ -371,3 +369,17 @@ def test_acting_on_a_tweet_that_was_just_purged_is_404(api, ann, bob, run_outbox
     run_outbox()
     valkey.mset(stale)  # as if the reader had stalled for longer than a tombstone lasts
     assert api(bob).post(f"/tweet/{act}", {"tweet_id": tweet}).status_code == 404
+
+
+def test_a_text_that_is_too_heavy_is_refused_by_name_and_an_old_one_stays_readable(api, ann, bob):
+    text = " ".join(["http://a.co/" + "x" * 2_000] * 3)
+    answer = api(ann).post("/tweet/create", {"text": text})
+    assert answer.status_code == 400
+    reason = "The text has 6038 bytes in UTF-8; the limit is 4096."
+    assert answer.json()["errors"] == {"text": [reason]}
+    old = Tweet.objects.create(author_id=ann, text=text)
+    answer = api(bob).get(f"/tweet/id/{old.pk}")
+    assert answer.status_code == 200
+    assert answer.json()["data"]["text"] == text
+    assert api(bob).post("/tweet/like", {"tweet_id": str(old.pk)}).status_code == 200
+    assert api(ann).delete(f"/tweet/delete/{old.pk}").status_code == 200

@@ -1,6 +1,6 @@
 """What the admin pages of all apps share: lists of millions, and acts that need a reason."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -65,6 +65,8 @@ class ReasonForm(forms.Form):
 
 
 Act = Callable[[HttpRequest, Any, str], None]
+# Returns what is wrong with those for which it could not be done.
+ActOnAll = Callable[[HttpRequest, Sequence[Any], str], Mapping[Any, str]]
 
 
 def moderator_id(request: HttpRequest) -> int:
@@ -73,12 +75,29 @@ def moderator_id(request: HttpRequest) -> int:
     return account_id
 
 
-def reason_action(*, name: str, description: str, permissions: Sequence[str], act: Act) -> Any:
+def on_each(act: Act) -> ActOnAll:
+    """Return what calls `act(request, object, reason)` for each object.
+
+    A DomainError that it raises does not keep the others from being done.
+    """
+
+    def act_on_all(request: HttpRequest, selected: Sequence[Any], reason: str) -> dict[Any, str]:
+        wrong = {}
+        for target in selected:
+            try:
+                act(request, target, reason)
+            except DomainError as error:
+                wrong[target] = error.detail
+        return wrong
+
+    return act_on_all
+
+
+def reason_action(*, name: str, description: str, permissions: Sequence[str], act: ActOnAll) -> Any:
     """Return an admin action that asks for a reason before it acts.
 
-    `name`: the action's, unique within a page. `act(request, object, reason)` is called for each
-    selected object, at most MAX_SELECTED; a DomainError that it raises is shown, and does not keep
-    the others from being done.
+    `name`: the action's, unique within a page. `act(request, objects, reason)` is called with the
+    selected objects, at most MAX_SELECTED; what it says is wrong with some of them is shown.
     """
 
     @admin.action(description=description, permissions=permissions)
@@ -91,7 +110,11 @@ def reason_action(*, name: str, description: str, permissions: Sequence[str], ac
             return None
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
-            _act_on_each(page, request, selected, act, form.cleaned_data["reason"])
+            wrong = act(request, selected, form.cleaned_data["reason"])
+            for target, reason in wrong.items():
+                page.message_user(request, f"{target}: {reason}", messages.ERROR)
+            if done := len(selected) - len(wrong):
+                page.message_user(request, f"Done for {done}.", messages.SUCCESS)
             return None
         context = {
             **page.admin_site.each_context(request),
@@ -106,22 +129,3 @@ def reason_action(*, name: str, description: str, permissions: Sequence[str], ac
 
     action.__name__ = name
     return action
-
-
-def _act_on_each(
-    page: "admin.ModelAdmin[Any]",
-    request: HttpRequest,
-    selected: Sequence[Model],
-    act: Act,
-    reason: str,
-) -> None:
-    done = 0
-    for target in selected:
-        try:
-            act(request, target, reason)
-        except DomainError as error:
-            page.message_user(request, f"{target}: {error.detail}", messages.ERROR)
-        else:
-            done += 1
-    if done:
-        page.message_user(request, f"Done for {done}.", messages.SUCCESS)

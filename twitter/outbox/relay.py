@@ -1,5 +1,6 @@
 """Sending what is due to Celery."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from redis import RedisError
 
 from twitter.lib import metrics, tracing
 from twitter.outbox.models import Delivery
+
+logger = logging.getLogger(__name__)
 
 # Deliveries of one task that a message carries at most. Few enough to be done well within
 # CELERY_TASK_SOFT_TIME_LIMIT, and to be shared among workers.
@@ -33,8 +36,9 @@ def send_due(*, limit: int = 500) -> int:
     """Send up to `limit` due deliveries, oldest first; returns how many.
 
     They are claimed before they are sent: should the process die in between, they are sent when
-    they are due again. Raises one of `passing_errors` when the broker is out of reach or does not
-    take a message; what was not sent is then due at once.
+    they are due again. So are those of a task that only newer code has. Raises one of
+    `passing_errors` when the broker is out of reach or does not take a message; what was not sent
+    is then due at once.
     """
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [settings.OUTBOX_RESEND_SECONDS, limit])
@@ -42,6 +46,9 @@ def send_due(*, limit: int = 500) -> int:
     traceparents = {delivery_id: traceparent for _, delivery_id, traceparent in claimed}
     unsent = set(traceparents)
     for name, ids in _messages(claimed):
+        if name not in current_app.tasks:
+            logger.warning("%s is left to a newer relay", name)
+            continue
         try:
             with tracing.spans(f"send {name}", parents=map(traceparents.get, ids)):
                 current_app.tasks[name].apply_async(kwargs={"delivery_ids": ids}, retry=False)

@@ -1,16 +1,15 @@
 """`manage.py import_graph FILE`: store who follows whom from a file."""
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts.importing import MAX_EXTERNAL_ID, Imported, end_import, import_follows
+from twitter.lib.arguments import file_lines
 
 BATCH = 50_000
 SHOWN_LINES = 10
@@ -52,16 +51,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
-        if not path.is_file():
-            raise CommandError(f"{path} is no file.")
         report = Report()
         try:
-            with _open(path) as file:
-                self._import(file, report)
+            self._import(file_lines(path), report)
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted: run it again to go on.") from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise CommandError(f"{path} is damaged after line {report.lines}: {error}") from error
         finally:
             if report.follows:
                 end_import()
@@ -105,7 +99,3 @@ def _follows(lines: Iterable[bytes], report: Report) -> Iterator[tuple[int, int]
 
 def _is_id(text: bytes) -> bool:
     return text.isdigit() and len(text) <= len(str(MAX_EXTERNAL_ID))
-
-
-def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")

@@ -8,6 +8,8 @@ from tqdm import tqdm
 
 from accounts import facade as accounts
 from timelines import selectors, store
+from twitter.lib.arguments import whole_number
+from twitter.lib.ids import MAX_ID
 
 CHUNK = 500
 
@@ -21,7 +23,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", nargs="+", metavar="NAME", help="only these accounts")
         parser.add_argument(
-            "--after", type=int, default=0, metavar="ID", help="go on after this id"
+            "--after",
+            type=whole_number(least=0, most=MAX_ID),
+            default=0,
+            metavar="ID",
+            help="go on after this id",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from accounts import facade as accounts
 from timelines import store
 from timelines.verification import Difference, difference
+from twitter.lib.arguments import whole_number
 
 CHUNK = 1_000
 SHOWN = 20
@@ -24,7 +25,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--all", action="store_true", help="every home there is")
-        which.add_argument("--sample", type=int, default=1_000, help="so many homes (1000)")
+        which.add_argument(
+            "--sample",
+            type=whole_number(least=1, most=10**9),
+            default=1_000,
+            help="so many homes (1000)",
+        )
         which.add_argument("--user", nargs="+", metavar="NAME", help="these accounts' homes")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts import facade as accounts
 from tweets import importing, services
+from twitter.lib.arguments import whole_number
 
 PEOPLE = (
     ("ada", "Ada (⌐■_■)", "I write programs for machines that do not exist yet."),
@@ -55,7 +56,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--tweets", type=int, default=150, help="so many tweets (150)")
+        parser.add_argument(
+            "--tweets",
+            type=whole_number(least=1, most=100_000),
+            default=150,
+            help="so many tweets (150)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         admin_password = os.environ.get("ADMIN_PASSWORD")

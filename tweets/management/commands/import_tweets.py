@@ -1,13 +1,12 @@
 """`manage.py import_tweets FILE`: post the lines of a file by imported accounts, in the past."""
 
-import gzip
 import hashlib
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
@@ -17,6 +16,8 @@ from tqdm import tqdm
 from accounts import facade as accounts
 from tweets import importing, text
 from tweets.models import ImportedFile
+from twitter.lib.arguments import file_lines, whole_number
+from twitter.lib.ids import EPOCH
 
 BATCH = 1_000
 CHUNK = 10_000
@@ -26,20 +27,23 @@ class Command(BaseCommand):
     help = (
         "Post each line of FILE (UTF-8, may be gzipped) by one imported account after the other,"
         " with dates spread over the last days. Interrupted, run it again: it goes on. A file that"
-        " is all in is not imported twice. Lines that break the rules for texts are refused,"
-        " counted and named."
+        " is all in is not imported twice, and of a file that is damaged, or not UTF-8, nothing is"
+        " imported. Lines that break the rules for texts are refused, counted and named."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
+        days = (timezone.now() - EPOCH).days
         parser.add_argument(
-            "--days", type=int, default=7, help="spread dates over so many days (7)"
+            "--days",
+            type=whole_number(least=1, most=days),
+            default=7,
+            help=f"spread dates over so many days (7), at most {days}: ids begin with 2024",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
-        if not path.is_file():
-            raise CommandError(f"{path} is no file.")
+        _read_through(path)
         progress, _ = ImportedFile.objects.get_or_create(
             digest=_digest(path),
             defaults={"first_line_at": timezone.now() - timedelta(days=options["days"])},
@@ -47,14 +51,12 @@ class Command(BaseCommand):
         began_at = progress.lines_done
         refused: dict[int, str] = {}
         try:
-            with _open(path) as lines:
-                self._import(islice(lines, began_at, None), progress, options["days"], refused)
+            lines = islice(file_lines(path), began_at, None)
+            self._import(lines, progress, options["days"], refused)
         except KeyboardInterrupt as error:
             raise CommandError(
                 f"Interrupted after line {progress.lines_done}: run it again to go on."
             ) from error
-        except UnicodeDecodeError as error:
-            raise CommandError(f"{path} is not UTF-8 after line {progress.lines_done}.") from error
         finally:
             importing.end_import()
         done = progress.lines_done - began_at
@@ -66,10 +68,12 @@ class Command(BaseCommand):
             self.stdout.write(f"  line {line}: {reason}")
 
     def _import(
-        self, lines: Iterator[str], progress: ImportedFile, days: int, refused: dict[int, str]
+        self, lines: Iterator[bytes], progress: ImportedFile, days: int, refused: dict[int, str]
     ) -> None:
         authors = islice(_authors(), progress.lines_done, None)
-        seconds = days * 86_400
+        # Another number of days than the first time must not lead beyond today.
+        until_now = timezone.now() - progress.first_line_at
+        seconds = min(timedelta(days=days), until_now).total_seconds()
         with tqdm(desc="tweets", unit="", initial=progress.lines_done, disable=None) as bar:
             while batch := list(islice(lines, BATCH)):
                 # Seeded by place, so that a file gives the same tweets however often interrupted.
@@ -79,7 +83,7 @@ class Command(BaseCommand):
                     author_id = next(authors)
                     posted_at = _later(progress.first_line_at, dice.random() * seconds)
                     try:
-                        accepted = text.parse(line.removesuffix("\n")).text
+                        accepted = text.parse(line.decode().removesuffix("\n")).text
                     except text.TextError as error:
                         refused[number] = str(error)
                     else:
@@ -111,7 +115,18 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-    return path.open(encoding="utf-8", newline="\n")
+def _read_through(path: Path) -> None:
+    """Raise CommandError unless the whole file can be imported.
+
+    How far an import came is kept by the file's digest: if the sound part of a damaged file were
+    imported, it would come again with the sound file.
+    """
+    number = 0
+    try:
+        for line in file_lines(path):
+            number += 1
+            line.decode()
+    except UnicodeDecodeError as error:
+        raise CommandError(f"Line {number} of {path} is not UTF-8; nothing is imported.") from error
+    except CommandError as error:
+        raise CommandError(f"{error} Nothing is imported.") from error
