@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from accounts import guessing, selectors, services
+from accounts import guessing, hashing, selectors, services
 from accounts.models import Account, Follow
 from accounts.validators import MAX_PASSWORD, USERNAME_PATTERN
 from twitter.lib.admin import (
@@ -44,20 +44,21 @@ class LogInForm(AdminAuthenticationForm):
         if not (login and password):
             return super().clean()  # which looks at no password then
         account = selectors.by_login(login)
-        try:
-            attempt = guessing.begin(
-                kind="admin-log-ins",
-                account_id=account.pk if account else None,
-                login=login,
-                address=client_address(self.request.META if self.request else {}),
-            )
-        except TooMany as error:
-            raise forms.ValidationError(error.detail, code="too_many") from error
-        try:
-            cleaned: dict[str, Any] = super().clean()
-        except forms.ValidationError:
-            guessing.failed(attempt)
-            raise
+        with hashing.place():
+            try:
+                attempt = guessing.begin(
+                    kind="admin-log-ins",
+                    account_id=account.pk if account else None,
+                    login=login,
+                    address=client_address(self.request.META if self.request else {}),
+                )
+            except TooMany as error:
+                raise forms.ValidationError(error.detail, code="too_many") from error
+            try:
+                cleaned: dict[str, Any] = super().clean()
+            except forms.ValidationError:
+                guessing.failed(attempt)
+                raise
         guessing.succeeded(attempt)
         return cleaned
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from accounts import cache, guessing, popularity, selectors
+from accounts import cache, guessing, hashing, popularity, selectors
 from accounts.events import (
     AccountChanged,
     AccountDeleted,
@@ -279,8 +279,10 @@ def _locked(account_id: int) -> Account:
 
 
 def _check_password(account: Account, password: str, *, session_id: int, field: str) -> None:
-    failures = guessing.begin_check(session_id=session_id)
-    if not account.check_password(password):
+    with hashing.place():
+        failures = guessing.begin_check(session_id=session_id)
+        is_right = account.check_password(password)
+    if not is_right:
         raise Invalid("The password is wrong.", field=field)
     if failures:
         limits.forget(failures)

@@ -9,7 +9,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import guessing, selectors, tokens
+from accounts import guessing, hashing, selectors, tokens
 from accounts.events import SessionsRevoked
 from accounts.models import Account, Session
 from accounts.tokens import RefreshToken
@@ -29,23 +29,28 @@ class TokenPair:
 
 
 def log_in(*, login: str, password: str, address: str) -> TokenPair:
-    """Begin a session for a username or e-mail address. Raises Unauthenticated, TooMany.
+    """Begin a session for a username or e-mail address. Raises Unauthenticated, TooMany, TooBusy.
 
-    `address` is where the request comes from; see `guessing`.
+    `address` is where the request comes from; see `guessing`. Refused as TooBusy, an attempt does
+    not count.
 
     Whether the account is unknown or suspended or the password wrong, the answer and the time that
     it takes are the same: the password is hashed once.
     """
     account = selectors.by_login(login)
-    attempt = guessing.begin(
-        kind="log-ins",
-        account_id=account.pk if account else None,
-        login=login,
-        address=address,
-    )
-    if account is None:
-        make_password(password)
-    if account is None or not account.check_password(password) or not account.is_active:
+    with hashing.place():
+        attempt = guessing.begin(
+            kind="log-ins",
+            account_id=account.pk if account else None,
+            login=login,
+            address=address,
+        )
+        if account is None:
+            make_password(password)
+            is_right = False
+        else:
+            is_right = account.check_password(password)
+    if account is None or not is_right or not account.is_active:
         guessing.failed(attempt)
         raise Unauthenticated("Username or password is wrong.")
     pair = _begin(account)

@@ -296,7 +296,7 @@ SPECTACULAR_SETTINGS = {
 AUTH_USER_MODEL = "accounts.Account"
 # A username is unique whatever the case, by a constraint on lower(username), which it cannot see.
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.hashing.BoundedArgon2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

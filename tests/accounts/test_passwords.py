@@ -1,5 +1,6 @@
 """What a password costs to check, and that nobody learns more from it than they should."""
 
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from accounts import services
 from accounts.models import Account
 from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
+from twitter.lib.errors import TooBusy
 
 pytestmark = pytest.mark.django_db
 
@@ -174,7 +176,11 @@ def test_guesses_at_once_are_counted_each(limit: Any, at_once: Any) -> None:
     ada = Account.objects.get(username="ada")
 
     def guess() -> None:
-        services.delete(account_id=ada.pk, by_id=ada.pk, session_id=1, password="wrong")
+        while True:
+            try:
+                services.delete(account_id=ada.pk, by_id=ada.pk, session_id=1, password="wrong")
+            except TooBusy:
+                time.sleep(0.01)  # two are hashed at once, the others come again
 
     refusals = sorted(type(error).__name__ for error in at_once(*[guess] * 5))
     assert refusals == ["Invalid"] * 2 + ["TooMany"] * 3
