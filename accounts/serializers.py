@@ -111,7 +111,7 @@ TokensEnvelope = shape(
     data=shape(
         "Tokens",
         access_token=serializers.CharField(help_text="Send it as `Authorization: Bearer …`."),
-        refresh_token=serializers.CharField(help_text="Good for one refresh."),
+        refresh_token=serializers.CharField(help_text="Exchange it for the next pair."),
         token_type=serializers.ChoiceField(["Bearer"]),
         expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
     )(),

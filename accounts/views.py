@@ -111,7 +111,11 @@ class RefreshView(OpenView):
 
     @extend_schema(request=RefreshTokenSerializer, responses={200: TokensEnvelope, **problems(401)})
     def post(self, request: Request) -> Response:
-        """Get new tokens. A refresh token is good for once: using it again ends the log-in."""
+        """Exchange a refresh token for a new pair.
+
+        Sent again within 30 seconds, it brings the same new refresh token. Sent later, or after the
+        new one was used, it ends the session.
+        """
         values = _valid(RefreshTokenSerializer, request.data)
         return _tokens(sessions.refresh(values["refresh_token"]))
 

@@ -71,6 +71,8 @@ def test_logging_in_refreshing_and_logging_out(ada: Account, api: Any, assert_pr
     body = {"refresh_token": tokens["refresh_token"]}
     second = api().post("/auth/token/refresh", body).json()["data"]
     assert second.keys() == tokens.keys()
+    again = api().post("/auth/token/refresh", body).json()["data"]
+    assert again["refresh_token"] == second["refresh_token"]
     client = api()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {second['access_token']}")
     assert client.get("/auth/me").json()["data"]["id"] == str(ada.id)
