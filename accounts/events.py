@@ -21,6 +21,14 @@ class AccountChanged(AccountEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmailReplaced(AccountEvent):
+    """The account has another e-mail address, or none. `former_email` stands nowhere else."""
+
+    name: ClassVar[str] = "accounts.email_replaced"
+    former_email: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountSuspended(AccountEvent):
     """A moderator made the account invisible."""
 

@@ -165,19 +165,13 @@ class SignUpSerializer(ProfileInputSerializer):
 class UpdateSerializer(ProfileInputSerializer):
     """Changes of one's own account; what is left out stays."""
 
-    password = PasswordField(help_text="A new one; needs `current_password`. Ends all log-ins.")
-    current_password = PasswordField(required=False)
+    password = PasswordField(help_text="A new one. Ends all sessions.")
+    current_password = PasswordField(
+        required=False, help_text="Another username, e-mail address or password needs it."
+    )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, partial=True, **options)
-
-    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        """A new password needs the current one."""
-        if "password" in attrs and "current_password" not in attrs:
-            raise serializers.ValidationError(
-                {"current_password": ["A new password needs the current one."]}
-            )
-        return attrs
 
 
 @request_example({"username": "jack", "password": "correct horse battery"})

@@ -18,6 +18,7 @@ from accounts.events import (
     AccountRestored,
     AccountSuspended,
     CountersFolded,
+    EmailReplaced,
     Followed,
     Unfollowed,
 )
@@ -42,6 +43,7 @@ from twitter.lib.errors import (
 )
 from twitter.outbox.events import publish
 
+NEEDS_PASSWORD = "Another username, e-mail address or password needs the current password."
 COUNTERS = ("followers_count", "following_count", "tweet_count")
 
 
@@ -75,28 +77,31 @@ def update(
     new_password: str | None = None,
     current_password: str | None = None,
 ) -> None:
-    """Change one's own account; with a new password also end all its log-ins.
+    """Change one's own account; with a new password also end all its sessions.
 
-    `session_id`: the log-in that asks. `changes`: username, email, name, bio. Raises Invalid when a
-    new value is taken or weak or the current password is wrong, TooMany (see `guessing`),
+    `session_id`: the session that asks. `changes`: username, email, name, bio. What one logs in with
+    (another username or e-mail address, a new password) needs the current password. Raises Invalid
+    when that is missing or wrong or a new value is taken or weak, TooMany (see `guessing`), TooBusy,
     Unauthenticated when the account is gone.
     """
     seen = _active(account_id)
-    if "email" in changes and changes["email"].lower() != (seen.email or "").lower():
+    needs_password = new_password is not None or _is_another(seen, changes, "username", "email")
+    if needs_password:
+        if current_password is None:
+            raise Invalid(NEEDS_PASSWORD, field="current_password")
+        _check_password(seen, current_password, session_id=session_id, field="current_password")
+    if _is_another(seen, changes, "email"):
         guessing.count_email_change(account_id=account_id)
     if new_password is not None:
-        _check_password(
-            seen, current_password or "", session_id=session_id, field="current_password"
-        )
         for name, value in changes.items():
             setattr(seen, name, value)
         _check_strength(new_password, account=seen)
     with transaction.atomic():
         account = _lock_active(account_id)
-        _change(account_id, changes)
+        if needs_password and account.token_generation != seen.token_generation:
+            raise Conflict("The password was changed at the same time.")
+        _change(account, changes)
         if new_password is not None:
-            if account.token_generation != seen.token_generation:
-                raise Conflict("The password was changed at the same time.")
             account.set_password(new_password)
             account.save(update_fields=["password"])
 
@@ -104,15 +109,27 @@ def update(
 def moderate(*, account_id: int, changes: Mapping[str, Any]) -> None:
     """Change fields of anybody's account, also of a suspended one. Raises as `update` does."""
     with transaction.atomic():
-        _locked(account_id)
-        _change(account_id, changes)
+        _change(_locked(account_id), changes)
 
 
-def _change(account_id: int, changes: Mapping[str, Any]) -> None:
-    if changes:
-        with naming_what_is_taken():
-            Account.objects.filter(id=account_id).update(**changes)
-        publish(AccountChanged(account_id=account_id))
+def _change(account: Account, changes: Mapping[str, Any]) -> None:
+    """Change a locked account; its former address is told that it is replaced."""
+    if not changes:
+        return
+    with naming_what_is_taken():
+        Account.objects.filter(id=account.pk).update(**changes)
+    publish(AccountChanged(account_id=account.pk))
+    if account.email and _is_another(account, changes, "email"):
+        publish(EmailReplaced(account_id=account.pk, former_email=account.email))
+
+
+def _is_another(account: Account, changes: Mapping[str, Any], *names: str) -> bool:
+    """Tell whether one of these fields changes in more than its case."""
+    return any(
+        (changes[name] or "").lower() != (getattr(account, name) or "").lower()
+        for name in names
+        if name in changes
+    )
 
 
 def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> None:

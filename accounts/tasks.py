@@ -8,8 +8,15 @@ from typing import Protocol
 
 from celery import shared_task
 
-from accounts import cache, popularity, purging, services, sessions
-from accounts.events import AccountEvent, AccountPurged, CountersFolded, Followed, Unfollowed
+from accounts import cache, mail, popularity, purging, services, sessions
+from accounts.events import (
+    AccountEvent,
+    AccountPurged,
+    CountersFolded,
+    EmailReplaced,
+    Followed,
+    Unfollowed,
+)
 from twitter.outbox.tasks import task
 
 
@@ -35,6 +42,12 @@ class OfAuthors(Protocol):
 def forget_account(event: AccountEvent) -> None:
     """Let profile and state be read anew."""
     cache.forget([event.account_id])
+
+
+@task()
+def tell_former_address(event: EmailReplaced) -> None:
+    """Mail to where it went until now that an account has another e-mail address."""
+    mail.tell_former_address(account_id=event.account_id, address=event.former_email)
 
 
 @task()

@@ -185,7 +185,11 @@ class UpdateView(APIView):
         responses={200: OwnerEnvelope, **problems(409)},
     )
     def patch(self, request: Request) -> Response:
-        """Change one's own profile or password. A new password ends all log-ins, this one too."""
+        """Change one's own profile or password.
+
+        Another username, e-mail address or password needs `current_password`. A new password ends
+        all sessions, this one too; the former e-mail address is told that it was replaced.
+        """
         changes = _valid(UpdateSerializer, request.data)
         services.update(
             account_id=actor_id(request),

@@ -112,7 +112,9 @@ def follow(api: Any, follower: int, followed: int, *, undo: bool = False) -> Cal
 
 
 def rename(api: Any, account: int, name: str) -> Callable[[], Any]:
-    return lambda: api(account).patch("/auth/update", {"username": name})
+    return lambda: api(account).patch(
+        "/auth/update", {"username": name, "current_password": PASSWORD}
+    )
 
 
 def delete_tweet(api: Any, author: int, tweet: int) -> Callable[[], Any]:

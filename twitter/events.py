@@ -27,6 +27,7 @@ DROP_HOMES_OF_FOLLOWERS = Subscription(task="timelines.tasks.drop_homes_of_follo
 
 SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.AccountChanged: [FORGET_ACCOUNT],
+    accounts.EmailReplaced: [Subscription(task="accounts.tasks.tell_former_address")],
     accounts.SessionsRevoked: [FORGET_ACCOUNT],
     accounts.CountersFolded: [Subscription(task="accounts.tasks.refresh_accounts", at_once=True)],
     accounts.AccountSuspended: [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],

@@ -307,6 +307,20 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ] + [{"NAME": "accounts.validators.MaximumLengthValidator"}]
 
+# --- mail ----------------------------------------------------------------------------------------
+# Without, nothing is sent.
+EMAIL_URL = address(
+    "EMAIL_URL",
+    env.str("EMAIL_URL", "") or "dummymail://",
+    form=r"(smtp(\+tls|\+ssl|s)?://.+|(console|dummy)mail://)",
+    such_as="smtp+tls://user:password@host:587, or consolemail://",
+)
+vars().update(environ.Env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "")
+if EMAIL_URL.startswith("smtp") and "@" not in DEFAULT_FROM_EMAIL:
+    raise ImproperlyConfigured("EMAIL_FROM: the address that mails come from.")
+
 # --- security ------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
 CSRF_COOKIE_HTTPONLY = True

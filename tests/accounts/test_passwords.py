@@ -161,10 +161,13 @@ def test_whose_an_email_address_is_cannot_be_tried_out_at_will(limit: Any) -> No
     limit("email-changes", user=(2, 3600))
     ada = logged_in("ada")
     statuses = [
-        ada.patch("/auth/update", {"email": email}).status_code
+        ada.patch("/auth/update", {"email": email, "current_password": PASSWORD}).status_code
         for email in ("chief@example.org", "CHIEF@example.org", "eve@example.org")
     ]
     assert statuses == [400, 400, 429]
+    # Nobody learns it without the password.
+    guess = {"email": "chief@example.org", "current_password": "wrong"}
+    assert set(ada.patch("/auth/update", guess).json()["errors"]) == {"current_password"}
     assert ada.patch("/auth/update", {"email": "ADA@example.org"}).status_code == 200  # as it was
     assert ada.patch("/auth/update", {"bio": "Hello."}).status_code == 200
     assert Account.objects.get(username="ada").email == "ADA@example.org"

@@ -105,7 +105,8 @@ def test_update_changes_one_field_and_no_other(ada: User, bob: User, field: str)
     values["email"] = f"{values['username']}@example.com"
     before = ada.get("/auth/me").data
 
-    changed = ada.patch("/auth/update", {field: values[field]}).data
+    proof = {"current_password": PASSWORD} if field in ("email", "username") else {}
+    changed = ada.patch("/auth/update", {field: values[field], **proof}).data
 
     assert changed == before | {field: values[field]}
     assert ada.get("/auth/me").data == changed
@@ -143,7 +144,8 @@ def test_a_new_password_needs_the_old_one_and_ends_all_sessions(anybody: Client,
 
 def test_a_taken_name_or_email_is_refused_whatever_its_case(ada: User, bob: User) -> None:
     for field, value in (("username", ada.username), ("email", ada.email)):
-        taken = bob.patch("/auth/update", {field: value.upper()}, status=400)
+        change = {field: value.upper(), "current_password": PASSWORD}
+        taken = bob.patch("/auth/update", change, status=400)
         taken.assert_problem(400, field=field)
 
 
