@@ -205,7 +205,7 @@ class AccountAdmin(BigTableAdmin):
             changes = {name: form.cleaned_data[name] for name in stored}
             services.moderate(account_id=obj.pk, changes=changes)
         else:
-            with services.naming_what_is_taken():
+            with services.taking(username=obj.username, email=obj.email):
                 obj.save()
 
     def construct_change_message(

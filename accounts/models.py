@@ -19,6 +19,8 @@ from twitter.outbox.events import publish
 
 USERNAME_UNIQUE = "accounts_username_unique"
 EMAIL_UNIQUE = "accounts_email_unique"
+# The foreign key's name, as Django gave it.
+FOLLOWED_REFERENCE = "accounts_follow_followed_id_0525a00e_fk_accounts_account_id"
 
 
 class AccountManager(BaseUserManager["Account"]):
@@ -129,6 +131,16 @@ class Account(AbstractBaseUser, PermissionsMixin):
     def created_at(self) -> datetime:
         """When the account was made."""
         return time_of(self.id)
+
+
+class ReservedLogin(models.Model):
+    """A username or an e-mail address of a deleted account, by a keyed digest; see `reserved`."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    until = models.DateTimeField(db_index=True, help_text="Who wants it may have it then.")
+
+    def __str__(self) -> str:
+        return f"reserved until {self.until}"
 
 
 class Follow(models.Model):

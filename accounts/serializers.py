@@ -189,6 +189,7 @@ class RefreshTokenSerializer(serializers.Serializer[Any]):
     refresh_token = TextField(max_length=200)
 
 
+@request_example({"password": "correct horse battery"})
 class PasswordSerializer(serializers.Serializer[Any]):
     """A password that confirms what cannot be undone."""
 

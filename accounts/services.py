@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from accounts import cache, guessing, hashing, popularity, selectors
+from accounts import cache, guessing, hashing, popularity, reserved, selectors
 from accounts.events import (
     AccountChanged,
     AccountDeleted,
@@ -24,6 +24,7 @@ from accounts.events import (
 )
 from accounts.models import (
     EMAIL_UNIQUE,
+    FOLLOWED_REFERENCE,
     USERNAME_UNIQUE,
     Account,
     AccountCounterDelta,
@@ -40,6 +41,7 @@ from twitter.lib.errors import (
     NotFound,
     Unauthenticated,
     unless_purged,
+    violated_constraint,
 )
 from twitter.outbox.events import publish
 
@@ -55,7 +57,7 @@ def sign_up(*, username: str, password: str | None, **profile: str) -> int:
     """
     if password is not None:
         _check_strength(password, account=Account(username=username, **profile))
-    with transaction.atomic(), naming_what_is_taken():
+    with transaction.atomic(), taking(username=username, email=profile.get("email")):
         account = Account.objects.create_user(username, password=password, **profile)
     account_id: int = account.pk
     return account_id
@@ -63,7 +65,7 @@ def sign_up(*, username: str, password: str | None, **profile: str) -> int:
 
 def create_admin(*, username: str, password: str) -> int:
     """Store an account that may do everything in the admin; returns its id. Raises Invalid."""
-    with transaction.atomic(), naming_what_is_taken():
+    with transaction.atomic(), taking(username=username):
         account = Account.objects.create_superuser(username, password=password)
     account_id: int = account.pk
     return account_id
@@ -116,7 +118,7 @@ def _change(account: Account, changes: Mapping[str, Any]) -> None:
     """Change a locked account; its former address is told that it is replaced."""
     if not changes:
         return
-    with naming_what_is_taken():
+    with taking(username=changes.get("username"), email=changes.get("email")):
         Account.objects.filter(id=account.pk).update(**changes)
     publish(AccountChanged(account_id=account.pk))
     if account.email and _is_another(account, changes, "email"):
@@ -190,7 +192,7 @@ def follow(*, follower_id: int, followed_id: int) -> None:
     nobody = NotFound("There is no such user.")
     if not selectors.visible({followed_id}):
         raise nobody
-    with unless_purged(nobody), transaction.atomic():
+    with unless_purged({FOLLOWED_REFERENCE: nobody}), transaction.atomic():
         # Only the follower's own row is locked, NO KEY UPDATE, which the foreign keys' locks on
         # both rows do not wait for: two that follow each other at once cannot deadlock.
         _lock_active(follower_id)
@@ -313,16 +315,32 @@ def _check_strength(password: str, *, account: Account) -> None:
 
 
 @contextmanager
-def naming_what_is_taken() -> Iterator[None]:
-    """Turn the violation of a unique constraint, which settles races too, into Invalid."""
+def taking(*, username: str | None = None, email: str | None = None) -> Iterator[None]:
+    """Raise Invalid when what is written within is taken, or reserved (see `reserved`).
+
+    A unique constraint says so, which settles races too; what is reserved is looked up after the
+    write. Who asks cannot tell one from the other.
+    """
     try:
         # A savepoint: the caller's transaction goes on, or rolls back as it likes.
         with transaction.atomic():
             yield
+            if reserved.is_reserved("username", username):
+                raise _username_taken()
+            if reserved.is_reserved("email", email):
+                raise _email_taken()
     except IntegrityError as error:
-        constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        constraint = violated_constraint(error)
         if constraint == USERNAME_UNIQUE:
-            raise Invalid("This username is taken.", field="username") from error
+            raise _username_taken() from error
         if constraint == EMAIL_UNIQUE:
-            raise Invalid("This e-mail address is taken.", field="email") from error
+            raise _email_taken() from error
         raise
+
+
+def _username_taken() -> Invalid:
+    return Invalid("This username is taken.", field="username")
+
+
+def _email_taken() -> Invalid:
+    return Invalid("This e-mail address is taken.", field="email")

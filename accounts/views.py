@@ -205,17 +205,13 @@ class DeleteView(APIView):
     """`DELETE /auth/delete/{id}`."""
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter(
-                "password", str, required=True, description='Or a JSON body, `{"password": …}`.'
-            )
-        ],
-        request=None,
+        request=PasswordSerializer,
         responses={200: AccountDeleted, **problems(403, 409)},
     )
     def delete(self, request: Request, user_id: int) -> Response:
-        """Delete one's own account; that cannot be undone. Better put the password in the body."""
-        values = _valid(PasswordSerializer, body_or_query(request))
+        """Delete one's own account; that cannot be undone."""
+        # Never from the query: addresses get into logs and histories.
+        values = _valid(PasswordSerializer, request.data)
         services.delete(
             account_id=user_id,
             by_id=actor_id(request),

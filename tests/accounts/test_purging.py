@@ -45,8 +45,6 @@ def test_nothing_is_left_and_the_others_counters_are_right(
         assert (profile.followers_count, profile.following_count) == (0, 0)
     for card in facade.cards(others).values():
         assert b'"followers_count":0,"following_count":0' in card
-    # The name is free again.
-    services.sign_up(username="ADA", password=PASSWORD, email="ADA@example.org")
 
 
 def test_deleting_runs_through_all_apps(run_outbox: Any) -> None:

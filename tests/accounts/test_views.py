@@ -217,8 +217,14 @@ def test_deleting_oneself(ada: Account, client: Any, api: Any, assert_problem: A
     assert_problem(api().post("/auth/token", {"username": "ada", "password": PASSWORD}), 401)
 
 
-def test_the_password_may_stand_in_the_query(ada: Account, client: Any) -> None:
-    assert client.delete(f"/auth/delete/{ada.id}?password={PASSWORD}").status_code == 200
+def test_a_password_in_the_query_is_not_looked_at(
+    ada: Account, client: Any, hashes: list[str], assert_problem: Any
+) -> None:
+    address = f"/auth/delete/{ada.id}?password={PASSWORD}"
+    assert_problem(client.delete(address), 400, "password")
+    assert hashes == []
+    assert_problem(client.delete(address, {"password": "wrong"}), 400, "password")
+    assert Account.objects.get().is_active
 
 
 def test_the_staff_cannot_delete_itself(api: Any, assert_problem: Any) -> None:

@@ -182,12 +182,9 @@ def test_a_deleted_account_is_gone_at_once_and_then_cleared_away(
         metrics = cyd.get(f"/tweet/id/{cyds}").data["public_metrics"]
         assert (metrics["like_count"], metrics["retweet_count"]) == (0, 0)
 
-    def free_again() -> None:
-        again = {"username": ada.username, "password": PASSWORD, "email": ada.email}
-        anybody.post("/auth/create", again, status=201)
-
     eventually(corrected)
-    eventually(free_again)
+    again = {"username": ada.username, "password": PASSWORD, "email": ada.email}
+    anybody.post("/auth/create", again, status=400).assert_problem(400, field="username")
 
 
 def contains(reader: User, tweet_id: int) -> None:

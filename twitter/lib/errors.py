@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -98,12 +98,25 @@ class TooBusy(DomainError):
 
 
 @contextmanager
-def unless_purged(error: DomainError) -> Iterator[None]:
-    """Raise `error` when a row that is referred to went away between the look and the commit."""
+def unless_purged(gone: Mapping[str, DomainError]) -> Iterator[None]:
+    """Raise an error when a row that is referred to went away between the look and the commit.
+
+    `gone`: the foreign keys that may tell so, by the names of their constraints, and the error for
+    each. Any other violated constraint is a bug, and stays the IntegrityError that it is.
+    """
     try:
         yield
     except IntegrityError as cause:
+        error = gone.get(violated_constraint(cause) or "")
+        if error is None:
+            raise
         raise error from cause
+
+
+def violated_constraint(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that PostgreSQL says was violated."""
+    name: str | None = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+    return name
 
 
 Problem = shape(

@@ -1,0 +1,63 @@
+"""Usernames and e-mail addresses of deleted accounts, which nobody may take for a while.
+
+Else another could pass for the person who left, or a troll who was put out be back at once. Only
+keyed digests are stored: who has the database, and not SECRET_KEY, can test no name against them.
+
+A sign-up that runs while an account is purged cannot slip through. Until the purge commits, the
+unique constraint makes the sign-up's write wait; the reservation is committed together with the
+purge; and the sign-up looks for it after its write, hence after that commit.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Literal
+
+from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
+
+from accounts.models import Account, ReservedLogin
+
+RESERVED_FOR = timedelta(days=30)
+DELETE_STEP = 5_000
+
+Kind = Literal["username", "email"]
+
+
+def reserve_logins_of(account: Account) -> None:
+    """Reserve what one logged in to the account with, within the transaction that removes it."""
+    logins: Iterable[tuple[Kind, str | None]] = (
+        ("username", account.username),
+        ("email", account.email),
+    )
+    ReservedLogin.objects.bulk_create(
+        [
+            ReservedLogin(digest=_digest(kind, value), until=Now() + RESERVED_FOR)
+            for kind, value in logins
+            if value
+        ],
+        update_conflicts=True,
+        unique_fields=["digest"],
+        update_fields=["until"],
+    )
+
+
+def is_reserved(kind: Kind, value: str | None) -> bool:
+    """Tell whether a username or an e-mail address, in whatever case, may not be taken yet.
+
+    It counts for what the running transaction has written before, and for nothing else.
+    """
+    if not value:
+        return False
+    return ReservedLogin.objects.filter(digest=_digest(kind, value), until__gt=Now()).exists()
+
+
+def delete_ended() -> bool:
+    """Delete up to DELETE_STEP reservations that have ended; returns whether there may be more."""
+    ended = ReservedLogin.objects.filter(until__lte=Now()).values("digest")[:DELETE_STEP]
+    deleted, _ = ReservedLogin.objects.filter(digest__in=ended).delete()
+    return deleted == DELETE_STEP
+
+
+def _digest(kind: Kind, value: str) -> str:
+    """Return what stands for a login: HMAC-SHA-256 (RFC 2104) with a key from SECRET_KEY."""
+    return salted_hmac(f"accounts.reserved.{kind}", value.lower(), algorithm="sha256").hexdigest()
