@@ -5,6 +5,7 @@ import logging
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session as AdminSession
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from psycopg.errors import ForeignKeyViolation
 
 from accounts import cache, exporting, guessing, limits, reserved
@@ -15,9 +16,10 @@ from accounts.models import (
     AccountCounters,
     ImportedAccount,
     PopularAuthor,
+    ReservedLogin,
     Session,
 )
-from twitter.lib import audit
+from twitter.lib import audit, expiry
 from twitter.lib.errors import violated_constraint
 from twitter.outbox.events import publish
 from twitter.outbox.models import Delivery
@@ -110,6 +112,19 @@ def sweep_account(account_id: int) -> None:
     cache.forget([account_id])
     limits.forget(account_id)
     guessing.forget(account_id, logins=())
+
+
+def delete_expired() -> bool:
+    """Delete a step's worth of what counts no more; returns whether there may be more.
+
+    These are sessions that nobody can use any more, those of the admin too, and reservations.
+    """
+    now = timezone.now()
+    return expiry.delete_step(
+        Session.objects.filter(expires_at__lte=now),
+        AdminSession.objects.filter(expire_date__lte=now),
+        ReservedLogin.objects.filter(until__lte=now),
+    )
 
 
 def _unfollow(statement: str, account_id: int) -> list[int]:

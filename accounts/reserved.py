@@ -18,7 +18,6 @@ from django.utils.crypto import salted_hmac
 from accounts.models import Account, ReservedLogin
 
 RESERVED_FOR = timedelta(days=30)
-DELETE_STEP = 5_000
 
 Kind = Literal["username", "email"]
 
@@ -49,13 +48,6 @@ def is_reserved(kind: Kind, value: str | None) -> bool:
     if not value:
         return False
     return ReservedLogin.objects.filter(digest=_digest(kind, value), until__gt=Now()).exists()
-
-
-def delete_ended() -> bool:
-    """Delete up to DELETE_STEP reservations that have ended; returns whether there may be more."""
-    ended = ReservedLogin.objects.filter(until__lte=Now()).values("digest")[:DELETE_STEP]
-    deleted, _ = ReservedLogin.objects.filter(digest__in=ended).delete()
-    return deleted == DELETE_STEP
 
 
 def _digest(kind: Kind, value: str) -> str:

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.utils import timezone
 
@@ -16,7 +15,6 @@ from accounts.tokens import RefreshToken
 from twitter.lib.errors import Unauthenticated
 from twitter.outbox.events import publish
 
-DELETE_STEP = 5_000
 # How long a refresh token that was exchanged may be exchanged once more.
 GRACE_SECONDS = 30
 
@@ -183,14 +181,3 @@ def _pair(account: Account, refresh_token: RefreshToken) -> TokenPair:
         refresh_token=str(refresh_token),
         expires_in=settings.ACCESS_TOKEN_SECONDS,
     )
-
-
-def delete_ended() -> int:
-    """Delete up to DELETE_STEP sessions that nobody can use any more; returns how many.
-
-    And those of the admin, which are few.
-    """
-    SessionStore.clear_expired()
-    ended = Session.objects.filter(expires_at__lte=timezone.now()).values("id")[:DELETE_STEP]
-    deleted, _ = Session.objects.filter(id__in=ended).delete()
-    return deleted

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from celery import shared_task
 
-from accounts import cache, mail, popularity, purging, services, sessions
+from accounts import cache, mail, popularity, purging, services
 from accounts.events import (
     AccountEvent,
     AccountPurged,
@@ -17,7 +17,7 @@ from accounts.events import (
     Followed,
     Unfollowed,
 )
-from twitter.outbox.tasks import task
+from twitter.outbox.tasks import periodic_in_steps, task
 
 
 class OfAccount(Protocol):
@@ -104,7 +104,7 @@ def fold_counters() -> None:
     services.fold_counters()
 
 
-@shared_task
-def delete_ended_sessions() -> None:
-    """Delete sessions that nobody can use any more."""
-    sessions.delete_ended()
+@periodic_in_steps
+def delete_expired() -> bool:
+    """Delete sessions that nobody can use any more, and reservations that have ended."""
+    return purging.delete_expired()

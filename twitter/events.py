@@ -70,6 +70,6 @@ EVERY: Mapping[str, float] = {
     "twitter.outbox.tasks.heartbeat": 5,
     "accounts.tasks.fold_counters": 1,
     "tweets.tasks.fold_metrics": 1,
-    "accounts.tasks.delete_ended_sessions": 3_600,
-    "tweets.tasks.forget_old_answers": 3_600,
+    "accounts.tasks.delete_expired": 3_600,
+    "tweets.tasks.delete_expired": 3_600,
 }

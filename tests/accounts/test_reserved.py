@@ -80,7 +80,7 @@ def test_after_30_days_they_are_free(ada: Account, api: Any) -> None:
     assert sign_up(api, **both).status_code == 400
     ReservedLogin.objects.update(until=F("until") - timedelta(seconds=30))
     assert sign_up(api, **both).status_code == 201
-    assert not reserved.delete_ended()
+    assert not purging.delete_expired()
     assert not ReservedLogin.objects.exists()
 
 
