@@ -6,7 +6,9 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.models import Group
 from django.core.validators import MaxLengthValidator
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
@@ -14,10 +16,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts import guessing, hashing, selectors, services
 from accounts.models import Account, Follow
-from accounts.validators import MAX_PASSWORD, USERNAME_PATTERN
+from accounts.validators import MAX_BIO, MAX_NAME, MAX_PASSWORD, USERNAME_PATTERN
 from twitter.lib.admin import (
     MAX_REASON,
     BigTableAdmin,
+    LineField,
+    LinesField,
+    OfferedLookupsOnly,
     ReadOnlyAdmin,
     moderator_id,
     reason_action,
@@ -66,7 +71,13 @@ class LogInForm(AdminAuthenticationForm):
 admin.site.login_form = LogInForm
 
 
-class AccountAddForm(BaseUserCreationForm):  # type: ignore[type-arg]
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What the admin's forms of an account have in common: the rules of the API."""
+
+    name = LineField(max_length=MAX_NAME, required=False, help_text="Empty: the username is shown.")
+
+
+class AccountAddForm(ProfileForm, BaseUserCreationForm):  # type: ignore[type-arg]
     """A new account, for somebody of the staff perhaps."""
 
     class Meta:
@@ -74,10 +85,11 @@ class AccountAddForm(BaseUserCreationForm):  # type: ignore[type-arg]
         fields: ClassVar[Any] = ("username", "email", "name")
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class AccountForm(ProfileForm):
     """Changes of an account by a moderator."""
 
-    reason = forms.CharField(max_length=MAX_REASON, help_text="Goes into the audit log.")
+    bio = LinesField(max_length=MAX_BIO, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = LineField(max_length=MAX_REASON, help_text="Goes into the audit log.")
 
     class Meta:
         model = Account
@@ -257,6 +269,14 @@ class FollowAdmin(ReadOnlyAdmin):
             return queryset, False
         account_id = selectors.resolve_username(term)
         return queryset.filter(Q(follower=account_id) | Q(followed=account_id)), False
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupsAdmin(OfferedLookupsOnly, GroupAdmin):
+    """Which privileges those have who are in a group."""
 
 
 @admin.register(LogEntry)

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from accounts.events import SessionsRevoked
-from accounts.validators import validate_username_pattern
+from accounts.validators import MAX_BIO, MAX_NAME, validate_username_pattern
 from twitter.lib.ids import IdField, time_of
 from twitter.outbox.events import publish
 
@@ -35,9 +35,9 @@ class AccountManager(BaseUserManager["Account"]):
     ) -> "Account":
         """Store an account; without a password nobody can log in to it.
 
-        Raises IntegrityError when username or email is taken. `name` defaults to the username.
+        Raises IntegrityError when username or email is taken.
         """
-        account = self.model(username=username, **{"name": username, **fields})
+        account = self.model(username=username, **fields)
         account.set_password(password)
         account.save(using=self._db, force_insert=True)
         return account
@@ -58,8 +58,10 @@ class Account(AbstractBaseUser, PermissionsMixin):
         max_length=15, db_collation="C", validators=[validate_username_pattern]
     )
     email = models.EmailField(null=True, blank=True)
-    name = models.CharField(max_length=50)
-    bio = models.CharField(max_length=160, blank=True, default="")
+    name = models.CharField(
+        max_length=MAX_NAME, blank=True, help_text="When it is empty, the username is shown."
+    )
+    bio = models.CharField(max_length=MAX_BIO, blank=True, default="")
     is_staff = models.BooleanField("may use the admin", default=False)
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -53,7 +53,7 @@ def purge_account(account_id: int) -> bool:
     with transaction.atomic():
         others = _unfollow(_FOLLOWEES, account_id) + _unfollow(_FOLLOWERS, account_id)
         # Before the commit, so that it cannot be missed: the tombstones outlast it.
-        cache.forget(others)
+        cache.forget_cards(others)
     if others:
         return False
     limits.forget(account_id)

@@ -6,11 +6,13 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.validators import (
+    MAX_BIO,
+    MAX_NAME,
     MAX_PASSWORD,
     validate_not_reserved,
     validate_username_pattern,
 )
-from twitter.lib.fields import TextField
+from twitter.lib.fields import LineField, LinesField, TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
 
@@ -23,7 +25,7 @@ USER_EXAMPLE = {
     "public_metrics": {"followers_count": 2, "following_count": 1, "tweet_count": 1},
 }
 
-MAX_NAME, MAX_BIO, MAX_EMAIL = 50, 160, 254
+MAX_EMAIL = 254
 
 
 class EmailField(TextField, serializers.EmailField):
@@ -43,11 +45,6 @@ class PasswordField(TextField):
         )
 
 
-def _validate_printable(value: str) -> None:
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
-        raise serializers.ValidationError("Control characters are not allowed.")
-
-
 class PublicMetricsSerializer(serializers.Serializer[Any]):
     """A user's public numbers."""
 
@@ -61,10 +58,15 @@ class UserSerializer(serializers.Serializer[Any]):
 
     id = WireIdField()
     username = serializers.CharField()
-    name = serializers.CharField()
+    name = serializers.SerializerMethodField(help_text="The username, if the user has no name.")
     bio = serializers.CharField()
     created_at = serializers.SerializerMethodField()
     public_metrics = PublicMetricsSerializer(source="*")
+
+    def get_name(self, profile: Any) -> str:
+        """The username stands for a name that is empty."""
+        name: str = profile.name or profile.username
+        return name
 
     def get_created_at(self, profile: Any) -> datetime:
         """The id tells when the account was made."""
@@ -142,8 +144,10 @@ class ProfileInputSerializer(serializers.Serializer[Any]):
         help_text="1 to 15 of A to Z, a to z, 0 to 9 and _; unique whatever the case.",
     )
     email = EmailField(max_length=MAX_EMAIL, help_text="Unique whatever the case.")
-    name = TextField(max_length=MAX_NAME, validators=[_validate_printable], required=False)
-    bio = TextField(max_length=MAX_BIO, allow_blank=True, required=False)
+    name = LineField(
+        max_length=MAX_NAME, required=False, help_text="When it is empty, the username is shown."
+    )
+    bio = LinesField(max_length=MAX_BIO, required=False)
 
 
 @request_example(

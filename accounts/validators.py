@@ -6,6 +6,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
+MAX_NAME, MAX_BIO = 50, 160
+
 # Longer ones only cost time to hash.
 MAX_PASSWORD = 128
 

@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from twitter.lib import characters
 from twitter.lib.errors import DomainError
 
 # What an admin cannot reach by leafing, a search finds.
@@ -31,7 +32,20 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at ru
         return counted
 
 
-class BigTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class OfferedLookupsOnly:
+    """Lets the address of a list filter by what the page offers, and by nothing else (400).
+
+    Django takes any lookup of any field, and hands the value on: a year that is none, or a regular
+    expression that PostgreSQL does not understand, was a 500, and one that it does may take it long.
+    """
+
+    list_filter: Sequence[type[admin.SimpleListFilter]]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return any(lookup == offered.parameter_name for offered in self.list_filter)
+
+
+class BigTableAdmin(OfferedLookupsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Base of the admin pages of large tables. Subclasses order by an indexed column."""
 
     paginator = CappedPaginator
@@ -54,10 +68,25 @@ class ReadOnlyAdmin(BigTableAdmin):
         return False
 
 
+class LineField(forms.CharField):
+    """A line of text that others read; see `characters`."""
+
+    normalize = staticmethod(characters.line)
+
+    def to_python(self, value: Any) -> Any:
+        return self.normalize(super().to_python(value) or "", most=self.max_length or 0)
+
+
+class LinesField(LineField):
+    """Lines of text that others read; see `characters`."""
+
+    normalize = staticmethod(characters.lines)
+
+
 class ReasonForm(forms.Form):
     """Why something is done."""
 
-    reason = forms.CharField(
+    reason = LinesField(
         max_length=MAX_REASON,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField", "autofocus": True}),
         help_text="Goes into the audit log.",
