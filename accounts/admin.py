@@ -123,13 +123,17 @@ def _lift(request: HttpRequest, account: Account, reason: str) -> None:
     services.lift(account_id=account.pk, by_id=moderator_id(request), reason=reason)
 
 
+def _delete(request: HttpRequest, account: Account, reason: str) -> None:
+    services.delete_as_admin(account_id=account.pk, by_id=moderator_id(request), reason=reason)
+
+
 def _remove_follow(request: HttpRequest, follow: Follow, reason: str) -> None:
     services.remove_follow(follow_id=follow.pk, by_id=moderator_id(request), reason=reason)
 
 
 @admin.register(Account)
 class AccountAdmin(BigTableAdmin):
-    """Search, suspend, lift, correct. Nobody is deleted here: people delete themselves."""
+    """Search, suspend, lift, correct; and for superusers, delete."""
 
     list_display = ("username", "name", "email", "is_staff", "suspended_at", "created_at")
     list_filter = (SuspendedFilter,)
@@ -139,6 +143,13 @@ class AccountAdmin(BigTableAdmin):
         reason_action(name="suspend", description="Suspend…", permissions=["change"], act=_suspend),
         reason_action(
             name="lift", description="Lift the suspension…", permissions=["change"], act=_lift
+        ),
+        reason_action(
+            name="delete_accounts",
+            description="Delete for ever…",
+            permissions=["erase"],
+            act=_delete,
+            help_text="Stays in the audit log for ever, without the account: name nobody.",
         ),
     )
     form = AccountForm
@@ -175,6 +186,10 @@ class AccountAdmin(BigTableAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        """Tell whether accounts may be deleted."""
+        return request.user.is_active and request.user.is_superuser
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -44,7 +44,10 @@ class AccountRestored(AccountEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountDeleted(AccountEvent):
-    """Its owner deleted the account. It is invisible; what it left is still to be purged."""
+    """Its owner or an administrator deleted the account.
+
+    It is invisible; what it left is still to be purged.
+    """
 
     name: ClassVar[str] = "accounts.account_deleted"
 

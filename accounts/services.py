@@ -137,7 +137,7 @@ def _is_another(account: Account, changes: Mapping[str, Any], *names: str) -> bo
 def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> None:
     """Delete one's own account: gone for everyone at once, purged later.
 
-    `session_id`: the log-in that asks. Raises NotFound, Forbidden for another's account, Invalid
+    `session_id`: the session that asks. Raises NotFound, Forbidden for another's account, Invalid
     for a wrong password, TooMany (see `guessing`), and Conflict for staff: who has acted as a
     moderator stays in the audit log.
     """
@@ -147,13 +147,32 @@ def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> No
         raise NotFound("There is no such user.")
     account = _active(account_id)
     _check_password(account, password, session_id=session_id, field="password")
-    if account.is_staff or LogEntry.objects.filter(user_id=account_id).exists():
-        raise Conflict("An account of the staff cannot delete itself.")
     with transaction.atomic():
-        account = _lock_active(account_id)
-        Account.objects.filter(id=account_id).update(deleted_at=Now())
-        account.end_sessions()
-        publish(AccountDeleted(account_id=account_id))
+        _delete(_lock_active(account_id))
+
+
+def delete_as_admin(*, account_id: int, by_id: int, reason: str) -> None:
+    """Delete anybody's account as an administrator; what follows is what an owner's deletion does.
+
+    The audit log keeps who did it, when and why, but not to whom. Raises Forbidden for all but
+    superusers, Conflict for staff and for who acted as a moderator, NotFound.
+    """
+    if not Account.objects.filter(VISIBLE, id=by_id, is_superuser=True).exists():
+        raise Forbidden("Only an administrator deletes the accounts of others.")
+    with transaction.atomic():
+        _delete(_locked(account_id))
+        audit.record_erasure(
+            by_id=by_id, kind=Account, what="a deleted account", action="Deleted", reason=reason
+        )
+
+
+def _delete(account: Account) -> None:
+    """Delete a locked account: at once it is invisible, and its sessions end."""
+    if account.is_staff or LogEntry.objects.filter(user_id=account.pk).exists():
+        raise Conflict("An account of the staff, or of a former moderator, cannot be deleted.")
+    Account.objects.filter(id=account.pk).update(deleted_at=Now())
+    account.end_sessions()
+    publish(AccountDeleted(account_id=account.pk))
 
 
 def suspend(*, account_id: int, by_id: int, reason: str) -> None:

@@ -237,7 +237,7 @@ def test_the_audit_log_cannot_be_changed(admin: Client, chief: Account) -> None:
     assert LogEntry.objects.get() == entry
 
 
-def test_nobody_deletes_accounts_here(admin: Client) -> None:
+def test_without_a_reason_accounts_are_not_deleted_here(admin: Client) -> None:
     ada = AccountFactory()
     assert admin.post(f"{ACCOUNTS}{ada.id}/delete/", {"post": "yes"}).status_code == 403
     act(admin, ACCOUNTS, "delete_selected", ada.id)

@@ -89,8 +89,11 @@ class ReasonForm(forms.Form):
     reason = LinesField(
         max_length=MAX_REASON,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField", "autofocus": True}),
-        help_text="Goes into the audit log.",
     )
+
+    def __init__(self, data: Any, *, help_text: str) -> None:
+        super().__init__(data)
+        self.fields["reason"].help_text = help_text
 
 
 Act = Callable[[HttpRequest, Any, str], None]
@@ -102,10 +105,17 @@ def moderator_id(request: HttpRequest) -> int:
     return account_id
 
 
-def reason_action(*, name: str, description: str, permissions: Sequence[str], act: Act) -> Any:
+def reason_action(
+    *,
+    name: str,
+    description: str,
+    permissions: Sequence[str],
+    act: Act,
+    help_text: str = "Goes into the audit log.",
+) -> Any:
     """Return an admin action that asks for a reason before it acts.
 
-    `name`: the action's, unique within a page. `act(request, object, reason)` is called for each
+    `name`: the action's, unique within a page. `help_text` says what comes of the reason. `act(request, object, reason)` is called for each
     selected object, at most MAX_SELECTED; a DomainError that it raises is shown, and does not keep
     the others from being done.
     """
@@ -118,7 +128,7 @@ def reason_action(*, name: str, description: str, permissions: Sequence[str], ac
         if len(selected) > MAX_SELECTED:
             page.message_user(request, f"Select {MAX_SELECTED} at most.", messages.ERROR)
             return None
-        form = ReasonForm(request.POST if "reason" in request.POST else None)
+        form = ReasonForm(request.POST if "reason" in request.POST else None, help_text=help_text)
         if form.is_valid():
             _act_on_each(page, request, selected, act, form.cleaned_data["reason"])
             return None
