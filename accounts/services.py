@@ -81,10 +81,10 @@ def update(
 ) -> None:
     """Change one's own account; with a new password also end all its sessions.
 
-    `session_id`: the session that asks. `changes`: username, email, name, bio. What one logs in with
-    (another username or e-mail address, a new password) needs the current password. Raises Invalid
-    when that is missing or wrong or a new value is taken or weak, TooMany (see `guessing`), TooBusy,
-    Unauthenticated when the account is gone.
+    `session_id`: the session that asks. `changes`: username, email, name, bio. What one logs in
+    with (another username or e-mail address, a new password) needs the current password. Raises
+    Invalid when that is missing or wrong or a new value is taken or weak, TooMany (see `guessing`),
+    TooBusy, Unauthenticated when the account is gone.
     """
     seen = _active(account_id)
     needs_password = new_password is not None or _is_another(seen, changes, "username", "email")

@@ -15,7 +15,6 @@ from django.db.models.functions import Now
 
 from twitter.lib import ids
 
-
 # Foreign keys, by the names that Django gave them: services tell by these what went away meanwhile.
 FIRST_ANSWER_ACCOUNT_REFERENCE = "tweets_firstanswer_account_id_eb93d6c1_fk_accounts_account_id"
 LIKE_ACCOUNT_REFERENCE = "tweets_like_account_id_183e7f5c_fk_accounts_account_id"

@@ -102,9 +102,9 @@ def test_good_values_at_the_limits_are_taken(api: Any) -> None:
 
 @pytest.mark.parametrize("field", ["name", "bio"])
 def test_what_others_read_is_stored_in_its_normal_form(field: str, client: Any) -> None:
-    given = " A\u0308da \u0645\u064e\u0631\u200c\u062d\u0628\u0627 \u200f👩‍👩‍👧\u2003"
-    answer = client.patch("/auth/update", {field: given})
-    assert answer.json()["data"][field] == "Äda \u0645\u064e\u0631\u200c\u062d\u0628\u0627 \u200f👩‍👩‍👧"
+    kept = "\u0645\u064e\u0631\u200c\u062d\u0628\u0627 \u200f👩\u200d👩\u200d👧"
+    answer = client.patch("/auth/update", {field: f" A\u0308da {kept}\u2003"})
+    assert answer.json()["data"][field] == f"Äda {kept}"
 
 
 def test_what_is_short_enough_in_its_normal_form_is_taken(client: Any) -> None:

@@ -32,20 +32,19 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at ru
         return counted
 
 
-class OfferedLookupsOnly:
+class OfferedLookupsOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Lets the address of a list filter by what the page offers, and by nothing else (400).
 
     Django takes any lookup of any field, and hands the value on: a year that is none, or a regular
-    expression that PostgreSQL does not understand, was a 500, and one that it does may take it long.
+    expression that PostgreSQL does not understand, is a 500 then, and others may take it long.
     """
 
-    list_filter: Sequence[type[admin.SimpleListFilter]]
-
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return any(lookup == offered.parameter_name for offered in self.list_filter)
+        offered = {getattr(each, "parameter_name", None) for each in self.list_filter}
+        return lookup in offered
 
 
-class BigTableAdmin(OfferedLookupsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class BigTableAdmin(OfferedLookupsOnly):
     """Base of the admin pages of large tables. Subclasses order by an indexed column."""
 
     paginator = CappedPaginator
@@ -115,9 +114,9 @@ def reason_action(
 ) -> Any:
     """Return an admin action that asks for a reason before it acts.
 
-    `name`: the action's, unique within a page. `help_text` says what comes of the reason. `act(request, object, reason)` is called for each
-    selected object, at most MAX_SELECTED; a DomainError that it raises is shown, and does not keep
-    the others from being done.
+    `name`: the action's, unique within a page. `help_text` says what comes of the reason.
+    `act(request, object, reason)` is called for each selected object, at most MAX_SELECTED; a
+    DomainError that it raises is shown, and does not keep the others from being done.
     """
 
     @admin.action(description=description, permissions=permissions)

@@ -88,7 +88,7 @@ class TooMany(DomainError):
 
 
 class TooBusy(DomainError):
-    """503: this process does as much of it as it may; `seconds` from now it is worth another try."""
+    """503: this process does all of it that it may; `seconds` from now it is worth another try."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 

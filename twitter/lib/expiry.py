@@ -12,10 +12,10 @@ def delete_step(*expired: QuerySet[Any]) -> bool:
 
     Where the time stands needs an index, or each step reads the whole table.
     """
-    return any([_delete_some(rows) for rows in expired])  # a list: each takes its step
+    may_be_more = [_delete_some(rows) for rows in expired]
+    return any(may_be_more)
 
 
 def _delete_some(rows: QuerySet[Any]) -> bool:
-    some = rows.values("pk")[:STEP]
-    deleted, _ = rows.model._base_manager.filter(pk__in=some).delete()
+    deleted, _ = rows.filter(pk__in=rows.values("pk")[:STEP]).delete()
     return deleted >= STEP

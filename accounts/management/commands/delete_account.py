@@ -13,9 +13,9 @@ from twitter.lib.errors import DomainError
 
 class Command(BaseCommand):
     help = (
-        "Delete an account for ever, as its owner would, on a court's order perhaps, or for an owner"
-        " who lost the password. The audit log keeps the administrator and the reason, but not whose"
-        " account it was."
+        "Delete an account for ever, as its owner would: on a court's order perhaps, or for an"
+        " owner who lost the password. The audit log keeps the administrator and the reason, but"
+        " not whose account it was."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
