@@ -16,7 +16,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts import guessing, hashing, selectors, services
 from accounts.models import Account, Follow
-from accounts.validators import MAX_BIO, MAX_NAME, MAX_PASSWORD, USERNAME_PATTERN
+from accounts.validators import MAX_BIO, MAX_EMAIL, MAX_NAME, MAX_PASSWORD, USERNAME_PATTERN
+from twitter.lib import characters
 from twitter.lib.admin import (
     MAX_REASON,
     BigTableAdmin,
@@ -75,6 +76,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
     """What the admin's forms of an account have in common: the rules of the API."""
 
     name = LineField(max_length=MAX_NAME, required=False, help_text="Empty: the username is shown.")
+
+    def clean_email(self) -> str | None:
+        """Refuse an address that looks like another."""
+        email = self.cleaned_data["email"]
+        return characters.word(email, most=MAX_EMAIL) if email else None
 
 
 class AccountAddForm(ProfileForm, BaseUserCreationForm):  # type: ignore[type-arg]
@@ -149,7 +155,7 @@ class AccountAdmin(BigTableAdmin):
             description="Delete for ever…",
             permissions=["erase"],
             act=_delete,
-            help_text="Stays in the audit log for ever, without the account: name nobody.",
+            help_text="Stays in the audit log for ever, without the account: write no name.",
         ),
     )
     form = AccountForm

@@ -139,7 +139,7 @@ class ReservedLogin(models.Model):
     """A username or an e-mail address of a deleted account, by a keyed digest; see `reserved`."""
 
     digest = models.CharField(max_length=64, primary_key=True)
-    until = models.DateTimeField(db_index=True, help_text="Who wants it may have it then.")
+    until = models.DateTimeField(db_index=True, help_text="From then on it is free.")
 
     def __str__(self) -> str:
         return f"reserved until {self.until}"

@@ -117,7 +117,7 @@ def sweep_account(account_id: int) -> None:
 def delete_expired() -> bool:
     """Delete a step's worth of what counts no more; returns whether there may be more.
 
-    These are sessions that nobody can use any more, those of the admin too, and reservations.
+    These are sessions whose time is over, those of the admin too, and reservations.
     """
     now = timezone.now()
     return expiry.delete_step(

@@ -1,7 +1,7 @@
-"""Usernames and e-mail addresses of deleted accounts, which nobody may take for a while.
+"""Usernames and e-mail addresses of deleted accounts, which no one may take for a while.
 
 Else another could pass for the person who left, or a troll who was put out be back at once. Only
-keyed digests are stored: who has the database, and not SECRET_KEY, can test no name against them.
+keyed digests are stored: against a copy of the database, without SECRET_KEY, no name can be tried.
 
 A sign-up that runs while an account is purged cannot slip through. Until the purge commits, the
 unique constraint makes the sign-up's write wait; the reservation is committed together with the

@@ -7,11 +7,13 @@ from rest_framework import serializers
 
 from accounts.validators import (
     MAX_BIO,
+    MAX_EMAIL,
     MAX_NAME,
     MAX_PASSWORD,
     validate_not_reserved,
     validate_username_pattern,
 )
+from twitter.lib import characters
 from twitter.lib.fields import LineField, LinesField, TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
@@ -25,11 +27,12 @@ USER_EXAMPLE = {
     "public_metrics": {"followers_count": 2, "following_count": 1, "tweet_count": 1},
 }
 
-MAX_EMAIL = 254
-
 
 class EmailField(TextField, serializers.EmailField):
-    """An e-mail address."""
+    """An e-mail address, which looks like no other."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return characters.word(super().to_internal_value(data), most=MAX_EMAIL)
 
 
 class PasswordField(TextField):

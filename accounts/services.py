@@ -338,7 +338,7 @@ def taking(*, username: str | None = None, email: str | None = None) -> Iterator
     """Raise Invalid when what is written within is taken, or reserved (see `reserved`).
 
     A unique constraint says so, which settles races too; what is reserved is looked up after the
-    write. Who asks cannot tell one from the other.
+    write. The answer does not tell one from the other.
     """
     try:
         # A savepoint: the caller's transaction goes on, or rolls back as it likes.

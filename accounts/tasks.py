@@ -106,5 +106,5 @@ def fold_counters() -> None:
 
 @periodic_in_steps
 def delete_expired() -> bool:
-    """Delete sessions that nobody can use any more, and reservations that have ended."""
+    """Delete sessions and reservations whose time is over."""
     return purging.delete_expired()

@@ -144,7 +144,7 @@ class RefreshToken:
 
         The first is the one to give. By the others it was given while keys are being rotated. It is
         derived (HMAC, RFC 2104), so that it can be told once more, though only its digest is
-        stored; who has no key cannot derive it from a token that was stolen earlier.
+        stored, and cannot be derived without the key from a token that was stolen earlier.
         """
         for secret in settings.JWT_SIGNING_KEYS.values():
             mac = salted_hmac(_SUCCESSOR, str(self), secret=secret, algorithm="sha256")

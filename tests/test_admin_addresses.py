@@ -1,4 +1,4 @@
-"""Whatever stands in an address of the admin, it is no 500, and no lookup that nobody offers."""
+"""No address of the admin is a 500, and its lists filter by what they offer only."""
 
 from typing import Any
 

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
             name='ReservedLogin',
             fields=[
                 ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('until', models.DateTimeField(db_index=True, help_text='Who wants it may have it then.')),
+                ('until', models.DateTimeField(db_index=True, help_text='From then on it is free.')),
             ],
         ),
     ]

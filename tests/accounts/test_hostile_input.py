@@ -28,7 +28,8 @@ BAD = {
     ],
     "email": [
         *NO_STRING, *NO_TEXT, "", "ada", "@", "a@b", "a b@example.org", "ada@example.org\nBcc: b",
-        f"{'a' * 250}@example.org", "ada@@example.org", "a@" + "b." * 20_000 + "org",
+        f"{'a' * 250}@example.org", "ada@@example.org", "a@ex\u200bample.org",
+        "a@ex\u202eample.org", "a@" + "b." * 20_000 + "org",
     ],
     "name": [
         *NO_STRING, *NO_TEXT, *TURNED, *INVISIBLE, "a" * 51, "a\nb", "a\tb", "a\x1b[0m", "a\x85b",
@@ -97,6 +98,17 @@ def test_good_values_at_the_limits_are_taken(api: Any) -> None:
     user = answer.json()["data"]
     assert (user["name"], user["email"]) == ("🏳️‍🌈", "a+b@example.org")
     log_in = {"username": body["username"], "password": body["password"]}
+    assert api().post("/auth/token", log_in).status_code == 200
+
+
+def test_one_address_written_in_two_forms_is_one(api: Any, assert_problem: Any) -> None:
+    first = {**GOOD, "email": "ada@ex\u00e4mple.org"}
+    assert api().post("/auth/create", first).status_code == 201
+    second = {**GOOD, "username": "eve", "email": "ada@exa\u0308mple.org"}
+    answer = api().post("/auth/create", second)
+    assert "is taken" in answer.json()["detail"]
+    assert Account.objects.count() == 1
+    log_in = {"username": second["email"], "password": PASSWORD}
     assert api().post("/auth/token", log_in).status_code == 200
 
 

@@ -165,7 +165,7 @@ def test_whose_an_email_address_is_cannot_be_tried_out_at_will(limit: Any) -> No
         for email in ("chief@example.org", "CHIEF@example.org", "eve@example.org")
     ]
     assert statuses == [400, 400, 429]
-    # Nobody learns it without the password.
+    # Without the password no one learns it.
     guess = {"email": "chief@example.org", "current_password": "wrong"}
     assert set(ada.patch("/auth/update", guess).json()["errors"]) == {"current_password"}
     assert ada.patch("/auth/update", {"email": "ADA@example.org"}).status_code == 200  # as it was

@@ -56,7 +56,7 @@ def test_deleting_runs_through_all_apps(run_outbox: Any) -> None:
     assert not Follow.objects.exists()
 
 
-def test_a_count_that_changes_costs_nobody_the_state_that_tokens_are_checked_against(
+def test_a_count_that_changes_costs_no_one_the_state_that_tokens_are_checked_against(
     sql_statements: list[str],
 ) -> None:
     ada = AccountFactory()

@@ -1,4 +1,4 @@
-"""What a deleted account was logged in to with is nobody else's for 30 days."""
+"""What a deleted account was logged in to with is free after 30 days only."""
 
 import time
 from datetime import timedelta
@@ -42,7 +42,7 @@ def sign_up(api: Any, **changes: str) -> Any:
 @pytest.mark.parametrize(
     ("field", "value"), [("username", USERNAME.upper()), ("email", EMAIL.lower())]
 )
-def test_nobody_takes_them_and_the_answer_is_the_one_of_taken(
+def test_no_one_takes_them_and_the_answer_is_the_one_of_taken(
     field: str, value: str, ada: Account, api: Any
 ) -> None:
     taken = sign_up(api, **{field: value})
@@ -162,4 +162,4 @@ def wait_for_a_lock() -> None:
             if cursor.fetchone()[0]:
                 return
         time.sleep(0.01)
-    pytest.fail("nobody waits")
+    pytest.fail("no connection waits")

@@ -24,6 +24,7 @@ _BECAUSE = {
 }
 _BREAK = regex.compile(r"[\t\n]")
 # U+2800, the blank Braille pattern, is the one blank that Unicode counts as a symbol.
+_UNSEEN = regex.compile(r"[\s\p{Default_Ignorable_Code_Point}\u2800]")
 _VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Default_Ignorable_Code_Point}\u2800]")
 # No more code points than these become one in NFC (U+1FAF, in Unicode 15).
 _COMPOSED_MOST = 4
@@ -52,6 +53,16 @@ def lines(text: str, *, most: int) -> str:
     if text and not _VISIBLE.search(text):
         raise ValidationError("It has only characters that cannot be seen.", code="invisible")
     return unicodedata.normalize("NFC", text)
+
+
+def word(text: str, *, most: int) -> str:
+    """Return a text of one word, such as an address, in which every character is visible.
+
+    Else two that look alike would be different. Otherwise as `lines`.
+    """
+    if found := _UNSEEN.search(text.strip()):
+        raise _refused(found[0], "characters that cannot be seen are not allowed here")
+    return line(text, most=most)
 
 
 def _refused(character: str, because: str) -> ValidationError:

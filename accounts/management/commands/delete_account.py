@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username", help="whose account is to go, suspended or not")
         parser.add_argument("--by", required=True, metavar="ADMIN", help="a superuser's username")
-        parser.add_argument("--reason", required=True, help="stays in the log: name nobody in it")
+        parser.add_argument("--reason", required=True, help="stays in the log: write no name in it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         account_id = selectors.resolve_username(options["username"])
