@@ -13,7 +13,7 @@ from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
 from twitter.lib import servers
-from twitter.lib.environment import Env, choice, hosts, number, required, switch
+from twitter.lib.environment import Env, address, choice, hosts, number, required, switch
 
 env = Env()
 
@@ -315,7 +315,7 @@ EMAIL_URL = address(
     form=r"(smtp(\+tls|\+ssl|s)?://.+|(console|dummy)mail://)",
     such_as="smtp+tls://user:password@host:587, or consolemail://",
 )
-vars().update(environ.Env.email_url_config(EMAIL_URL))
+vars().update(Env.email_url_config(EMAIL_URL))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "")
 if EMAIL_URL.startswith("smtp") and "@" not in DEFAULT_FROM_EMAIL:
