@@ -6,18 +6,24 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.models import Group
 from django.core.validators import MaxLengthValidator
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from accounts import guessing, selectors, services
+from accounts import guessing, hashing, selectors, services
 from accounts.models import Account, Follow
-from accounts.validators import MAX_PASSWORD, USERNAME_PATTERN
+from accounts.validators import MAX_BIO, MAX_EMAIL, MAX_NAME, MAX_PASSWORD, USERNAME_PATTERN
+from twitter.lib import characters
 from twitter.lib.admin import (
     MAX_REASON,
     BigTableAdmin,
+    LineField,
+    LinesField,
+    OfferedLookupsOnly,
     ReadOnlyAdmin,
     moderator_id,
     on_each,
@@ -45,20 +51,21 @@ class LogInForm(AdminAuthenticationForm):
         if not (login and password):
             return super().clean()  # which looks at no password then
         account = selectors.by_login(login)
-        try:
-            attempt = guessing.begin(
-                kind="admin-log-ins",
-                account_id=account.pk if account else None,
-                login=login,
-                address=client_address(self.request.META if self.request else {}),
-            )
-        except TooMany as error:
-            raise forms.ValidationError(error.detail, code="too_many") from error
-        try:
-            cleaned: dict[str, Any] = super().clean()
-        except forms.ValidationError:
-            guessing.failed(attempt)
-            raise
+        with hashing.place():
+            try:
+                attempt = guessing.begin(
+                    kind="admin-log-ins",
+                    account_id=account.pk if account else None,
+                    login=login,
+                    address=client_address(self.request.META if self.request else {}),
+                )
+            except TooMany as error:
+                raise forms.ValidationError(error.detail, code="too_many") from error
+            try:
+                cleaned: dict[str, Any] = super().clean()
+            except forms.ValidationError:
+                guessing.failed(attempt)
+                raise
         guessing.succeeded(attempt)
         return cleaned
 
@@ -66,7 +73,18 @@ class LogInForm(AdminAuthenticationForm):
 admin.site.login_form = LogInForm
 
 
-class AccountAddForm(BaseUserCreationForm):  # type: ignore[type-arg]
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What the admin's forms of an account have in common: the rules of the API."""
+
+    name = LineField(max_length=MAX_NAME, required=False, help_text="Empty: the username is shown.")
+
+    def clean_email(self) -> str | None:
+        """Refuse an address that looks like another."""
+        email = self.cleaned_data["email"]
+        return characters.word(email, most=MAX_EMAIL) if email else None
+
+
+class AccountAddForm(ProfileForm, BaseUserCreationForm):  # type: ignore[type-arg]
     """A new account, for somebody of the staff perhaps."""
 
     class Meta:
@@ -74,10 +92,11 @@ class AccountAddForm(BaseUserCreationForm):  # type: ignore[type-arg]
         fields: ClassVar[Any] = ("username", "email", "name")
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class AccountForm(ProfileForm):
     """Changes of an account by a moderator."""
 
-    reason = forms.CharField(max_length=MAX_REASON, help_text="Goes into the audit log.")
+    bio = LinesField(max_length=MAX_BIO, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = LineField(max_length=MAX_REASON, help_text="Goes into the audit log.")
 
     class Meta:
         model = Account
@@ -111,13 +130,17 @@ def _lift(request: HttpRequest, account: Account, reason: str) -> None:
     services.lift(account_id=account.pk, by_id=moderator_id(request), reason=reason)
 
 
+def _delete(request: HttpRequest, account: Account, reason: str) -> None:
+    services.delete_as_admin(account_id=account.pk, by_id=moderator_id(request), reason=reason)
+
+
 def _remove_follow(request: HttpRequest, follow: Follow, reason: str) -> None:
     services.remove_follow(follow_id=follow.pk, by_id=moderator_id(request), reason=reason)
 
 
 @admin.register(Account)
 class AccountAdmin(BigTableAdmin):
-    """Search, suspend, lift, correct. Nobody is deleted here: people delete themselves."""
+    """Search, suspend, lift, correct; and for superusers, delete."""
 
     list_display = ("username", "name", "email", "is_staff", "suspended_at", "created_at")
     list_filter = (SuspendedFilter,)
@@ -132,6 +155,13 @@ class AccountAdmin(BigTableAdmin):
             description="Lift the suspension…",
             permissions=["change"],
             act=on_each(_lift),
+        ),
+        reason_action(
+            name="delete_accounts",
+            description="Delete for ever…",
+            permissions=["erase"],
+            act=on_each(_delete),
+            help_text="Stays in the audit log for ever, without the account: write no name.",
         ),
     )
     form = AccountForm
@@ -168,6 +198,10 @@ class AccountAdmin(BigTableAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        """Tell whether accounts may be deleted."""
+        return request.user.is_active and request.user.is_superuser
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -210,7 +244,7 @@ class AccountAdmin(BigTableAdmin):
             changes = {name: form.cleaned_data[name] for name in stored}
             services.moderate(account_id=obj.pk, changes=changes)
         else:
-            with services.naming_what_is_taken():
+            with services.taking(username=obj.username, email=obj.email):
                 obj.save()
 
     def construct_change_message(
@@ -262,6 +296,14 @@ class FollowAdmin(ReadOnlyAdmin):
             return queryset, False
         account_id = selectors.resolve_username(term)
         return queryset.filter(Q(follower=account_id) | Q(followed=account_id)), False
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupsAdmin(OfferedLookupsOnly, GroupAdmin):
+    """Which privileges those have who are in a group."""
 
 
 @admin.register(LogEntry)

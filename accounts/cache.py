@@ -148,3 +148,11 @@ def fill_state(account_id: int, state: AccountState, *, lease: bytes) -> None:
 def forget(ids: Iterable[int]) -> None:
     """Leave tombstones for all that is cached of these accounts. Raises redis.RedisError."""
     stamped.forget(key(number) for number in ids for key in (_card_key, _state_key))
+
+
+def forget_cards(ids: Iterable[int]) -> None:
+    """Leave tombstones for these users as others see them, such as after their counts changed.
+
+    What tokens are checked against stays. Raises redis.RedisError.
+    """
+    stamped.forget(map(_card_key, ids))

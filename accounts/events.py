@@ -21,6 +21,14 @@ class AccountChanged(AccountEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmailReplaced(AccountEvent):
+    """The account has another e-mail address, or none. `former_email` stands nowhere else."""
+
+    name: ClassVar[str] = "accounts.email_replaced"
+    former_email: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountSuspended(AccountEvent):
     """A moderator made the account invisible."""
 
@@ -36,7 +44,10 @@ class AccountRestored(AccountEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountDeleted(AccountEvent):
-    """Its owner deleted the account. It is invisible; what it left is still to be purged."""
+    """Its owner or an administrator deleted the account.
+
+    It is invisible; what it left is still to be purged.
+    """
 
     name: ClassVar[str] = "accounts.account_deleted"
 

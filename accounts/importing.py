@@ -92,7 +92,7 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
         popularity.note(changed)
         # Before the commit, so that it cannot be missed: the tombstones outlast it.
         for start in range(0, len(changed), _CACHE_STEP):
-            cache.forget(changed[start : start + _CACHE_STEP])
+            cache.forget_cards(changed[start : start + _CACHE_STEP])
     return Imported(accounts=accounts, follows=made, refused=len(follows) - known)
 
 

@@ -13,12 +13,14 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from accounts.events import SessionsRevoked
-from accounts.validators import validate_username_pattern
+from accounts.validators import MAX_BIO, MAX_NAME, validate_username_pattern
 from twitter.lib.ids import IdField, time_of
 from twitter.outbox.events import publish
 
 USERNAME_UNIQUE = "accounts_username_unique"
 EMAIL_UNIQUE = "accounts_email_unique"
+# The foreign key's name, as Django gave it.
+FOLLOWED_REFERENCE = "accounts_follow_followed_id_0525a00e_fk_accounts_account_id"
 
 
 class AccountManager(BaseUserManager["Account"]):
@@ -33,9 +35,9 @@ class AccountManager(BaseUserManager["Account"]):
     ) -> "Account":
         """Store an account; without a password nobody can log in to it.
 
-        Raises IntegrityError when username or email is taken. `name` defaults to the username.
+        Raises IntegrityError when username or email is taken.
         """
-        account = self.model(username=username, **{"name": username, **fields})
+        account = self.model(username=username, **fields)
         account.set_password(password)
         account.save(using=self._db, force_insert=True)
         return account
@@ -56,8 +58,10 @@ class Account(AbstractBaseUser, PermissionsMixin):
         max_length=15, db_collation="C", validators=[validate_username_pattern]
     )
     email = models.EmailField(null=True, blank=True)
-    name = models.CharField(max_length=50)
-    bio = models.CharField(max_length=160, blank=True, default="")
+    name = models.CharField(
+        max_length=MAX_NAME, blank=True, help_text="When it is empty, the username is shown."
+    )
+    bio = models.CharField(max_length=MAX_BIO, blank=True, default="")
     is_staff = models.BooleanField("may use the admin", default=False)
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -129,6 +133,16 @@ class Account(AbstractBaseUser, PermissionsMixin):
     def created_at(self) -> datetime:
         """When the account was made."""
         return time_of(self.id)
+
+
+class ReservedLogin(models.Model):
+    """A username or an e-mail address of a deleted account, by a keyed digest; see `reserved`."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    until = models.DateTimeField(db_index=True, help_text="From then on it is free.")
+
+    def __str__(self) -> str:
+        return f"reserved until {self.until}"
 
 
 class Follow(models.Model):
@@ -231,18 +245,23 @@ class AccountCounterDelta(models.Model):
 
 
 class Session(models.Model):
-    """A log-in: the family of refresh tokens that follow one another.
+    """A session: the family of refresh tokens that follow one another.
 
     A refresh token is `<session id>.<family part><rotating part>`. The family part stays, the
     rotating part changes at each use: a token of the family that is not the current one was used
     before, and a token of no family is a guess, which must not be able to end anybody's session.
-    Only SHA-256 hashes are kept.
+    The one that was exchanged last is remembered, for its answer may have been lost. Only SHA-256
+    hashes are kept.
     """
 
     id = IdField()
     account = models.ForeignKey(Account, on_delete=models.DO_NOTHING, related_name="+")
     family_hash = models.CharField(max_length=64)
-    token_hash = models.CharField(max_length=64)
+    token_hash = models.CharField(max_length=64, help_text="Of the current token.")
+    previous_hash = models.CharField(
+        max_length=64, null=True, help_text="Of the token that the current one came for."
+    )
+    exchanged_at = models.DateTimeField(null=True, help_text="When it came.")
     expires_at = models.DateTimeField(db_index=True, help_text="When the row may be deleted.")
     revoked_at = models.DateTimeField(null=True, blank=True)
 

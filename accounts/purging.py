@@ -1,24 +1,32 @@
 """Clearing away what a deleted account left, in steps that each take a bounded time."""
 
+import logging
+
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session as AdminSession
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from psycopg.errors import ForeignKeyViolation
 
-from accounts import cache, exporting, guessing, limits
-from accounts.events import AccountDeleted, AccountPurged
+from accounts import cache, exporting, guessing, limits, reserved
+from accounts.events import AccountDeleted, AccountPurged, EmailReplaced
 from accounts.models import (
     Account,
     AccountCounterDelta,
     AccountCounters,
     ImportedAccount,
     PopularAuthor,
+    ReservedLogin,
     Session,
 )
-from twitter.lib import audit
+from twitter.lib import audit, expiry
+from twitter.lib.errors import violated_constraint
 from twitter.outbox.events import publish
 from twitter.outbox.models import Delivery
 
 STEP = 1_000
+
+logger = logging.getLogger(__name__)
 
 # Take some of the account's follows away, and count them off for those on the other side.
 _UNFOLLOW = """
@@ -35,7 +43,7 @@ _FOLLOWERS = _UNFOLLOW.format(own="followed_id", other="follower_id", change="0,
 
 
 def purge_account(account_id: int) -> bool:
-    """Take a step; returns whether nothing is left. The last step frees username and e-mail.
+    """Take a step; returns whether nothing is left. The last step reserves username and e-mail.
 
     An account that is not deleted is left alone.
     """
@@ -45,16 +53,19 @@ def purge_account(account_id: int) -> bool:
     with transaction.atomic():
         others = _unfollow(_FOLLOWEES, account_id) + _unfollow(_FOLLOWERS, account_id)
         # Before the commit, so that it cannot be missed: the tombstones outlast it.
-        cache.forget(others)
+        cache.forget_cards(others)
     if others:
         return False
     limits.forget(account_id)
     guessing.forget(account_id, logins=filter(None, (account.username, account.email)))
     try:
         _delete_row(account)
-    except IntegrityError:
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, ForeignKeyViolation):
+            raise
         # A request of its own that was under way at the deletion left something after all, a like
         # perhaps, when that had been purged already: purge all again.
+        logger.warning("An account is purged again: %s", violated_constraint(error))
         with transaction.atomic():
             publish(AccountDeleted(account_id=account_id))
     return True
@@ -70,6 +81,7 @@ def _delete_row(account: Account) -> None:
     _delete_counters(account_id)
     ImportedAccount.objects.filter(account_id=account_id).delete()
     PopularAuthor.objects.filter(account_id=account_id).delete()
+    reserved.reserve_logins_of(account)
     Account.objects.filter(id=account_id).delete()
     publish(AccountPurged(account_id=account_id))
     connection.check_constraints()  # now, not at the commit
@@ -94,9 +106,25 @@ def sweep_account(account_id: int) -> None:
     """
     _delete_counters(account_id)
     Delivery.forget_failed(account_id)
+    # A mail that could not be sent so far has an address in it.
+    unsent = Delivery.objects.filter(event=EmailReplaced.name)
+    unsent.filter(payload__account_id=account_id).delete()
     cache.forget([account_id])
     limits.forget(account_id)
     guessing.forget(account_id, logins=())
+
+
+def delete_expired() -> bool:
+    """Delete a step's worth of what counts no more; returns whether there may be more.
+
+    These are sessions whose time is over, those of the admin too, and reservations.
+    """
+    now = timezone.now()
+    return expiry.delete_step(
+        Session.objects.filter(expires_at__lte=now),
+        AdminSession.objects.filter(expire_date__lte=now),
+        ReservedLogin.objects.filter(until__lte=now),
+    )
 
 
 def _unfollow(statement: str, account_id: int) -> list[int]:

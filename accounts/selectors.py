@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from unicodedata import normalize
 
 import psycopg
 from django.conf import settings
@@ -145,7 +146,8 @@ def by_login(login: str) -> Account | None:
         found = Account.objects.alias(lower=Lower("email"))
     else:
         return None
-    return found.filter(lower=Lower(Value(login))).first()
+    # Addresses are stored in this normal form.
+    return found.filter(lower=Lower(Value(normalize("NFC", login)))).first()
 
 
 def resolve_username(username: str) -> int | None:

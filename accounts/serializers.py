@@ -6,11 +6,15 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.validators import (
+    MAX_BIO,
+    MAX_EMAIL,
+    MAX_NAME,
     MAX_PASSWORD,
     validate_not_reserved,
     validate_username_pattern,
 )
-from twitter.lib.fields import TextField
+from twitter.lib import characters
+from twitter.lib.fields import LineField, LinesField, TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
 
@@ -23,11 +27,12 @@ USER_EXAMPLE = {
     "public_metrics": {"followers_count": 2, "following_count": 1, "tweet_count": 1},
 }
 
-MAX_NAME, MAX_BIO, MAX_EMAIL = 50, 160, 254
-
 
 class EmailField(TextField, serializers.EmailField):
-    """An e-mail address."""
+    """An e-mail address, which looks like no other."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return characters.word(super().to_internal_value(data), most=MAX_EMAIL)
 
 
 class PasswordField(TextField):
@@ -43,11 +48,6 @@ class PasswordField(TextField):
         )
 
 
-def _validate_printable(value: str) -> None:
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
-        raise serializers.ValidationError("Control characters are not allowed.")
-
-
 class PublicMetricsSerializer(serializers.Serializer[Any]):
     """A user's public numbers."""
 
@@ -61,10 +61,15 @@ class UserSerializer(serializers.Serializer[Any]):
 
     id = WireIdField()
     username = serializers.CharField()
-    name = serializers.CharField()
+    name = serializers.SerializerMethodField(help_text="The username, if the user has no name.")
     bio = serializers.CharField()
     created_at = serializers.SerializerMethodField()
     public_metrics = PublicMetricsSerializer(source="*")
+
+    def get_name(self, profile: Any) -> str:
+        """The username stands for a name that is empty."""
+        name: str = profile.name or profile.username
+        return name
 
     def get_created_at(self, profile: Any) -> datetime:
         """The id tells when the account was made."""
@@ -111,7 +116,7 @@ TokensEnvelope = shape(
     data=shape(
         "Tokens",
         access_token=serializers.CharField(help_text="Send it as `Authorization: Bearer …`."),
-        refresh_token=serializers.CharField(help_text="Good for one refresh."),
+        refresh_token=serializers.CharField(help_text="Exchange it for the next pair."),
         token_type=serializers.ChoiceField(["Bearer"]),
         expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
     )(),
@@ -142,8 +147,10 @@ class ProfileInputSerializer(serializers.Serializer[Any]):
         help_text="1 to 15 of A to Z, a to z, 0 to 9 and _; unique whatever the case.",
     )
     email = EmailField(max_length=MAX_EMAIL, help_text="Unique whatever the case.")
-    name = TextField(max_length=MAX_NAME, validators=[_validate_printable], required=False)
-    bio = TextField(max_length=MAX_BIO, allow_blank=True, required=False)
+    name = LineField(
+        max_length=MAX_NAME, required=False, help_text="When it is empty, the username is shown."
+    )
+    bio = LinesField(max_length=MAX_BIO, required=False)
 
 
 @request_example(
@@ -165,19 +172,13 @@ class SignUpSerializer(ProfileInputSerializer):
 class UpdateSerializer(ProfileInputSerializer):
     """Changes of one's own account; what is left out stays."""
 
-    password = PasswordField(help_text="A new one; needs `current_password`. Ends all log-ins.")
-    current_password = PasswordField(required=False)
+    password = PasswordField(help_text="A new one. Ends all sessions.")
+    current_password = PasswordField(
+        required=False, help_text="Another username, e-mail address or password needs it."
+    )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, partial=True, **options)
-
-    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        """A new password needs the current one."""
-        if "password" in attrs and "current_password" not in attrs:
-            raise serializers.ValidationError(
-                {"current_password": ["A new password needs the current one."]}
-            )
-        return attrs
 
 
 @request_example({"username": "jack", "password": "correct horse battery"})
@@ -195,6 +196,7 @@ class RefreshTokenSerializer(serializers.Serializer[Any]):
     refresh_token = TextField(max_length=200)
 
 
+@request_example({"password": "correct horse battery"})
 class PasswordSerializer(serializers.Serializer[Any]):
     """A password that confirms what cannot be undone."""
 

@@ -11,18 +11,20 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from accounts import cache, guessing, popularity, selectors
+from accounts import cache, guessing, hashing, popularity, reserved, selectors
 from accounts.events import (
     AccountChanged,
     AccountDeleted,
     AccountRestored,
     AccountSuspended,
     CountersFolded,
+    EmailReplaced,
     Followed,
     Unfollowed,
 )
 from accounts.models import (
     EMAIL_UNIQUE,
+    FOLLOWED_REFERENCE,
     USERNAME_UNIQUE,
     Account,
     AccountCounterDelta,
@@ -39,9 +41,11 @@ from twitter.lib.errors import (
     NotFound,
     Unauthenticated,
     unless_purged,
+    violated_constraint,
 )
 from twitter.outbox.events import publish
 
+NEEDS_PASSWORD = "Another username, e-mail address or password needs the current password."
 COUNTERS = ("followers_count", "following_count", "tweet_count")
 
 
@@ -53,7 +57,7 @@ def sign_up(*, username: str, password: str | None, **profile: str) -> int:
     """
     if password is not None:
         _check_strength(password, account=Account(username=username, **profile))
-    with transaction.atomic(), naming_what_is_taken():
+    with transaction.atomic(), taking(username=username, email=profile.get("email")):
         account = Account.objects.create_user(username, password=password, **profile)
     account_id: int = account.pk
     return account_id
@@ -61,7 +65,7 @@ def sign_up(*, username: str, password: str | None, **profile: str) -> int:
 
 def create_admin(*, username: str, password: str) -> int:
     """Store an account that may do everything in the admin; returns its id. Raises Invalid."""
-    with transaction.atomic(), naming_what_is_taken():
+    with transaction.atomic(), taking(username=username):
         account = Account.objects.create_superuser(username, password=password)
     account_id: int = account.pk
     return account_id
@@ -75,28 +79,31 @@ def update(
     new_password: str | None = None,
     current_password: str | None = None,
 ) -> None:
-    """Change one's own account; with a new password also end all its log-ins.
+    """Change one's own account; with a new password also end all its sessions.
 
-    `session_id`: the log-in that asks. `changes`: username, email, name, bio. Raises Invalid when a
-    new value is taken or weak or the current password is wrong, TooMany (see `guessing`),
-    Unauthenticated when the account is gone.
+    `session_id`: the session that asks. `changes`: username, email, name, bio. What one logs in
+    with (another username or e-mail address, a new password) needs the current password. Raises
+    Invalid when that is missing or wrong or a new value is taken or weak, TooMany (see `guessing`),
+    TooBusy, Unauthenticated when the account is gone.
     """
     seen = _active(account_id)
-    if "email" in changes and changes["email"].lower() != (seen.email or "").lower():
+    needs_password = new_password is not None or _is_another(seen, changes, "username", "email")
+    if needs_password:
+        if current_password is None:
+            raise Invalid(NEEDS_PASSWORD, field="current_password")
+        _check_password(seen, current_password, session_id=session_id, field="current_password")
+    if _is_another(seen, changes, "email"):
         guessing.count_email_change(account_id=account_id)
     if new_password is not None:
-        _check_password(
-            seen, current_password or "", session_id=session_id, field="current_password"
-        )
         for name, value in changes.items():
             setattr(seen, name, value)
         _check_strength(new_password, account=seen)
     with transaction.atomic():
         account = _lock_active(account_id)
-        _change(account_id, changes)
+        if needs_password and account.token_generation != seen.token_generation:
+            raise Conflict("The password was changed at the same time.")
+        _change(account, changes)
         if new_password is not None:
-            if account.token_generation != seen.token_generation:
-                raise Conflict("The password was changed at the same time.")
             account.set_password(new_password)
             account.save(update_fields=["password"])
 
@@ -104,21 +111,33 @@ def update(
 def moderate(*, account_id: int, changes: Mapping[str, Any]) -> None:
     """Change fields of anybody's account, also of a suspended one. Raises as `update` does."""
     with transaction.atomic():
-        _locked(account_id)
-        _change(account_id, changes)
+        _change(_locked(account_id), changes)
 
 
-def _change(account_id: int, changes: Mapping[str, Any]) -> None:
-    if changes:
-        with naming_what_is_taken():
-            Account.objects.filter(id=account_id).update(**changes)
-        publish(AccountChanged(account_id=account_id))
+def _change(account: Account, changes: Mapping[str, Any]) -> None:
+    """Change a locked account; its former address is told that it is replaced."""
+    if not changes:
+        return
+    with taking(username=changes.get("username"), email=changes.get("email")):
+        Account.objects.filter(id=account.pk).update(**changes)
+    publish(AccountChanged(account_id=account.pk))
+    if account.email and _is_another(account, changes, "email"):
+        publish(EmailReplaced(account_id=account.pk, former_email=account.email))
+
+
+def _is_another(account: Account, changes: Mapping[str, Any], *names: str) -> bool:
+    """Tell whether one of these fields changes in more than its case."""
+    return any(
+        (changes[name] or "").lower() != (getattr(account, name) or "").lower()
+        for name in names
+        if name in changes
+    )
 
 
 def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> None:
     """Delete one's own account: gone for everyone at once, purged later.
 
-    `session_id`: the log-in that asks. Raises NotFound, Forbidden for another's account, Invalid
+    `session_id`: the session that asks. Raises NotFound, Forbidden for another's account, Invalid
     for a wrong password, TooMany (see `guessing`), and Conflict for staff: who has acted as a
     moderator stays in the audit log.
     """
@@ -128,13 +147,32 @@ def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> No
         raise NotFound("There is no such user.")
     account = _active(account_id)
     _check_password(account, password, session_id=session_id, field="password")
-    if account.is_staff or LogEntry.objects.filter(user_id=account_id).exists():
-        raise Conflict("An account of the staff cannot delete itself.")
     with transaction.atomic():
-        account = _lock_active(account_id)
-        Account.objects.filter(id=account_id).update(deleted_at=Now())
-        account.end_sessions()
-        publish(AccountDeleted(account_id=account_id))
+        _delete(_lock_active(account_id))
+
+
+def delete_as_admin(*, account_id: int, by_id: int, reason: str) -> None:
+    """Delete anybody's account as an administrator; what follows is what an owner's deletion does.
+
+    The audit log keeps who did it, when and why, but not to whom. Raises Forbidden for all but
+    superusers, Conflict for staff and for who acted as a moderator, NotFound.
+    """
+    if not Account.objects.filter(VISIBLE, id=by_id, is_superuser=True).exists():
+        raise Forbidden("Only an administrator deletes the accounts of others.")
+    with transaction.atomic():
+        _delete(_locked(account_id))
+        audit.record_erasure(
+            by_id=by_id, kind=Account, what="a deleted account", action="Deleted", reason=reason
+        )
+
+
+def _delete(account: Account) -> None:
+    """Delete a locked account: at once it is invisible, and its sessions end."""
+    if account.is_staff or LogEntry.objects.filter(user_id=account.pk).exists():
+        raise Conflict("An account of the staff, or of a former moderator, cannot be deleted.")
+    Account.objects.filter(id=account.pk).update(deleted_at=Now())
+    account.end_sessions()
+    publish(AccountDeleted(account_id=account.pk))
 
 
 def suspend(*, account_id: int, by_id: int, reason: str) -> None:
@@ -173,7 +211,7 @@ def follow(*, follower_id: int, followed_id: int) -> None:
     nobody = NotFound("There is no such user.")
     if not selectors.visible({followed_id}):
         raise nobody
-    with unless_purged(nobody), transaction.atomic():
+    with unless_purged({FOLLOWED_REFERENCE: nobody}), transaction.atomic():
         # Only the follower's own row is locked, NO KEY UPDATE, which the foreign keys' locks on
         # both rows do not wait for: two that follow each other at once cannot deadlock.
         _lock_active(follower_id)
@@ -279,8 +317,10 @@ def _locked(account_id: int) -> Account:
 
 
 def _check_password(account: Account, password: str, *, session_id: int, field: str) -> None:
-    failures = guessing.begin_check(session_id=session_id)
-    if not account.check_password(password):
+    with hashing.place():
+        failures = guessing.begin_check(session_id=session_id)
+        is_right = account.check_password(password)
+    if not is_right:
         raise Invalid("The password is wrong.", field=field)
     if failures:
         limits.forget(failures)
@@ -294,16 +334,32 @@ def _check_strength(password: str, *, account: Account) -> None:
 
 
 @contextmanager
-def naming_what_is_taken() -> Iterator[None]:
-    """Turn the violation of a unique constraint, which settles races too, into Invalid."""
+def taking(*, username: str | None = None, email: str | None = None) -> Iterator[None]:
+    """Raise Invalid when what is written within is taken, or reserved (see `reserved`).
+
+    A unique constraint says so, which settles races too; what is reserved is looked up after the
+    write. The answer does not tell one from the other.
+    """
     try:
         # A savepoint: the caller's transaction goes on, or rolls back as it likes.
         with transaction.atomic():
             yield
+            if reserved.is_reserved("username", username):
+                raise _username_taken()
+            if reserved.is_reserved("email", email):
+                raise _email_taken()
     except IntegrityError as error:
-        constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        constraint = violated_constraint(error)
         if constraint == USERNAME_UNIQUE:
-            raise Invalid("This username is taken.", field="username") from error
+            raise _username_taken() from error
         if constraint == EMAIL_UNIQUE:
-            raise Invalid("This e-mail address is taken.", field="email") from error
+            raise _email_taken() from error
         raise
+
+
+def _username_taken() -> Invalid:
+    return Invalid("This username is taken.", field="username")
+
+
+def _email_taken() -> Invalid:
+    return Invalid("This e-mail address is taken.", field="email")

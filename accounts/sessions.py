@@ -5,18 +5,18 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import guessing, selectors, tokens
+from accounts import guessing, hashing, selectors, tokens
 from accounts.events import SessionsRevoked
 from accounts.models import Account, Session
 from accounts.tokens import RefreshToken
 from twitter.lib.errors import Unauthenticated
 from twitter.outbox.events import publish
 
-DELETE_STEP = 5_000
+# How long a refresh token that was exchanged may be exchanged once more.
+GRACE_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,28 @@ class TokenPair:
 
 
 def log_in(*, login: str, password: str, address: str) -> TokenPair:
-    """Begin a session for a username or e-mail address. Raises Unauthenticated, TooMany.
+    """Begin a session for a username or e-mail address. Raises Unauthenticated, TooMany, TooBusy.
 
-    `address` is where the request comes from; see `guessing`.
+    `address` is where the request comes from; see `guessing`. Refused as TooBusy, an attempt does
+    not count.
 
     Whether the account is unknown or suspended or the password wrong, the answer and the time that
     it takes are the same: the password is hashed once.
     """
     account = selectors.by_login(login)
-    attempt = guessing.begin(
-        kind="log-ins",
-        account_id=account.pk if account else None,
-        login=login,
-        address=address,
-    )
-    if account is None:
-        make_password(password)
-    if account is None or not account.check_password(password) or not account.is_active:
+    with hashing.place():
+        attempt = guessing.begin(
+            kind="log-ins",
+            account_id=account.pk if account else None,
+            login=login,
+            address=address,
+        )
+        if account is None:
+            make_password(password)
+            is_right = False
+        else:
+            is_right = account.check_password(password)
+    if account is None or not is_right or not account.is_active:
         guessing.failed(attempt)
         raise Unauthenticated("Username or password is wrong.")
     pair = _begin(account)
@@ -72,34 +77,68 @@ def _begin(account: Account) -> TokenPair:
 
 
 def refresh(refresh_token: str) -> TokenPair:
-    """Exchange a refresh token for a new pair; it is good for this once. Raises Unauthenticated.
+    """Exchange a refresh token for a new pair. Raises Unauthenticated.
 
-    A token that was used before means that two hold it, and one of them stole it: the session ends
-    for both (RFC 9700, section 4.14.2). Two requests at once with one token are no exception: the
-    row lock lets one win, the other then ends the session.
+    The token that was exchanged last may be exchanged again for GRACE_SECONDS, and brings the same
+    successor: the answer may have been lost, or two tabs or requests asked at once. One that was
+    used earlier means that two hold the family, and one of them stole it: the session ends for both
+    (RFC 9700, section 4.14.2).
     """
-    pair = _rotate(tokens.parse_refresh_token(refresh_token))
+    pair = _exchange(tokens.parse_refresh_token(refresh_token))
     if pair is None:
         raise Unauthenticated("The refresh token is not valid, or has expired.")
     return pair
 
 
 @transaction.atomic
-def _rotate(token: RefreshToken | None) -> TokenPair | None:
+def _exchange(token: RefreshToken | None) -> TokenPair | None:
     session = _locked_session(token)
     if session is None or token is None:
         return None
-    if not tokens.matches(token.rotating, session.token_hash):
+    if tokens.matches(token.rotating, session.token_hash):
+        exchange = _rotate
+    elif _was_just_exchanged(session, token):
+        exchange = _successor_in_use
+    else:
         _end(session)
         return None
     account = Account.objects.filter(selectors.VISIBLE, id=session.account_id).first()
     if account is None:
         return None
-    following = token.next()
-    session.token_hash = tokens.digest(following.rotating)
-    session.expires_at = timezone.now() + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
-    session.save(update_fields=["token_hash", "expires_at"])
-    return _pair(account, following)
+    successor = exchange(session, token)
+    return None if successor is None else _pair(account, successor)
+
+
+def _rotate(session: Session, token: RefreshToken) -> RefreshToken | None:
+    successor = next(token.successors())
+    now = timezone.now()
+    session.previous_hash, session.exchanged_at = session.token_hash, now
+    session.token_hash = tokens.digest(successor.rotating)
+    session.expires_at = now + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
+    session.save(update_fields=["previous_hash", "exchanged_at", "token_hash", "expires_at"])
+    return successor
+
+
+def _was_just_exchanged(session: Session, token: RefreshToken) -> bool:
+    """Tell whether the token is the one before the current one, and that came a moment ago.
+
+    Of the tokens before it none is, however fast one followed another: the successor of such a one
+    was used by somebody (https://github.com/django-oauth/django-oauth-toolkit/issues/1617).
+    """
+    return (
+        session.previous_hash is not None
+        and session.exchanged_at is not None
+        and tokens.matches(token.rotating, session.previous_hash)
+        and timezone.now() <= session.exchanged_at + timedelta(seconds=GRACE_SECONDS)
+    )
+
+
+def _successor_in_use(session: Session, token: RefreshToken) -> RefreshToken | None:
+    """Return what the token was exchanged for; None if the key that derived it is gone by now."""
+    return next(
+        (each for each in token.successors() if tokens.matches(each.rotating, session.token_hash)),
+        None,
+    )
 
 
 @transaction.atomic
@@ -142,14 +181,3 @@ def _pair(account: Account, refresh_token: RefreshToken) -> TokenPair:
         refresh_token=str(refresh_token),
         expires_in=settings.ACCESS_TOKEN_SECONDS,
     )
-
-
-def delete_ended() -> int:
-    """Delete up to DELETE_STEP sessions that nobody can use any more; returns how many.
-
-    And those of the admin, which are few.
-    """
-    SessionStore.clear_expired()
-    ended = Session.objects.filter(expires_at__lte=timezone.now()).values("id")[:DELETE_STEP]
-    deleted, _ = Session.objects.filter(id__in=ended).delete()
-    return deleted

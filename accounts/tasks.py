@@ -8,9 +8,16 @@ from typing import Protocol
 
 from celery import shared_task
 
-from accounts import cache, popularity, purging, services, sessions
-from accounts.events import AccountEvent, AccountPurged, CountersFolded, Followed, Unfollowed
-from twitter.outbox.tasks import task
+from accounts import cache, mail, popularity, purging, services
+from accounts.events import (
+    AccountEvent,
+    AccountPurged,
+    CountersFolded,
+    EmailReplaced,
+    Followed,
+    Unfollowed,
+)
+from twitter.outbox.tasks import periodic_in_steps, task
 
 
 class OfAccount(Protocol):
@@ -42,6 +49,12 @@ class OfAuthors(Protocol):
 def forget_account(event: AccountEvent) -> None:
     """Let profile and state be read anew."""
     cache.forget([event.account_id])
+
+
+@task()
+def tell_former_address(event: EmailReplaced) -> None:
+    """Mail to where it went until now that an account has another e-mail address."""
+    mail.tell_former_address(account_id=event.account_id, address=event.former_email)
 
 
 @task()
@@ -110,7 +123,7 @@ def fold_counters() -> None:
     services.fold_counters()
 
 
-@shared_task
-def delete_ended_sessions() -> None:
-    """Delete sessions that nobody can use any more."""
-    sessions.delete_ended()
+@periodic_in_steps
+def delete_expired() -> bool:
+    """Delete sessions and reservations whose time is over."""
+    return purging.delete_expired()

@@ -1,8 +1,10 @@
-"""Access tokens, signed and verified without a look-up; refresh tokens, random and looked up."""
+"""Access tokens, signed and verified without a look-up; refresh tokens, looked up by a digest."""
 
 import hashlib
 import secrets
 import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import jwt
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.crypto import salted_hmac
 
 from twitter.lib.ids import parse_id
 
@@ -26,6 +29,8 @@ LEEWAY_SECONDS = 60
 # Bytes of randomness, and the characters that they take in unpadded base64.
 FAMILY_BYTES, FAMILY_LENGTH = 16, 22
 ROTATING_BYTES, ROTATING_LENGTH = 32, 43
+# Keeps what the signing keys derive here from what they sign elsewhere.
+_SUCCESSOR = "accounts.tokens.RefreshToken.successors"
 
 
 class InvalidToken(Exception):
@@ -134,9 +139,17 @@ class RefreshToken:
     def __str__(self) -> str:
         return f"{self.session_id}.{self.family}{self.rotating}"
 
-    def next(self) -> "RefreshToken":
-        """Return the family's next token."""
-        return RefreshToken(self.session_id, self.family, new_rotating())
+    def successors(self) -> Iterator["RefreshToken"]:
+        """Yield the token that this one is exchanged for, by each of JWT_SIGNING_KEYS.
+
+        The first is the one to give. By the others it was given while keys are being rotated. It is
+        derived (HMAC, RFC 2104), so that it can be told once more, though only its digest is
+        stored, and cannot be derived without the key from a token that was stolen earlier.
+        """
+        for secret in settings.JWT_SIGNING_KEYS.values():
+            mac = salted_hmac(_SUCCESSOR, str(self), secret=secret, algorithm="sha256")
+            rotating = urlsafe_b64encode(mac.digest()).decode().rstrip("=")
+            yield RefreshToken(self.session_id, self.family, rotating)
 
 
 def new_family() -> str:
@@ -145,7 +158,7 @@ def new_family() -> str:
 
 
 def new_rotating() -> str:
-    """Return the part of a refresh token that changes at each use."""
+    """Return the part of a session's first refresh token that changes at each use."""
     return secrets.token_urlsafe(ROTATING_BYTES)
 
 
@@ -162,10 +175,10 @@ def parse_refresh_token(text: str) -> RefreshToken | None:
 
 
 def digest(secret: str) -> str:
-    """Return the SHA-256 of a random part, in hex: what is stored of it."""
+    """Return the SHA-256 of a part of a refresh token, in hex: what is stored of it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def matches(secret: str, stored: str) -> bool:
-    """Compare a random part with a stored digest, in constant time."""
+    """Compare a part of a refresh token with a stored digest, in constant time."""
     return secrets.compare_digest(digest(secret), stored)

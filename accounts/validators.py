@@ -6,6 +6,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
+MAX_NAME, MAX_BIO, MAX_EMAIL = 50, 160, 254
+
 # Longer ones only cost time to hash.
 MAX_PASSWORD = 128
 

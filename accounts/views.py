@@ -111,7 +111,11 @@ class RefreshView(OpenView):
 
     @extend_schema(request=RefreshTokenSerializer, responses={200: TokensEnvelope, **problems(401)})
     def post(self, request: Request) -> Response:
-        """Get new tokens. A refresh token is good for once: using it again ends the log-in."""
+        """Exchange a refresh token for a new pair.
+
+        Sent again within 30 seconds, it brings the same new refresh token. Sent later, or after the
+        new one was used, it ends the session.
+        """
         values = _valid(RefreshTokenSerializer, request.data)
         return _tokens(sessions.refresh(values["refresh_token"]))
 
@@ -181,7 +185,11 @@ class UpdateView(APIView):
         responses={200: OwnerEnvelope, **problems(409)},
     )
     def patch(self, request: Request) -> Response:
-        """Change one's own profile or password. A new password ends all log-ins, this one too."""
+        """Change one's own profile or password.
+
+        Another username, e-mail address or password needs `current_password`. A new password ends
+        all sessions, this one too; the former e-mail address is told that it was replaced.
+        """
         changes = _valid(UpdateSerializer, request.data)
         services.update(
             account_id=actor_id(request),
@@ -197,17 +205,13 @@ class DeleteView(APIView):
     """`DELETE /auth/delete/{id}`."""
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter(
-                "password", str, required=True, description='Or a JSON body, `{"password": …}`.'
-            )
-        ],
-        request=None,
+        request=PasswordSerializer,
         responses={200: AccountDeleted, **problems(403, 409)},
     )
     def delete(self, request: Request, user_id: int) -> Response:
-        """Delete one's own account; that cannot be undone. Better put the password in the body."""
-        values = _valid(PasswordSerializer, body_or_query(request))
+        """Delete one's own account; that cannot be undone."""
+        # Never from the query: addresses get into logs and histories.
+        values = _valid(PasswordSerializer, request.data)
         services.delete(
             account_id=user_id,
             by_id=actor_id(request),

@@ -1,5 +1,6 @@
 """The API's description: OpenAPI 3.1, without warnings, as the reviewed snapshot has it."""
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -54,6 +55,16 @@ def test_every_body_has_an_example_that_fits_it(schema):
                         {"$ref": "urn:schema" + media["schema"]["$ref"]},
                         registry=registry,
                     ).validate(example["value"])
+
+
+def test_no_secret_is_asked_for_in_an_address(schema):
+    for name, operation in operations(schema):
+        for parameter in operation.get("parameters", []):
+            assert not re.search("password|token|secret|key", parameter["name"].lower()) or (
+                parameter["in"] == "header"
+            ), name
+    [body] = schema["paths"]["/auth/delete/{user_id}"]["delete"]["requestBody"]["content"].values()
+    assert body["schema"] == {"$ref": "#/components/schemas/PasswordRequest"}
 
 
 def test_what_needs_a_token_says_so(schema):

@@ -15,6 +15,14 @@ from django.db.models.functions import Now
 
 from twitter.lib import ids
 
+# Foreign keys, by the names that Django gave them: services tell by these what went away meanwhile.
+FIRST_ANSWER_ACCOUNT_REFERENCE = "tweets_firstanswer_account_id_eb93d6c1_fk_accounts_account_id"
+LIKE_ACCOUNT_REFERENCE = "tweets_like_account_id_183e7f5c_fk_accounts_account_id"
+LIKE_TWEET_REFERENCE = "tweets_like_tweet_id_432f589a_fk_tweets_tweet_id"
+METRICS_DELTA_TWEET_REFERENCE = "tweets_tweetmetricsdelta_tweet_id_a3a71fe0_fk_tweets_tweet_id"
+TWEET_AUTHOR_REFERENCE = "tweets_tweet_author_id_be2571cc_fk_accounts_account_id"
+TWEET_ORIGINAL_REFERENCE = "tweets_tweet_original_id_b27f4e44_fk_tweets_tweet_id"
+
 
 class Tweet(models.Model):
     """What somebody wrote, or a retweet: then `original` is set and `text` is empty."""

@@ -18,7 +18,7 @@ from tweets.models import (
     TweetMetricsDelta,
 )
 from tweets.services import bury, remove_retweet
-from twitter.lib import audit
+from twitter.lib import audit, expiry
 from twitter.outbox.events import publish
 
 STEP = 500
@@ -65,11 +65,10 @@ def purge_author(author_id: int) -> bool:
 
     The last step publishes AuthorPurged.
     """
-    for purge in (_purge_tweets_by, _purge_likes_by, _disown_tombstones_of):
-        if purge(author_id):
-            return False
+    steps = (_purge_tweets_by, _purge_likes_by, _disown_tombstones_of, _purge_answers_to)
+    if any(purge(author_id) for purge in steps):
+        return False
     with transaction.atomic():
-        FirstAnswer.objects.filter(account_id=author_id).delete()
         publish(AuthorPurged(author_id=author_id))
     return True
 
@@ -131,7 +130,16 @@ def _disown_tombstones_of(author_id: int) -> int:
     return Tombstone.objects.filter(tweet_id__in=tweet_ids).update(author_id=NOBODY)
 
 
-def forget_old_answers() -> None:
-    """Delete first answers after a day and tombstones after a week."""
-    FirstAnswer.objects.filter(created_at__lt=Now() - KEEP_ANSWERS).delete()
-    Tombstone.objects.filter(removed_at__lt=Now() - KEEP_TOMBSTONES).delete()
+def _purge_answers_to(account_id: int) -> bool:
+    return expiry.delete_step(FirstAnswer.objects.filter(account_id=account_id))
+
+
+def delete_expired() -> bool:
+    """Delete a step's worth of first answers after a day and of tombstones after a week.
+
+    Returns whether there may be more.
+    """
+    return expiry.delete_step(
+        FirstAnswer.objects.filter(created_at__lt=Now() - KEEP_ANSWERS),
+        Tombstone.objects.filter(removed_at__lt=Now() - KEEP_TOMBSTONES),
+    )

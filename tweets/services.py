@@ -17,7 +17,19 @@ from tweets.events import (
     TweetRemoved,
     ViewerChanged,
 )
-from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
+from tweets.models import (
+    FIRST_ANSWER_ACCOUNT_REFERENCE,
+    LIKE_ACCOUNT_REFERENCE,
+    LIKE_TWEET_REFERENCE,
+    METRICS_DELTA_TWEET_REFERENCE,
+    TWEET_AUTHOR_REFERENCE,
+    TWEET_ORIGINAL_REFERENCE,
+    FirstAnswer,
+    Tombstone,
+    Tweet,
+    TweetMetrics,
+    TweetMetricsDelta,
+)
 from twitter.lib import audit, redis, tracing
 from twitter.lib.counters import fold
 from twitter.lib.errors import (
@@ -36,6 +48,22 @@ NO_TWEET = "There is no such tweet."
 # built anew: to change each home for each tweet is the product of both.
 FEW = 10
 
+# A post with an Idempotency-Key commits with its first answer.
+_POST = {
+    name: Unauthenticated(ACCOUNT_GONE)
+    for name in (TWEET_AUTHOR_REFERENCE, FIRST_ANSWER_ACCOUNT_REFERENCE)
+}
+_LIKE = {
+    LIKE_ACCOUNT_REFERENCE: Unauthenticated(ACCOUNT_GONE),
+    LIKE_TWEET_REFERENCE: NotFound(NO_TWEET),
+    METRICS_DELTA_TWEET_REFERENCE: NotFound(NO_TWEET),
+}
+_RETWEET = {
+    TWEET_AUTHOR_REFERENCE: Unauthenticated(ACCOUNT_GONE),
+    TWEET_ORIGINAL_REFERENCE: NotFound(NO_TWEET),
+    METRICS_DELTA_TWEET_REFERENCE: NotFound(NO_TWEET),
+}
+
 
 def post(*, author_id: int, text: str) -> bytes:
     """Post a tweet whose text `text.parse` accepted. Returns the answer: the tweet's envelope.
@@ -44,7 +72,7 @@ def post(*, author_id: int, text: str) -> bytes:
     """
     with (
         tracing.span("post"),
-        unless_purged(Unauthenticated(ACCOUNT_GONE)),
+        unless_purged(_POST),
         transaction.atomic(),
     ):
         tweet = Tweet(id=_insert(author_id=author_id, text=text), author_id=author_id, text=text)
@@ -81,7 +109,7 @@ def once(*, account_id: int, key: str, request_hash: bytes, answer: Callable[[],
     when the account is gone.
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
     """
-    with unless_purged(Unauthenticated(ACCOUNT_GONE)), transaction.atomic():
+    with unless_purged(_POST), transaction.atomic():
         first = _claim_key(account_id=account_id, key=key, request_hash=request_hash)
         if first is None:
             body = answer()
@@ -131,7 +159,7 @@ def unlike(*, account_id: int, tweet_id: int) -> None:
 
 def _change_like(statement: str, *, account_id: int, tweet_id: int) -> None:
     original_id = _original_of(tweet_id)
-    with unless_purged(NotFound(NO_TWEET)), transaction.atomic(), connection.cursor() as cursor:
+    with unless_purged(_LIKE), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [account_id, original_id])
         if cursor.rowcount:
             publish(ViewerChanged(account_id=account_id))
@@ -178,7 +206,7 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
     Returns the id of the retweet, and whether it is new.
     """
     original_id = _original_of(tweet_id)
-    with unless_purged(NotFound(NO_TWEET)), transaction.atomic():
+    with unless_purged(_RETWEET), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""WITH retweet AS (

@@ -5,7 +5,7 @@ from celery import shared_task
 from accounts.events import AccountDeleted, AccountPurged
 from tweets import cache, purging, services
 from tweets.events import ManyRemoved, MetricsFolded, TweetDeleted, TweetRemoved, ViewerChanged
-from twitter.outbox.tasks import task
+from twitter.outbox.tasks import periodic_in_steps, task
 
 
 @task()
@@ -50,7 +50,7 @@ def fold_metrics() -> None:
     services.fold_metrics()
 
 
-@shared_task
-def forget_old_answers() -> None:
+@periodic_in_steps
+def delete_expired() -> bool:
     """Delete what is kept for a while only."""
-    purging.forget_old_answers()
+    return purging.delete_expired()

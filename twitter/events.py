@@ -28,6 +28,7 @@ DROP_HOMES_AFTER_MANY = Subscription(task="timelines.tasks.drop_homes_after_many
 
 SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.AccountChanged: [FORGET_ACCOUNT],
+    accounts.EmailReplaced: [Subscription(task="accounts.tasks.tell_former_address")],
     accounts.SessionsRevoked: [FORGET_ACCOUNT],
     accounts.CountersFolded: [Subscription(task="accounts.tasks.refresh_accounts", at_once=True)],
     accounts.AccountSuspended: [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
@@ -83,6 +84,6 @@ EVERY: Mapping[str, float] = {
     "twitter.outbox.tasks.heartbeat": 5,
     "accounts.tasks.fold_counters": 1,
     "tweets.tasks.fold_metrics": 1,
-    "accounts.tasks.delete_ended_sessions": 3_600,
-    "tweets.tasks.forget_old_answers": 3_600,
+    "accounts.tasks.delete_expired": 3_600,
+    "tweets.tasks.delete_expired": 3_600,
 }

@@ -13,7 +13,7 @@ from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
 from twitter.lib import servers
-from twitter.lib.environment import Env, choice, hosts, number, required, switch
+from twitter.lib.environment import Env, address, choice, hosts, number, required, switch
 
 env = Env()
 
@@ -306,7 +306,7 @@ SPECTACULAR_SETTINGS = {
 AUTH_USER_MODEL = "accounts.Account"
 # A username is unique whatever the case, by a constraint on lower(username), which it cannot see.
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.hashing.BoundedArgon2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -316,6 +316,20 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ] + [{"NAME": "accounts.validators.MaximumLengthValidator"}]
+
+# --- mail ----------------------------------------------------------------------------------------
+# Without, nothing is sent.
+EMAIL_URL = address(
+    "EMAIL_URL",
+    env.str("EMAIL_URL", "") or "dummymail://",
+    form=r"(smtp(\+tls|\+ssl|s)?://.+|(console|dummy)mail://)",
+    such_as="smtp+tls://user:password@host:587, or consolemail://",
+)
+vars().update(Env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "")
+if EMAIL_URL.startswith("smtp") and "@" not in DEFAULT_FROM_EMAIL:
+    raise ImproperlyConfigured("EMAIL_FROM: the address that mails come from.")
 
 # --- security ------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
@@ -353,6 +367,8 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security.DisallowedModelAdminLookup": {"level": "CRITICAL"},
+        "django.security.DisallowedModelAdminToField": {"level": "CRITICAL"},
         # That Redis is away, a read would say ten times over.
         "twitter.lib.limits": {"filters": ["once a second"]},
         "twitter.lib.redis": {"filters": ["once a second"]},

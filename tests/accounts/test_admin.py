@@ -237,7 +237,7 @@ def test_the_audit_log_cannot_be_changed(admin: Client, chief: Account) -> None:
     assert LogEntry.objects.get() == entry
 
 
-def test_nobody_deletes_accounts_here(admin: Client) -> None:
+def test_without_a_reason_accounts_are_not_deleted_here(admin: Client) -> None:
     ada = AccountFactory()
     assert admin.post(f"{ACCOUNTS}{ada.id}/delete/", {"post": "yes"}).status_code == 403
     act(admin, ACCOUNTS, "delete_selected", ada.id)
@@ -250,3 +250,29 @@ def test_too_many_selected_are_refused(admin: Client, monkeypatch: pytest.Monkey
     page = act(admin, ACCOUNTS, "suspend", *ids, reason="spam").content.decode()
     assert "Select 1 at most." in page
     assert facade.visible(ids) == set(ids)
+
+
+@pytest.mark.parametrize("bad", ["\u200b", "a\u202eb", "a\x1bb"])
+@pytest.mark.parametrize("field", ["name", "bio", "reason"])
+def test_what_others_read_has_the_same_rules_as_in_the_api(
+    admin: Client, field: str, bad: str
+) -> None:
+    ada = AccountFactory(username="ada")
+    before = Account.objects.values().get(pk=ada.pk)
+    page = admin.post(f"{ACCOUNTS}{ada.pk}/change/", fields(ada, **{field: bad}))
+    assert page.status_code == 200
+    assert page.context["adminform"].form.errors.keys() == {field}
+    assert Account.objects.values().get(pk=ada.pk) == before
+    assert act(admin, ACCOUNTS, "suspend", ada.pk, reason=bad).context["form"].errors
+    assert Account.objects.get(pk=ada.pk).is_active
+
+
+def test_a_moderator_may_take_a_name_away(admin: Client) -> None:
+    ada = AccountFactory(username="ada")
+    form = fields(ada, name="", bio="Line one.\r\nA\u0308 two.")
+    assert admin.post(f"{ACCOUNTS}{ada.pk}/change/", form).status_code == 302
+    ada.refresh_from_db()
+    assert (ada.name, ada.bio) == ("", "Line one.\nÄ two.")
+    form = {"username": "eve", "name": "e\u0301ve", "password1": PASSWORD, "password2": PASSWORD}
+    assert admin.post(f"{ACCOUNTS}add/", form).status_code == 302
+    assert Account.objects.get(username="eve").name == "éve"

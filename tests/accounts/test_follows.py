@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts import facade, services, tasks
+from accounts import facade, purging, services, tasks
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
 from accounts.selectors import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
@@ -227,3 +227,34 @@ def test_nothing_but_domain_errors_leaves_the_services() -> None:
     ):
         with pytest.raises(DomainError):
             call()
+
+
+@WITH_COMMITS
+def test_counts_are_of_those_who_are_not_deleted_and_lists_of_those_who_are_seen(
+    api: Any, run_outbox: Any
+) -> None:
+    """A suspension changes no count, for it may be lifted; a deletion does."""
+    ada, bob = AccountFactory(), AccountFactory()
+    followers = [follow.follower for follow in FollowFactory.create_batch(4, followed=ada)]
+    followees = [follow.followed for follow in FollowFactory.create_batch(4, follower=ada)]
+    for gone in (*followers[:2], *followees[:2]):
+        services.suspend(account_id=gone.pk, by_id=bob.pk, reason="spam")
+    reader = api(bob.pk)
+
+    def seen() -> list[int]:
+        metrics = reader.get(f"/auth/id/{ada.pk}").json()["data"]["public_metrics"]
+        pages = [reader.get(f"/auth/{side}/{ada.pk}").json() for side in ("followers", "following")]
+        lengths = [len(page["data"]) for page in pages]
+        assert [page["meta"]["result_count"] for page in pages] == lengths
+        return [metrics["followers_count"], metrics["following_count"], *lengths]
+
+    assert seen() == [4, 4, 2, 2]
+    for gone in (followers[0], followees[0], followers[3], followees[3]):
+        Account.objects.filter(pk=gone.pk).update(deleted_at=gone.created_at)
+        while not purging.purge_account(gone.pk):
+            pass
+    run_outbox()
+    assert seen() == [2, 2, 1, 1]
+    for back in (followers[1], followees[1]):
+        services.lift(account_id=back.pk, by_id=bob.pk, reason="appeal")
+    assert seen() == [2, 2, 2, 2]

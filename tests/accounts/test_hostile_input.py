@@ -14,6 +14,8 @@ pytestmark = pytest.mark.django_db
 GOOD = {"username": "ada", "password": PASSWORD, "email": "ada@example.org"}
 NO_STRING = [None, 5, 1.5, True, [], ["ada"], {}, {"a": 1}]
 NO_TEXT = ["a\0b", "\ud800", "\udfff x"]
+TURNED = ["a\u202eb", "\u2066a", "a\u2069"]
+INVISIBLE = ["\u200b", "\u00ad\u2060 \u200d", "\u2800", "\U000e0041", "\u3164"]
 
 BAD = {
     "username": [
@@ -26,10 +28,17 @@ BAD = {
     ],
     "email": [
         *NO_STRING, *NO_TEXT, "", "ada", "@", "a@b", "a b@example.org", "ada@example.org\nBcc: b",
-        f"{'a' * 250}@example.org", "ada@@example.org", "a@" + "b." * 20_000 + "org",
+        f"{'a' * 250}@example.org", "ada@@example.org", "a@ex\u200bample.org",
+        "a@ex\u202eample.org", "a@" + "b." * 20_000 + "org",
     ],
-    "name": [*NO_STRING, *NO_TEXT, "", "  ", "a" * 51, "a\nb", "a\x1b[0m", "a\x85b"],
-    "bio": [*NO_STRING, *NO_TEXT, "a" * 161],
+    "name": [
+        *NO_STRING, *NO_TEXT, *TURNED, *INVISIBLE, "a" * 51, "a\nb", "a\tb", "a\x1b[0m", "a\x85b",
+        "a\u2028b", "\ufeffa", "\ufdd0", "a\u0301\u0302" * 3_500,
+    ],
+    "bio": [
+        *NO_STRING, *NO_TEXT, *TURNED, *INVISIBLE, "a" * 161, "a\x1b[0m", "a\u2029b",
+        "a\u0301\u0302" * 3_500,
+    ],
 }  # fmt: skip
 
 
@@ -90,6 +99,41 @@ def test_good_values_at_the_limits_are_taken(api: Any) -> None:
     assert (user["name"], user["email"]) == ("🏳️‍🌈", "a+b@example.org")
     log_in = {"username": body["username"], "password": body["password"]}
     assert api().post("/auth/token", log_in).status_code == 200
+
+
+def test_one_address_written_in_two_forms_is_one(api: Any, assert_problem: Any) -> None:
+    first = {**GOOD, "email": "ada@ex\u00e4mple.org"}
+    assert api().post("/auth/create", first).status_code == 201
+    second = {**GOOD, "username": "eve", "email": "ada@exa\u0308mple.org"}
+    answer = api().post("/auth/create", second)
+    assert "is taken" in answer.json()["detail"]
+    assert Account.objects.count() == 1
+    log_in = {"username": second["email"], "password": PASSWORD}
+    assert api().post("/auth/token", log_in).status_code == 200
+
+
+@pytest.mark.parametrize("field", ["name", "bio"])
+def test_what_others_read_is_stored_in_its_normal_form(field: str, client: Any) -> None:
+    kept = "\u0645\u064e\u0631\u200c\u062d\u0628\u0627 \u200f👩\u200d👩\u200d👧"
+    answer = client.patch("/auth/update", {field: f" A\u0308da {kept}\u2003"})
+    assert answer.json()["data"][field] == f"Äda {kept}"
+
+
+def test_what_is_short_enough_in_its_normal_form_is_taken(client: Any) -> None:
+    name = "\u03b1\u0314\u0342\u0345" * 50  # four code points that become one
+    assert client.patch("/auth/update", {"name": name}).json()["data"]["name"] == "\u1f87" * 50
+    assert client.patch("/auth/update", {"name": name + "a"}).status_code == 400
+
+
+@pytest.mark.parametrize("empty", ["", "   ", "\u2003"])
+def test_the_username_is_shown_for_a_name_that_is_empty(empty: str, client: Any, api: Any) -> None:
+    assert client.patch("/auth/update", {"name": empty}).json()["data"]["name"] == "Bob"
+    client.patch("/auth/update", {"username": "Bobby", "current_password": PASSWORD})
+    account = Account.objects.get()
+    assert account.name == ""
+    assert client.get(f"/auth/id/{account.pk}").json()["data"]["name"] == "Bobby"
+    answer = api().post("/auth/create", {**GOOD, "name": empty})
+    assert (answer.status_code, answer.json()["data"]["name"]) == (201, "ada")
 
 
 @pytest.mark.parametrize("field", ["username", "password"])

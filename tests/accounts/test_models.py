@@ -1,10 +1,10 @@
 """What the database itself refuses, and which indexes it uses."""
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Lower
 
+from accounts.hashing import BoundedArgon2Hasher
 from accounts.models import Account, Follow, Session
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
 from twitter.lib.ids import time_of
@@ -57,7 +57,6 @@ def test_a_superuser_may_do_everything() -> None:
     root = Account.objects.create_superuser("chief", password=PASSWORD)
     assert root.is_staff
     assert root.has_perm("accounts.change_account")
-    assert root.name == "chief"
 
 
 def test_a_new_password_ends_all_sessions_however_it_is_set() -> None:
@@ -72,7 +71,7 @@ def test_a_new_password_ends_all_sessions_however_it_is_set() -> None:
 
 def test_an_upgraded_hash_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = AccountFactory(password=hashed(PASSWORD))
-    monkeypatch.setattr(Argon2PasswordHasher, "time_cost", 2)
+    monkeypatch.setattr(BoundedArgon2Hasher, "time_cost", 2)
     assert ada.check_password(PASSWORD)
     ada.refresh_from_db()
     assert "t=2" in ada.password

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from accounts import facade, purging, services, sessions
+from accounts import facade, purging, selectors, services, sessions
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow, Session
 from accounts.selectors import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
@@ -45,8 +45,6 @@ def test_nothing_is_left_and_the_others_counters_are_right(
         assert (profile.followers_count, profile.following_count) == (0, 0)
     for card in facade.cards(others).values():
         assert b'"followers_count":0,"following_count":0' in card
-    # The name is free again.
-    services.sign_up(username="ADA", password=PASSWORD, email="ADA@example.org")
 
 
 def test_deleting_runs_through_all_apps(run_outbox: Any) -> None:
@@ -56,3 +54,25 @@ def test_deleting_runs_through_all_apps(run_outbox: Any) -> None:
     run_outbox()
     assert not Account.objects.filter(id=ada.id).exists()
     assert not Follow.objects.exists()
+
+
+def test_a_count_that_changes_costs_no_one_the_state_that_tokens_are_checked_against(
+    sql_statements: list[str],
+) -> None:
+    ada = AccountFactory()
+    others = [
+        *(follow.follower for follow in FollowFactory.create_batch(2, followed=ada)),
+        *(follow.followed for follow in FollowFactory.create_batch(2, follower=ada)),
+    ]
+    for other in others:
+        selectors.account_state(other.pk)
+    facade.cards([other.pk for other in others])
+    services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
+    while not purging.purge_account(ada.id):
+        pass
+    sql_statements.clear()
+    for other in others:
+        assert selectors.account_state(other.pk).active
+    assert sql_statements == []
+    for card in facade.cards([other.pk for other in others]).values():
+        assert b'"followers_count":0,"following_count":0' in card

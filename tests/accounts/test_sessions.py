@@ -1,5 +1,6 @@
 """Logging in, refreshing, logging out, also by two at once."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,9 +9,16 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session as AdminSession
 from django.utils import timezone
 
-from accounts import services, sessions
+from accounts import purging, selectors, services, sessions
 from accounts.models import Account, Session
-from accounts.tokens import RefreshToken, new_rotating, parse_refresh_token, verify_access_token
+from accounts.tokens import (
+    Claims,
+    RefreshToken,
+    digest,
+    new_rotating,
+    parse_refresh_token,
+    verify_access_token,
+)
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.lib.errors import Unauthenticated
 
@@ -82,8 +90,51 @@ def test_refreshing_rotates_the_token_and_keeps_the_session(pair: sessions.Token
     sessions.refresh(following.refresh_token)
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_using_a_token_again_ends_the_session(pair: sessions.TokenPair, steps: int) -> None:
+@pytest.fixture
+def grace_is_over() -> Callable[[], None]:
+    """Return a function after which the latest exchange of a token was more than 30 s ago."""
+
+    def wait() -> None:
+        past = timezone.now() - timedelta(seconds=sessions.GRACE_SECONDS + 0.001)
+        Session.objects.update(exchanged_at=past)
+
+    return wait
+
+
+def test_a_token_whose_answer_was_lost_may_be_exchanged_again(pair: sessions.TokenPair) -> None:
+    lost, again = sessions.refresh(pair.refresh_token), sessions.refresh(pair.refresh_token)
+    assert again.refresh_token == lost.refresh_token != pair.refresh_token
+    for one in (lost, again):
+        assert selectors.account_state(account_of(one)).accepts(claims_of(one))
+    following = sessions.refresh(again.refresh_token)
+    assert following.refresh_token not in (pair.refresh_token, lost.refresh_token)
+    assert sessions.refresh(lost.refresh_token).refresh_token == following.refresh_token
+
+
+def claims_of(pair: sessions.TokenPair) -> Claims:
+    return verify_access_token(pair.access_token)
+
+
+def account_of(pair: sessions.TokenPair) -> int:
+    return claims_of(pair).account_id
+
+
+def test_the_grace_ends(pair: sessions.TokenPair, grace_is_over: Any) -> None:
+    current = sessions.refresh(pair.refresh_token)
+    Session.objects.update(exchanged_at=timezone.now() - timedelta(seconds=29))
+    assert sessions.refresh(pair.refresh_token).refresh_token == current.refresh_token
+    grace_is_over()
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)
+    assert Session.objects.get().revoked_at is not None
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(current.refresh_token)
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_an_older_token_ends_the_session_however_fast_others_followed(
+    pair: sessions.TokenPair, steps: int
+) -> None:
     current = pair
     for _ in range(steps):
         current = sessions.refresh(current.refresh_token)
@@ -92,6 +143,52 @@ def test_using_a_token_again_ends_the_session(pair: sessions.TokenPair, steps: i
     assert Session.objects.get().revoked_at is not None
     with pytest.raises(Unauthenticated):
         sessions.refresh(current.refresh_token)
+
+
+def test_exchanging_again_does_not_prolong_the_grace(
+    pair: sessions.TokenPair, grace_is_over: Any
+) -> None:
+    sessions.refresh(pair.refresh_token)
+    stored = Session.objects.values().get()
+    sessions.refresh(pair.refresh_token)
+    assert Session.objects.values().get() == stored
+
+
+def test_while_keys_are_rotated_both_servers_know_the_same_successor(
+    pair: sessions.TokenPair, settings: Any
+) -> None:
+    old, new = {"old": "o" * 32}, {"new": "n" * 32}
+    settings.JWT_SIGNING_KEYS = old | new
+    first = sessions.refresh(pair.refresh_token)
+    settings.JWT_SIGNING_KEYS = new | old
+    assert sessions.refresh(pair.refresh_token).refresh_token == first.refresh_token
+    settings.JWT_SIGNING_KEYS = new
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)  # no key tells what it was exchanged for
+    sessions.refresh(first.refresh_token)  # a client that has it goes on
+
+
+def test_who_has_no_key_cannot_tell_the_successor_of_a_token(
+    pair: sessions.TokenPair, settings: Any
+) -> None:
+    token = parse_refresh_token(pair.refresh_token)
+    assert token is not None
+    [mine] = token.successors()
+    settings.JWT_SIGNING_KEYS = {next(iter(settings.JWT_SIGNING_KEYS)): "another" * 5}
+    [other] = token.successors()
+    assert mine.rotating != other.rotating
+    assert parse_refresh_token(str(mine)) == mine
+
+
+def test_a_version_that_knows_no_grace_may_run_beside(pair: sessions.TokenPair) -> None:
+    first = sessions.refresh(pair.refresh_token)
+    rotating = new_rotating()
+    Session.objects.update(token_hash=digest(rotating))  # as that version exchanges
+    with pytest.raises(Unauthenticated):
+        sessions.refresh(pair.refresh_token)
+    token = parse_refresh_token(first.refresh_token)
+    assert token is not None
+    sessions.refresh(str(RefreshToken(token.session_id, token.family, rotating)))
 
 
 def test_a_guess_that_names_the_session_does_not_end_it(pair: sessions.TokenPair) -> None:
@@ -105,15 +202,13 @@ def test_a_guess_that_names_the_session_does_not_end_it(pair: sessions.TokenPair
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_at_once_with_one_token_one_wins_and_the_session_ends(
+def test_all_who_exchange_one_token_at_once_get_the_same_successor(
     pair: sessions.TokenPair, at_once: Any
 ) -> None:
-    results = at_once(*[lambda: sessions.refresh(pair.refresh_token)] * 2)
-    won = [result for result in results if isinstance(result, sessions.TokenPair)]
-    lost = [result for result in results if isinstance(result, Unauthenticated)]
-    assert (len(won), len(lost)) == (1, 1)
-    with pytest.raises(Unauthenticated):
-        sessions.refresh(won[0].refresh_token)
+    results = at_once(*[lambda: sessions.refresh(pair.refresh_token)] * 4)
+    assert len({result.refresh_token for result in results}) == 1
+    results = at_once(*[lambda: sessions.refresh(results[0].refresh_token)] * 2)
+    assert len({result.refresh_token for result in results}) == 1
 
 
 def test_an_expired_token_is_refused(pair: sessions.TokenPair) -> None:
@@ -175,9 +270,10 @@ def test_ended_sessions_are_deleted_when_their_access_tokens_have_expired(
 ) -> None:
     sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
     sessions.log_out(pair.refresh_token)
-    assert sessions.delete_ended() == 0
+    purging.delete_expired()
+    assert Session.objects.count() == 2
     Session.objects.filter(revoked_at__isnull=False).update(expires_at=timezone.now())
-    assert sessions.delete_ended() == 1
+    purging.delete_expired()
     assert Session.objects.get().revoked_at is None
 
 
@@ -186,5 +282,5 @@ def test_log_ins_to_the_admin_are_deleted_when_they_have_expired(db: None) -> No
         session = SessionStore()
         session.set_expiry(timezone.now() + timedelta(seconds=seconds))
         session.create()
-    sessions.delete_ended()
+    purging.delete_expired()
     assert list(AdminSession.objects.values_list("pk")) == [(session.session_key,)]

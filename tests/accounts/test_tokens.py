@@ -233,8 +233,10 @@ def test_a_token_of_the_greatest_length_is_read_and_a_longer_one_is_not() -> Non
 def test_a_refresh_token_is_read_as_it_was_written() -> None:
     made = tokens.RefreshToken(5, tokens.new_family(), tokens.new_rotating())
     assert tokens.parse_refresh_token(str(made)) == made
-    assert made.next().family == made.family
-    assert made.next().rotating != made.rotating
+    [successor] = made.successors()
+    assert tokens.parse_refresh_token(str(successor)) == successor
+    assert successor.family == made.family
+    assert successor.rotating != made.rotating
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,8 @@ def test_logging_in_refreshing_and_logging_out(ada: Account, api: Any, assert_pr
     body = {"refresh_token": tokens["refresh_token"]}
     second = api().post("/auth/token/refresh", body).json()["data"]
     assert second.keys() == tokens.keys()
+    again = api().post("/auth/token/refresh", body).json()["data"]
+    assert again["refresh_token"] == second["refresh_token"]
     client = api()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {second['access_token']}")
     assert client.get("/auth/me").json()["data"]["id"] == str(ada.id)
@@ -148,7 +150,8 @@ def test_one_changes_what_one_likes(ada: Account, client: Any, api: Any) -> None
     assert (answer.json()["data"]["name"], answer.json()["data"]["bio"]) == ("Countess", "")
     # Everybody sees it at once.
     assert client.get(f"/auth/id/{ada.id}").json()["data"]["name"] == "Countess"
-    answer = client.patch("/auth/update", {"username": "aDa", "email": "new@example.org"})
+    body = {"username": "aDa", "email": "new@example.org", "current_password": PASSWORD}
+    answer = client.patch("/auth/update", body)
     assert answer.json()["data"]["username"] == "aDa"
     assert answer.json()["data"]["email"] == "new@example.org"
     assert client.patch("/auth/update", {}).status_code == 200
@@ -169,10 +172,30 @@ def test_a_new_password_needs_the_current_one_and_ends_all_log_ins(
     assert api().post("/auth/token", {"username": "ada", **new}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "change", [{"email": "new@example.org"}, {"username": "Eve"}, {"password": "brand new secret"}]
+)
+def test_what_one_logs_in_with_needs_the_current_password(
+    change: dict[str, str], ada: Account, client: Any, assert_problem: Any
+) -> None:
+    before = Account.objects.values().get()
+    for body in (change, {**change, "current_password": "wrong", "name": "X"}):
+        assert_problem(client.patch("/auth/update", body), 400, "current_password")
+    assert Account.objects.values().get() == before
+    assert client.patch("/auth/update", {**change, "current_password": PASSWORD}).status_code == 200
+
+
+def test_what_changes_in_nothing_but_its_case_needs_no_password(client: Any) -> None:
+    body = {"username": "ADA", "email": "ADA@example.org", "name": "Ada", "bio": ""}
+    answer = client.patch("/auth/update", body)
+    assert answer.json()["data"] | body == answer.json()["data"]
+
+
 def test_what_is_taken_is_refused(client: Any, assert_problem: Any) -> None:
     AccountFactory(username="Bob", email="bob@example.org")
-    assert_problem(client.patch("/auth/update", {"username": "bOB"}), 400, "username")
-    answer = client.patch("/auth/update", {"email": "BOB@example.org", "name": "X"})
+    proof = {"current_password": PASSWORD}
+    assert_problem(client.patch("/auth/update", {"username": "bOB", **proof}), 400, "username")
+    answer = client.patch("/auth/update", {"email": "BOB@example.org", "name": "X", **proof})
     assert_problem(answer, 400, "email")
     assert client.get("/auth/me").json()["data"]["name"] == "Ada L."
 
@@ -194,8 +217,14 @@ def test_deleting_oneself(ada: Account, client: Any, api: Any, assert_problem: A
     assert_problem(api().post("/auth/token", {"username": "ada", "password": PASSWORD}), 401)
 
 
-def test_the_password_may_stand_in_the_query(ada: Account, client: Any) -> None:
-    assert client.delete(f"/auth/delete/{ada.id}?password={PASSWORD}").status_code == 200
+def test_a_password_in_the_query_is_not_looked_at(
+    ada: Account, client: Any, hashes: list[str], assert_problem: Any
+) -> None:
+    address = f"/auth/delete/{ada.id}?password={PASSWORD}"
+    assert_problem(client.delete(address), 400, "password")
+    assert hashes == []
+    assert_problem(client.delete(address, {"password": "wrong"}), 400, "password")
+    assert Account.objects.get().is_active
 
 
 def test_the_staff_cannot_delete_itself(api: Any, assert_problem: Any) -> None:

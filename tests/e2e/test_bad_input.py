@@ -140,8 +140,8 @@ REFUSED = {
     "username": ["", "a" * 16, "a b", "a-b", "\u00e4", "\uff41", "admin", "Admin", " ada", "ada\n"],
     "password": ["", "short1", "password", "1234567890", "x" * 129, "somebody"],
     "email": ["", "a", "a@b", "@example.org", "a b@example.org", LONG_LOCAL],
-    "name": ["", "x" * 51, "a\nb", "a\u0007b", "a\u0085b"],
-    "bio": ["x" * 161],
+    "name": ["\u200b", "x" * 51, "a\nb", "a\u0007b", "a\u0085b", "a\u202eb"],
+    "bio": ["x" * 161, "\u200b", "a\u202eb"],
 }
 
 

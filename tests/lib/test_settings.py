@@ -91,6 +91,17 @@ def test_a_rate_limit_may_be_any_or_none(limit):
     assert start(COMPLETE | {"RATE_LIMIT_READS_PER_USER": limit}).returncode == 0
 
 
+@pytest.mark.parametrize("url", ["mail.example.com:587", "smtp://", "http://mail.example.com"])
+def test_a_mail_server_that_is_none_is_refused(url):
+    assert "EMAIL_URL: such as smtp+tls://" in start(COMPLETE | {"EMAIL_URL": url}).stderr
+
+
+def test_a_mail_server_needs_an_address_that_mails_come_from():
+    environment = COMPLETE | {"EMAIL_URL": "smtp+tls://user:password@mail.example.com:587"}
+    assert "EMAIL_FROM: the address that mails come from" in start(environment).stderr
+    assert start(environment | {"EMAIL_FROM": "noreply@example.com"}).returncode == 0
+
+
 @pytest.mark.parametrize(
     "path",
     ["", "admin", "/admin/", "a//", "a b/", "\u00e4/", "admin/\n", "auth/", "static/x/", "../"],

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -11,7 +12,9 @@ from django.contrib.sessions.models import Session as AdminSession
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
+from accounts.events import AccountPurged
+from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow, ReservedLogin
+from accounts.tasks import sweep_account
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.privacy.conftest import ADA, ADAS_EMAIL, verify
 from twitter.lib import limits, stamped
@@ -65,6 +68,7 @@ def test_a_deletion_leaves_nothing(ada, bob, run_outbox, api, tombstones_expire)
     run_outbox()
     tombstones_expire()
     assert verify(ada.id, ADA, ADAS_EMAIL) == ""
+    assert ReservedLogin.objects.count() == 2  # which nothing tells from others
     # What bob wrote is his, though it names her, and so is what he sees.
     texts = {tweet["text"] for tweet in bob.ask("get", "/timeline/timeline")["data"]}
     assert texts == {"Hello @ada_lovelace"}
@@ -150,9 +154,17 @@ def test_what_comes_in_during_the_purge_is_swept_away(ada, run_outbox, valkey, t
     other = Delivery.objects.create(
         event="x", task="x", payload={"ids": [7, ada.id * 10]}, failed_at=timezone.now()
     )
+    unsent = Delivery.objects.create(
+        event="accounts.email_replaced",
+        task="accounts.tasks.tell_former_address",
+        payload={"account_id": ada.id, "former_email": ADAS_EMAIL},
+        due_at=timezone.now() + timedelta(minutes=10),
+    )
+    sweep_account(AccountPurged(account_id=ada.id))
+    assert not Delivery.objects.filter(id=unsent.pk).exists()
     run_outbox()
     tombstones_expire()
-    assert verify(ada.id, ADA) == ""
+    assert verify(ada.id, ADA, ADAS_EMAIL) == ""
     assert not Delivery.objects.filter(id=failed.pk).exists()
     assert Delivery.objects.filter(id=other.pk).exists()
 

@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from twitter.lib import characters
 from twitter.lib.errors import DomainError
 
 # What an admin cannot reach by leafing, a search finds.
@@ -31,7 +32,19 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at ru
         return counted
 
 
-class BigTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class OfferedLookupsOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Lets the address of a list filter by what the page offers, and by nothing else (400).
+
+    Django takes any lookup of any field, and hands the value on: a year that is none, or a regular
+    expression that PostgreSQL does not understand, is a 500 then, and others may take it long.
+    """
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        offered = {getattr(each, "parameter_name", None) for each in self.list_filter}
+        return lookup in offered
+
+
+class BigTableAdmin(OfferedLookupsOnly):
     """Base of the admin pages of large tables. Subclasses order by an indexed column."""
 
     paginator = CappedPaginator
@@ -54,14 +67,32 @@ class ReadOnlyAdmin(BigTableAdmin):
         return False
 
 
+class LineField(forms.CharField):
+    """A line of text that others read; see `characters`."""
+
+    normalize = staticmethod(characters.line)
+
+    def to_python(self, value: Any) -> Any:
+        return self.normalize(super().to_python(value) or "", most=self.max_length or 0)
+
+
+class LinesField(LineField):
+    """Lines of text that others read; see `characters`."""
+
+    normalize = staticmethod(characters.lines)
+
+
 class ReasonForm(forms.Form):
     """Why something is done."""
 
-    reason = forms.CharField(
+    reason = LinesField(
         max_length=MAX_REASON,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField", "autofocus": True}),
-        help_text="Goes into the audit log.",
     )
+
+    def __init__(self, data: Any, *, help_text: str) -> None:
+        super().__init__(data)
+        self.fields["reason"].help_text = help_text
 
 
 Act = Callable[[HttpRequest, Any, str], None]
@@ -93,11 +124,19 @@ def on_each(act: Act) -> ActOnAll:
     return act_on_all
 
 
-def reason_action(*, name: str, description: str, permissions: Sequence[str], act: ActOnAll) -> Any:
+def reason_action(
+    *,
+    name: str,
+    description: str,
+    permissions: Sequence[str],
+    act: ActOnAll,
+    help_text: str = "Goes into the audit log.",
+) -> Any:
     """Return an admin action that asks for a reason before it acts.
 
-    `name`: the action's, unique within a page. `act(request, objects, reason)` is called with the
-    selected objects, at most MAX_SELECTED; what it says is wrong with some of them is shown.
+    `name`: the action's, unique within a page. `help_text` says what comes of the reason.
+    `act(request, objects, reason)` is called with the selected objects, at most MAX_SELECTED; what
+    it says is wrong with some of them is shown.
     """
 
     @admin.action(description=description, permissions=permissions)
@@ -108,7 +147,7 @@ def reason_action(*, name: str, description: str, permissions: Sequence[str], ac
         if len(selected) > MAX_SELECTED:
             page.message_user(request, f"Select {MAX_SELECTED} at most.", messages.ERROR)
             return None
-        form = ReasonForm(request.POST if "reason" in request.POST else None)
+        form = ReasonForm(request.POST if "reason" in request.POST else None, help_text=help_text)
         if form.is_valid():
             wrong = act(request, selected, form.cleaned_data["reason"])
             for target, reason in wrong.items():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Case, F, Func, QuerySet, Value, When
@@ -19,6 +19,23 @@ def record(*, by_id: int, target: models.Model, action: str, reason: str) -> Non
         object_id=str(target.pk),
         object_repr=str(target)[:200],
         action_flag=CHANGE,
+        change_message=f"{action}: {reason}",
+    )
+
+
+def record_erasure(
+    *, by_id: int, kind: type[models.Model], what: str, action: str, reason: str
+) -> None:
+    """Note who erased something of a kind and why, within the running transaction, but not what.
+
+    Neither `forget` nor a search for the erased person finds it, and it stays.
+    """
+    LogEntry.objects.create(
+        user_id=by_id,
+        content_type=ContentType.objects.get_for_model(kind),
+        object_id=None,
+        object_repr=what,
+        action_flag=DELETION,
         change_message=f"{action}: {reason}",
     )
 

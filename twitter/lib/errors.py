@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -87,13 +87,36 @@ class TooMany(DomainError):
         self.seconds = seconds
 
 
+class TooBusy(DomainError):
+    """503: this process does all of it that it may; `seconds` from now it is worth another try."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, detail: str, *, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
 @contextmanager
-def unless_purged(error: DomainError) -> Iterator[None]:
-    """Raise `error` when a row that is referred to went away between the look and the commit."""
+def unless_purged(gone: Mapping[str, DomainError]) -> Iterator[None]:
+    """Raise an error when a row that is referred to went away between the look and the commit.
+
+    `gone`: the foreign keys that may tell so, by the names of their constraints, and the error for
+    each. Any other violated constraint is a bug, and stays the IntegrityError that it is.
+    """
     try:
         yield
     except IntegrityError as cause:
+        error = gone.get(violated_constraint(cause) or "")
+        if error is None:
+            raise
         raise error from cause
+
+
+def violated_constraint(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that PostgreSQL says was violated."""
+    name: str | None = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+    return name
 
 
 Problem = shape(
@@ -158,7 +181,7 @@ def _as_api_error(error: DomainError) -> exceptions.APIException:
     else:
         translated = exceptions.APIException(error.detail)
         translated.status_code = error.status
-    if isinstance(error, TooMany):
+    if isinstance(error, TooMany | TooBusy):
         translated.wait = error.seconds  # type: ignore[attr-defined]  # becomes Retry-After
     return translated
 
@@ -212,13 +235,17 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500: a bug, logged by Django with its traceback; 503 while PostgreSQL cannot.
+    """Answer 500: a bug, logged by Django with its traceback; 503 while PostgreSQL cannot, or busy.
 
     Django calls this while it handles the exception.
     """
-    said = trouble.noted(sys.exception())
+    error = sys.exception()
+    if isinstance(error, TooBusy):
+        said, seconds = error.detail, error.seconds
+    else:
+        said, seconds = trouble.noted(error), RETRY_AFTER_SECONDS
     if not said:
         return plain_problem(500, "Something went wrong on our side.")
     response = plain_problem(503, said)
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response["Retry-After"] = str(seconds)
     return response

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cache, wraps
 from typing import Any, NamedTuple
 
-from celery import shared_task
+from celery import current_app, shared_task
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
@@ -66,6 +66,23 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
         return shared_task(name=_name_of(function))(run)
 
     return decorate
+
+
+def periodic_in_steps(step: Callable[[], bool]) -> Any:
+    """Make a function a periodic task that takes one bounded step after the other.
+
+    The function takes a step and returns whether there may be more. Then the next step is sent at
+    once, to the end of the queue, until nothing is left. A step that fails is left to the next
+    period.
+    """
+    name = f"{step.__module__}.{step.__name__}"
+
+    @wraps(step)
+    def run() -> None:
+        if step():
+            current_app.tasks[name].apply_async(retry=False)
+
+    return shared_task(name=name)(run)
 
 
 def _name_of(function: Work) -> str:
