@@ -1,44 +1,30 @@
-"""Rendered users, and what a token is checked against, in Redis; Postgres has all of it.
+"""Rendered users, and what a token is checked against, in Redis; PostgreSQL has all of it.
 
-Who changes an account forgets its entries, at once or, if that failed, through the outbox.
-Forgetting leaves a tombstone for a moment, because a reader that saw Postgres before the change may
-still be about to write what it saw; filling never overwrites, neither an entry nor a tombstone.
-
-A state decides who gets in, so that is not enough: the reader may be slower than the tombstone
-lives, and Redis may lose the tombstone. So who fills a state in takes a lease on it first, before
-reading Postgres, and fills it in only while the lease is still there. Forgetting overwrites the
-lease, and Redis loses it with all else. (R. Nishtala et al., Scaling Memcache at Facebook, NSDI
-2013, section 3.2.1.)
+Both are replaced after each change, by what is read after its commit. A state decides who gets in,
+so it is filled in under a lease (`twitter.lib.stamped`).
 """
 
-import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-
-from django.conf import settings
 
 from accounts.rendering import SHAPE_VERSION
 from accounts.tokens import Claims
-from twitter.lib import redis, resp, stamped
+from twitter.lib import parts, redis, stamped
+from twitter.lib.parts import Part
+from twitter.lib.stamped import STAMP, Stamped
 
-CARD_PREFIX = f"account:card:{SHAPE_VERSION}:"
 TTL_SECONDS = 86_400
-# What a lease begins with; a state begins with a digit.
-_LEASE = b"?"
-# Should its holder have died, nobody fills the state in for so long.
-_LEASE_MS = 10_000
 
-# KEYS: a state. ARGV: the lease, the state, the seconds that it has to live.
-_FILL_STATE = resp.Script("""
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-end
-""")
+CARDS = Stamped(f"account:card:{SHAPE_VERSION}:", seconds=TTL_SECONDS)
+STATES = Stamped("account:state:", seconds=TTL_SECONDS, of_reader=True)
 
 
 @dataclass(frozen=True)
 class Card:
-    """A rendered user. `read_at`: when Postgres was asked, in microseconds of its clock."""
+    """A rendered user, empty if the account is not visible.
+
+    `read_at`: when PostgreSQL was asked, in microseconds of its clock.
+    """
 
     body: bytes
     read_at: int
@@ -49,11 +35,13 @@ class AccountState:
     """What an access token is checked against.
 
     `revoked` are sessions that ended so recently that their access tokens have not expired yet.
+    `read_at` is as for a card.
     """
 
     active: bool
-    generation: int
-    revoked: frozenset[int]
+    generation: int = 0
+    revoked: frozenset[int] = frozenset()
+    read_at: int = 0
 
     def accepts(self, claims: Claims) -> bool:
         """Tell whether a token that says so is still good."""
@@ -64,95 +52,75 @@ class AccountState:
         )
 
 
-def _card_key(account_id: int) -> str:
-    return f"{CARD_PREFIX}{account_id}"
-
-
-def _state_key(account_id: int) -> str:
-    return f"account:state:{account_id}"
-
-
 @redis.without_redis(dict)
 def fetch_cards(ids: Collection[int]) -> dict[int, bytes]:
-    """Return those of the cards that are cached."""
+    """Return those of the cards that are cached; empty ones of accounts that are not visible."""
     if not ids:
         return {}
-    values = resp.exchange(resp.pack("MGET", *map(_card_key, ids)))[0]
-    return {
-        account_id: card_in(value) for account_id, value in zip(ids, values, strict=True) if value
-    }
+    values = parts.fetch(parts.values([CARDS.key(number) for number in ids]))
+    found = zip(ids, values, strict=True)
+    return {number: card_in(value) for number, value in found if value}
 
 
 def card_in(value: bytes) -> bytes:
-    """Return the rendered user in a cached value."""
-    return value[stamped.STAMP.size :]
+    """Return the card in a cached value; an empty one of an account that is not visible."""
+    return value[STAMP.size :]
 
 
 def store_cards(cards: Mapping[int, Card]) -> None:
-    """Fill entries that are absent."""
-    stamped.fill(_packed(cards), seconds=TTL_SECONDS)
+    """Fill in cards that are not cached."""
+    CARDS.fill(_packed(cards))
 
 
 def replace_cards(cards: Mapping[int, Card]) -> None:
-    """Overwrite entries that are older, after counts changed. Raises redis.RedisError.
-
-    Counts change often, and a tombstone would send every reader of a popular user to Postgres. Who
-    writes after its own change was committed has read later than all who missed that change.
-    """
-    stamped.replace(_packed(cards), seconds=TTL_SECONDS)
+    """Overwrite cards that are older. Raises redis.RedisError."""
+    CARDS.replace(_packed(cards))
 
 
-def _packed(cards: Mapping[int, Card]) -> dict[str, bytes]:
+def _packed(cards: Mapping[int, Card]) -> dict[int, bytes]:
     return {
-        _card_key(account_id): stamped.STAMP.pack(card.read_at) + card.body
-        for account_id, card in cards.items()
+        number: stamped.stamp(card.body, read_at=card.read_at) for number, card in cards.items()
     }
+
+
+def state_part(account_id: int) -> Part[AccountState | None]:
+    """Return the part that reads an account's state; None when it is not cached."""
+    read = parts.value(STATES.key(account_id))
+    return Part(read.commands, lambda replies: _state_in(read.parse(replies)))
 
 
 @redis.without_redis(lambda: None)
 def fetch_state(account_id: int) -> AccountState | None:
     """Return the cached state, in one GET; None when there is none."""
-    return state_in(resp.exchange(reading_state(account_id))[0])
+    return parts.fetch(state_part(account_id))
 
 
-def reading_state(account_id: int) -> bytes:
-    """Return the packed command that fetches an account's state."""
-    return resp.pack("GET", _state_key(account_id))
-
-
-def state_in(value: bytes | None) -> AccountState | None:
-    """Return the state in a cached value; None when there is none."""
-    if not value or value.startswith(_LEASE):
+def _state_in(value: bytes | None) -> AccountState | None:
+    if value is None or not stamped.is_known(value):
         return None
-    active, generation, *revoked = map(int, value.split())
-    return AccountState(active=bool(active), generation=generation, revoked=frozenset(revoked))
+    (read_at,) = STAMP.unpack_from(value)
+    if len(value) == STAMP.size:
+        return AccountState(active=False, read_at=read_at)
+    generation, *revoked = map(int, value[STAMP.size :].split())
+    return AccountState(True, generation, frozenset(revoked), read_at)
 
 
-@redis.without_redis(lambda: None)
-def lease_state(account_id: int) -> bytes | None:
-    """Return what allows to fill in the state that is read from now on; None if it is not ours."""
-    lease = _LEASE + secrets.token_bytes(16)
-    [taken] = resp.exchange(resp.pack("SET", _state_key(account_id), lease, "PX", _LEASE_MS, "NX"))
-    return lease if taken else None
-
-
-@redis.without_redis(lambda: None)
 def fill_state(account_id: int, state: AccountState, *, lease: bytes) -> None:
-    """Store the state, unless the account was forgotten since the lease was taken."""
-    numbers = (int(state.active), state.generation, *sorted(state.revoked))
-    value = " ".join(map(str, numbers))
-    seconds = TTL_SECONDS if state.active else settings.ACCESS_TOKEN_SECONDS
-    _FILL_STATE.run(keys=[_state_key(account_id)], arguments=[lease, value, seconds])
+    """Store the state, unless it was replaced since the lease was taken."""
+    STATES.fill_leased(account_id, _packed_state(state), lease=lease)
 
 
-def forget(ids: Iterable[int]) -> None:
-    """Leave tombstones for all that is cached of these accounts. Raises redis.RedisError."""
-    stamped.forget(key(number) for number in ids for key in (_card_key, _state_key))
+def replace_state(account_id: int, state: AccountState) -> None:
+    """Overwrite the state if it is older. Raises redis.RedisError."""
+    STATES.replace({account_id: _packed_state(state)})
 
 
-def forget_cards(ids: Iterable[int]) -> None:
-    """Leave tombstones for these users as others see them, such as after their counts changed.
+def _packed_state(state: AccountState) -> bytes:
+    numbers = (state.generation, *sorted(state.revoked)) if state.active else ()
+    return stamped.stamp(" ".join(map(str, numbers)).encode(), read_at=state.read_at)
 
-    What tokens are checked against stays. Raises redis.RedisError.
-    """
-    stamped.forget(map(_card_key, ids))
+
+def drop(account_id: int) -> None:
+    """Delete all that is cached of an account that is gone for good. Raises redis.RedisError."""
+    CARDS.drop([account_id])
+    STATES.drop([account_id])

@@ -3,14 +3,17 @@
 What writes is for commands that fill an empty database; apps publish events instead.
 """
 
-from accounts.cache import CARD_PREFIX, card_in, reading_state, state_in
+from accounts.cache import CARDS, AccountState, card_in, state_part
 from accounts.exporting import LISTS as EXPORTED_LISTS
 from accounts.exporting import profile as exported_profile
 from accounts.limits import COUNTED, buckets
+from accounts.relations import Relations, relations_part
+from accounts.relations import filled as filled_relations
 from accounts.selectors import (
     Reach,
     all_ids,
     cards,
+    filled_cards,
     followees,
     follower_page,
     followers_between,
@@ -26,11 +29,13 @@ from accounts.services import create_admin, follow, sign_up
 from accounts.tokens import Claims, claims_in
 
 __all__ = [
-    "CARD_PREFIX",
+    "CARDS",
     "COUNTED",
     "EXPORTED_LISTS",
+    "AccountState",
     "Claims",
     "Reach",
+    "Relations",
     "all_ids",
     "buckets",
     "card_in",
@@ -38,6 +43,8 @@ __all__ = [
     "claims_in",
     "create_admin",
     "exported_profile",
+    "filled_cards",
+    "filled_relations",
     "follow",
     "followees",
     "follower_page",
@@ -47,9 +54,9 @@ __all__ = [
     "imported_ids",
     "popular_ids",
     "reach_of",
-    "reading_state",
+    "relations_part",
     "resolve_username",
     "sign_up",
-    "state_in",
+    "state_part",
     "visible",
 ]

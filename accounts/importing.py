@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
-from accounts import cache, popularity
-from accounts.events import GraphImported
+from accounts import popularity
+from accounts.events import CountersFolded, GraphImported
 from twitter.outbox.events import publish
 
 # Fits, after a letter, into a username.
@@ -90,9 +90,8 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
         cursor.execute(_MAKE_FOLLOWS)
         made, known, changed = cursor.fetchone()
         popularity.note(changed)
-        # Before the commit, so that it cannot be missed: the tombstones outlast it.
         for start in range(0, len(changed), _CACHE_STEP):
-            cache.forget_cards(changed[start : start + _CACHE_STEP])
+            publish(CountersFolded(account_ids=changed[start : start + _CACHE_STEP]))
     return Imported(accounts=accounts, follows=made, refused=len(follows) - known)
 
 
@@ -102,6 +101,6 @@ def _copy(cursor: Any, follows: Sequence[tuple[int, int]]) -> None:
 
 
 def end_import() -> None:
-    """Tell that homes are to be built anew."""
+    """Tell that homes are to be built again."""
     with transaction.atomic():
         publish(GraphImported())

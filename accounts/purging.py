@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import ForeignKeyViolation
 
-from accounts import cache, exporting, guessing, limits, reserved
+from accounts import cache, exporting, guessing, limits, relations, reserved
 from accounts.events import AccountDeleted, AccountPurged, EmailReplaced
 from accounts.models import (
     Account,
@@ -52,8 +52,8 @@ def purge_account(account_id: int) -> bool:
         return True
     with transaction.atomic():
         others = _unfollow(_FOLLOWEES, account_id) + _unfollow(_FOLLOWERS, account_id)
-        # Before the commit, so that it cannot be missed: the tombstones outlast it.
-        cache.forget_cards(others)
+        # Before the commit, so that it cannot be missed. Counts are replaced when they are folded.
+        relations.drop(others)
     if others:
         return False
     limits.forget(account_id)
@@ -109,7 +109,8 @@ def sweep_account(account_id: int) -> None:
     # A mail that could not be sent so far has an address in it.
     unsent = Delivery.objects.filter(event=EmailReplaced.name)
     unsent.filter(payload__account_id=account_id).delete()
-    cache.forget([account_id])
+    cache.drop(account_id)
+    relations.drop([account_id])
     limits.forget(account_id)
     guessing.forget(account_id, logins=())
 

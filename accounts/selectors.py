@@ -2,20 +2,19 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from unicodedata import normalize
 
 import psycopg
 from django.conf import settings
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Lower, Now
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Lower
 
 from accounts import cache
 from accounts.cache import AccountState, Card
-from accounts.models import Account, Follow, ImportedAccount, PopularAuthor, Session
+from accounts.models import Account, Follow, ImportedAccount, PopularAuthor
 from accounts.rendering import render_card
 from accounts.validators import USERNAME_PATTERN
 from twitter.lib import metrics, stamped
@@ -29,7 +28,7 @@ class Profile:
     """A visible account with its exact numbers."""
 
     id: int
-    username: str
+    username: str | None
     name: str
     bio: str
     email: str | None
@@ -47,83 +46,102 @@ class Neighbour:
     account_id: int
 
 
-# Totals and pending changes in one statement, hence in one snapshot: folding moves no number.
+# Totals and pending changes in one statement, hence in one snapshot: folding moves no number. A row
+# for each id that is asked for: when PostgreSQL was read is also told of those who are not visible.
 _PROFILES = f"""
-    SELECT account.id, username, name, bio, email,
+    SELECT wanted.id, username, name, bio, email,
         coalesce(total.followers_count, 0) + coalesce(pending.followers_count, 0),
         coalesce(total.following_count, 0) + coalesce(pending.following_count, 0),
         coalesce(total.tweet_count, 0) + coalesce(pending.tweet_count, 0),
         {stamped.NOW}
-    FROM accounts_account AS account
+    FROM unnest(%s::bigint[]) AS wanted (id)
+    LEFT JOIN accounts_account AS account
+        ON account.id = wanted.id AND suspended_at IS NULL AND deleted_at IS NULL
     LEFT JOIN accounts_accountcounters AS total ON total.account_id = account.id
     CROSS JOIN LATERAL (
         SELECT sum(followers_count)::bigint AS followers_count,
             sum(following_count)::bigint AS following_count,
             sum(tweet_count)::bigint AS tweet_count
-        FROM accounts_accountcounterdelta WHERE account_id = account.id) AS pending
-    WHERE account.id = ANY(%s) AND suspended_at IS NULL AND deleted_at IS NULL"""
+        FROM accounts_accountcounterdelta WHERE account_id = account.id) AS pending"""
 
 
 def profiles(ids: Collection[int]) -> dict[int, Profile]:
-    """Return those of the accounts that are visible, from Postgres in one query."""
+    """Return those of the accounts that are visible, from PostgreSQL in one query."""
+    return {row.id: row for row in _profiles(ids) if row.username is not None}
+
+
+def _profiles(ids: Collection[int]) -> list[Profile]:
+    """Return a profile for each of the accounts, without a username for who is not visible."""
     with connection.cursor() as cursor:
         cursor.execute(_PROFILES, [list(ids)])
-        return {row[0]: Profile(*row) for row in cursor.fetchall()}
+        return [Profile(*row) for row in cursor.fetchall()]
 
 
 def cards(ids: Collection[int]) -> dict[int, bytes]:
     """Return those of the accounts that are visible, as public JSON.
 
-    From Redis in one round trip; what is missing there from Postgres in one query, written back.
+    From Redis in one round trip; what is missing there from PostgreSQL in one query, written back.
     """
     found = cache.fetch_cards(ids)
     missing = [account_id for account_id in ids if account_id not in found]
     metrics.looked_up(hits=len(found), misses=len(missing))
-    if missing:
-        fresh = fresh_cards(missing)
-        cache.store_cards(fresh)
-        found |= {account_id: card.body for account_id, card in fresh.items()}
-    return found
+    return {number: card for number, card in (found | filled_cards(missing)).items() if card}
+
+
+def filled_cards(ids: Collection[int]) -> dict[int, bytes]:
+    """Return the accounts' public JSON, empty if they are not visible, and cache it."""
+    if not ids:
+        return {}
+    fresh = fresh_cards(ids)
+    cache.store_cards(fresh)
+    return {account_id: card.body for account_id, card in fresh.items()}
 
 
 def fresh_cards(ids: Collection[int]) -> dict[int, Card]:
-    """Return those of the accounts that are visible, as public JSON, from Postgres."""
+    """Return the accounts' public JSON from PostgreSQL; an empty one of who is not visible."""
     return {
-        account_id: Card(body=render_card(profile), read_at=profile.read_at)
-        for account_id, profile in profiles(ids).items()
+        profile.id: Card(
+            body=render_card(profile) if profile.username is not None else b"",
+            read_at=profile.read_at,
+        )
+        for profile in _profiles(ids)
     }
 
 
 def account_state(account_id: int) -> AccountState:
     """Return what a token of the account is checked against; inactive if there is no account.
 
-    From Redis in one round trip, else from Postgres in one query, written back.
+    From Redis in one round trip, else from PostgreSQL in one query, written back.
     """
     state = cache.fetch_state(account_id)
     if state is None:
-        lease = cache.lease_state(account_id)
-        state = _stored_state(account_id)
+        lease = cache.STATES.lease(account_id)
+        state = stored_state(account_id)
         if lease:
             cache.fill_state(account_id, state, lease=lease)
     return state
 
 
-def _stored_state(account_id: int) -> AccountState:
-    since = Now() - timedelta(seconds=settings.ACCESS_TOKEN_SECONDS)
-    revoked = Session.objects.filter(account_id=OuterRef("id"), revoked_at__gt=since)
-    row = (
-        Account.objects.filter(id=account_id)
-        .annotate(revoked=ArraySubquery(revoked.values("id")))
-        .values_list("suspended_at", "deleted_at", "token_generation", "revoked")
-        .first()
-    )
-    if row is None:
-        return AccountState(active=False, generation=0, revoked=frozenset())
-    suspended_at, deleted_at, generation, sessions = row
+_STATE = f"""
+    SELECT account.id IS NOT NULL, token_generation,
+        array(SELECT id FROM accounts_session WHERE account_id = wanted.id
+            AND revoked_at > statement_timestamp() - %(seconds)s * interval '1 second'),
+        {stamped.NOW}
+    FROM (SELECT %(account)s::bigint) AS wanted (id)
+    LEFT JOIN accounts_account AS account
+        ON account.id = wanted.id AND suspended_at IS NULL AND deleted_at IS NULL"""
+
+
+def stored_state(account_id: int) -> AccountState:
+    """Return what a token of the account is checked against, from PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE, {"account": account_id, "seconds": settings.ACCESS_TOKEN_SECONDS})
+        [(active, generation, revoked, read_at)] = cursor.fetchall()
     return AccountState(
-        active=suspended_at is None and deleted_at is None,
-        generation=generation,
-        revoked=frozenset(sessions),
+        active=active,
+        generation=generation if active else 0,
+        revoked=frozenset(revoked) if active else frozenset(),
+        read_at=read_at,
     )
 
 
@@ -183,9 +201,9 @@ class Followees:
 
 
 def followees(account_id: int) -> Followees:
-    """Return whom the account follows, at most FOLLOWING_MAX, latest first; one query."""
+    """Return whom the account follows, all of them; one query."""
     with connection.cursor() as cursor:
-        cursor.execute(_FOLLOWEES, {"follower": account_id, "limit": settings.FOLLOWING_MAX})
+        cursor.execute(_FOLLOWEES, {"follower": account_id})
         [(ids, popular)] = cursor.fetchall()
     return Followees(ids=ids, popular=popular)
 
@@ -194,8 +212,7 @@ _FOLLOWEES = """
     SELECT
         array(SELECT followed_id FROM accounts_follow
             JOIN accounts_account AS account ON account.id = followed_id
-            WHERE follower_id = %(follower)s AND suspended_at IS NULL AND deleted_at IS NULL
-            ORDER BY accounts_follow.id DESC LIMIT %(limit)s),
+            WHERE follower_id = %(follower)s AND suspended_at IS NULL AND deleted_at IS NULL),
         array(SELECT account_id FROM accounts_popularauthor
             JOIN accounts_follow ON followed_id = account_id
             JOIN accounts_account AS account ON account.id = account_id

@@ -286,8 +286,14 @@ def fold_counters() -> None:
 
 
 def refresh_cards(ids: Collection[int]) -> None:
-    """Render users anew after their counts changed. Raises redis.RedisError."""
+    """Replace what is cached of users after their counts changed. Raises redis.RedisError."""
     cache.replace_cards(selectors.fresh_cards(ids))
+
+
+def refresh_account(account_id: int) -> None:
+    """Replace all that is cached of an account. Raises redis.RedisError."""
+    refresh_cards([account_id])
+    cache.replace_state(account_id, selectors.stored_state(account_id))
 
 
 def _active(account_id: int) -> Account:

@@ -8,16 +8,20 @@ from typing import Protocol
 
 from celery import shared_task
 
-from accounts import cache, mail, popularity, purging, services
+from accounts import mail, popularity, purging, relations, selectors, services
 from accounts.events import (
     AccountEvent,
     AccountPurged,
     CountersFolded,
     EmailReplaced,
     Followed,
+    GraphImported,
     Unfollowed,
 )
 from twitter.outbox.tasks import periodic_in_steps, task
+
+# Accounts whose relations one step drops.
+PAGE = 10_000
 
 
 class OfAccount(Protocol):
@@ -46,9 +50,9 @@ class OfAuthors(Protocol):
 
 
 @task()
-def forget_account(event: AccountEvent) -> None:
-    """Let profile and state be read anew."""
-    cache.forget([event.account_id])
+def refresh_account(event: AccountEvent) -> None:
+    """Show the account as it is now, and check its tokens against that."""
+    services.refresh_account(event.account_id)
 
 
 @task()
@@ -64,8 +68,9 @@ def refresh_accounts(event: CountersFolded) -> None:
 
 
 @task()
-def forget_follow(event: Followed | Unfollowed) -> None:
-    """Forget the counts that both show; their cards are rendered anew."""
+def refresh_follow(event: Followed | Unfollowed) -> None:
+    """Show the counts of both, and whom the follower follows."""
+    relations.refresh(event.follower_id)
     services.refresh_cards([event.follower_id, event.followed_id])
 
 
@@ -109,6 +114,14 @@ def end_fan_out(event: OfAccount) -> None:
 def purge_account(event: OfAuthor) -> dict[str, int] | None:
     """Clear a deleted account away, after its tweets and likes are gone."""
     return None if purging.purge_account(event.author_id) else {}
+
+
+@task()
+def drop_relations(event: GraphImported, *, after: int = 0) -> dict[str, int] | None:
+    """Have all relations read again, after an import changed whom people follow."""
+    account_ids = selectors.all_ids(after=after, limit=PAGE)
+    relations.drop(account_ids)
+    return {"after": account_ids[-1]} if len(account_ids) == PAGE else None
 
 
 @task()

@@ -16,7 +16,7 @@ VIOLATIONS = {
     "apps": ("accounts/services.py", "from tweets import facade"),
     "accounts": ("accounts/models.py", "from accounts import services"),
     "tweets": ("tweets/rendering.py", "from tweets import selectors"),
-    "timelines": ("timelines/store.py", "from timelines import selectors"),
+    "timelines": ("timelines/store.py", "from timelines import home"),
     "privacy": ("twitter/privacy/export.py", "from twitter.privacy import views"),
     "operations": ("twitter/operations/findings.py", "from twitter.operations import status"),
     "accounts-private": ("tweets/services.py", "from accounts.models import Account"),

@@ -1,82 +1,93 @@
 """What readers of popular authors merge into their homes, in Redis.
 
-`newest:<author>` holds a popular author's newest entries, packed as 8 bytes each, and last of all
-the floor they reach down to. In front stands the moment at which Postgres was read, in microseconds
-of its clock: only what was read later replaces it.
+`newest:<author>` holds a popular author's newest entries (`twitter.lib.stamped`): first the id down
+to which they are all, then the entries, each filled up to 32 bytes.
 
-`popular:<reader>` lists which popular authors a reader follows. It is made and dropped with the
-reader's home. One command, SORT … GET, fetches what all of them wrote.
+`popular:{<reader>}` lists which popular authors a reader follows. It is made and dropped with the
+reader's home, and read with it.
 """
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
 
-from twitter.lib import resp, stamped
+from tweets.facade import ID_SIZE, TWEET_SIZE, Entry
+from twitter.lib import parts, stamped
+from twitter.lib.parts import Part
+from twitter.lib.stamped import STAMP, Stamped
 
 # Entries of each author: more than the top of a home, so that they never make that end earlier.
 SIZE = 100
+_SLOT = 2 * TWEET_SIZE
+_NO_ORIGINAL = bytes(TWEET_SIZE)
 
 
 @dataclass(frozen=True)
 class Newest:
-    """A popular author's newest entries, newest first, all there are above `floor`."""
+    """A popular author's newest entries, newest first, all there are above the id `floor`."""
 
-    entries: Sequence[int]
-    floor: int
+    entries: Sequence[Entry]
+    floor: bytes
+
+
+def _cache() -> Stamped:
+    return Stamped("newest:", seconds=settings.HOME_TTL_SECONDS)
 
 
 def key_of_followed(reader_id: int) -> str:
     """Return the key of the list of popular authors that a reader follows."""
-    return f"popular:{reader_id}"
+    return f"popular:{{{reader_id}}}"
 
 
-def reading(reader_id: int) -> bytes:
-    """Return the packed command that fetches what the reader's popular followees wrote."""
-    key = key_of_followed(reader_id)
-    return resp.pack("SORT", key, "BY", "nosort", "GET", "#", "GET", "newest:*")
+def part(author_ids: Sequence[int]) -> Part[dict[int, Newest | None]]:
+    """Return the part that reads what authors wrote; None of whom that is not known."""
+    cache = _cache()
+    read = parts.values([cache.key(number) for number in author_ids])
+
+    def parse(replies: Sequence[object]) -> dict[int, Newest | None]:
+        return dict(zip(author_ids, map(_parsed, read.parse(replies)), strict=True))
+
+    return Part(read.commands, parse)
 
 
-@dataclass(frozen=True)
-class Followed:
-    """What a reader's popular followees wrote, and of whom that is not known."""
-
-    newest: list[Newest]
-    unknown: list[int]
+def fetch(author_ids: Sequence[int]) -> dict[int, Newest | None]:
+    """Return what authors wrote, None of whom that is not known. Raises redis.RedisError."""
+    return parts.fetch(part(author_ids))
 
 
-def parse(reply: Sequence[bytes | None]) -> Followed:
-    """Return what the command's reply says: authors and values in turns."""
-    followed = Followed(newest=[], unknown=[])
-    for author_id, value in zip(reply[::2], reply[1::2], strict=True):
-        if value is None:
-            followed.unknown.append(int(author_id or 0))
-        else:
-            _, *entries, floor = struct.unpack(f"<{len(value) // 8}q", value)
-            followed.newest.append(Newest(entries=entries, floor=floor))
-    return followed
+def _parsed(value: bytes | None) -> Newest | None:
+    if value is None or not stamped.is_known(value):
+        return None
+    start = STAMP.size + ID_SIZE
+    slots = [value[place : place + _SLOT] for place in range(start, len(value), _SLOT)]
+    entries = [slot[:TWEET_SIZE] if slot[TWEET_SIZE:] == _NO_ORIGINAL else slot for slot in slots]
+    return Newest(entries=entries, floor=value[STAMP.size : start])
 
 
 def replace(newest: Mapping[int, Newest], *, read_at: int) -> None:
-    """Store what authors wrote, as read from Postgres at `read_at`. Raises redis.RedisError."""
-    packed = {
-        f"newest:{author_id}": struct.pack(
-            f"<{len(one.entries) + 2}q", read_at, *one.entries, one.floor
-        )
-        for author_id, one in newest.items()
-    }
-    stamped.replace(packed, seconds=settings.HOME_TTL_SECONDS)
+    """Store what authors wrote, as read from PostgreSQL at `read_at`. Raises redis.RedisError."""
+    _cache().replace(
+        {
+            author_id: stamped.stamp(
+                one.floor + b"".join(entry.ljust(_SLOT, b"\0") for entry in one.entries),
+                read_at=read_at,
+            )
+            for author_id, one in newest.items()
+        }
+    )
 
 
-def forget(author_id: int) -> None:
-    """Forget what an author wrote, who is gone for good. Raises redis.RedisError."""
-    resp.exchange(resp.pack("UNLINK", f"newest:{author_id}"))
+def drop(author_id: int) -> None:
+    """Delete what is stored of an author who is gone for good. Raises redis.RedisError."""
+    _cache().drop([author_id])
 
 
-def merged(entries: Iterable[int], floor: int, newest: Sequence[Newest]) -> tuple[list[int], int]:
+def merged(
+    entries: Iterable[Entry], floor: bytes, newest: Iterable[Newest]
+) -> tuple[list[Entry], bytes]:
     """Return entries and floor of a home together with what popular authors wrote."""
+    newest = list(newest)
     floor = max([floor, *(one.floor for one in newest)])
     union = set(entries).union(*(one.entries for one in newest))
-    return sorted((entry for entry in union if entry > floor), reverse=True), floor
+    return sorted((entry for entry in union if entry[:ID_SIZE] > floor), reverse=True), floor

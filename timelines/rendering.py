@@ -1,77 +1,67 @@
-"""From a page's parts to the bytes of the answer."""
+"""From a page to the answer: `meta`, and the `Link` header."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from tweets import facade as tweets
+from tweets.facade import Page, Reader
 from twitter.lib.pagination import link_header
-from twitter.lib.renderers import envelope, to_json
+from twitter.lib.renderers import to_json
 
 HOME_PATH = "/timeline/timeline"
 NEWS_PATH = "/timeline/update"
 
 
-def page_bytes(
-    *,
-    ids: Sequence[int],
-    mentioned: Sequence[int],
-    hydration: tweets.Hydration,
-    seen: tweets.ViewerState,
-    meta: Mapping[str, Any],
-    extra: Mapping[str, Any],
-) -> bytes:
-    """Return the envelope of a page: tweets joined as bytes, the small rest rendered.
+class Answer(NamedTuple):
+    """A page as it is sent: the body, and the `Link` header's value, "" for none."""
 
-    `mentioned` are the page's tweets and then their originals. `meta` and `extra` (top-level
-    members such as `deleted`) come as they stand in JSON.
-    """
-    return envelope(
-        {
-            "data": hydration.data(ids),
-            "includes": hydration.includes(ids, mentioned),
-            "viewer": tweets.viewer(liked=seen.liked, retweeted=seen.retweeted),
-            "meta": to_json(meta),
-            **{name: to_json(value) for name, value in extra.items()},
-        }
-    )
+    body: bytes
+    links: str
 
 
-def home_page(
-    *,
-    ids: Sequence[int],
-    more: bool,
-    mentioned: Sequence[int],
-    hydration: tweets.Hydration,
-    seen: tweets.ViewerState,
-) -> bytes:
-    """Return the answer to a read of the home timeline."""
-    return page_bytes(
-        ids=ids,
-        mentioned=mentioned,
-        hydration=hydration,
-        seen=seen,
-        meta={**edges(ids), **next_cursor(ids if more else [])},
-        extra={},
-    )
-
-
-def home_links(*, ids: Sequence[int], more: bool, query: Mapping[str, str]) -> str:
-    """Return the `Link` header of a page of the home timeline: what is older, and what is newer."""
-    older = {"max_id": ids[-1]} if ids and more else None
-    newer = {"since_id": ids[0]} if ids else None
+def home(page: Page, *, reader: Reader, query: Mapping[str, str]) -> Answer:
+    """Return the answer to a read of the home timeline: what is older, and what is newer."""
+    newer = {"since_id": page.refs[0].id} if page.refs else None
     links = [
-        link_header(path=HOME_PATH, query=query, next=older),
+        link_header(path=HOME_PATH, query=query, next=_next(page)),
         link_header(path=NEWS_PATH, query=query, prev=newer),
     ]
-    return ", ".join(filter(None, links))
+    body = tweets.present(page, reader=reader, meta=to_json({**edges(page), **_cursor(page)}))
+    return Answer(body, ", ".join(filter(None, links)))
 
 
-def edges(ids: Sequence[int]) -> dict[str, Any]:
+def author(page: Page, *, reader: Reader, path: str, query: Mapping[str, str]) -> Answer:
+    """Return the answer to a read of an author's tweets."""
+    newer = {"since_id": page.refs[0].id} if page.refs else None
+    links = link_header(path=path, query=query, next=_next(page), prev=newer)
+    body = tweets.present(page, reader=reader, meta=to_json({**edges(page), **_cursor(page)}))
+    return Answer(body, links)
+
+
+def news(
+    page: Page, *, reader: Reader, next_since_id: int, deleted: list[int], query: Mapping[str, str]
+) -> Answer:
+    """Return the answer to the question what is new."""
+    body = tweets.present(
+        page,
+        reader=reader,
+        meta=to_json({**edges(page), "next_since_id": str(next_since_id)}),
+        deleted=to_json([str(number) for number in deleted]),
+    )
+    newer = {"since_id": next_since_id}
+    return Answer(body, link_header(path=NEWS_PATH, query=query, prev=newer))
+
+
+def edges(page: Page) -> dict[str, Any]:
     """Return what `meta` tells of every page."""
+    ids = page.ids
     meta: dict[str, Any] = {"result_count": len(ids)}
     return {**meta, "newest_id": str(ids[0]), "oldest_id": str(ids[-1])} if ids else meta
 
 
-def next_cursor(ids: Sequence[int]) -> dict[str, str]:
-    """Return the cursor of the page after these ids."""
-    return {"next_cursor": str(ids[-1])} if ids else {}
+def _next(page: Page) -> dict[str, int] | None:
+    return {"max_id": page.next_id} if page.next_id else None
+
+
+def _cursor(page: Page) -> dict[str, str]:
+    return {"next_cursor": str(page.next_id)} if page.next_id else {}

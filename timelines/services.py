@@ -14,9 +14,10 @@ from django.db import transaction
 
 from accounts import facade as accounts
 from accounts.facade import Reach
-from timelines import selectors, store
+from timelines import build, store
 from timelines.events import FollowersKnow
 from tweets import facade as tweets
+from tweets.facade import Ref
 from twitter.lib import metrics, tracing
 from twitter.outbox.events import publish
 
@@ -27,43 +28,42 @@ PAGE = 10_000
 PAGES = 10
 
 
-def deliver_to_author(*, tweet_id: int, author_id: int, original_id: int) -> None:
+def deliver_to_author(ref: Ref) -> None:
     """Put a tweet that was just posted into its author's own home, unless it is removed already."""
-    entry = store.pack(tweet_id=tweet_id, original_id=original_id)
-    store.push_unless_removed(entry, author_id)
+    store.push_unless_removed(_complete(ref).entry, ref.author_id)
 
 
-def fan_out(*, tweet_id: int, author_id: int, original_id: int, after: int) -> int | None:
+def _complete(ref: Ref) -> Ref:
+    """Return what refers to a tweet; an event of the version before did not name the last of it."""
+    if not ref.original_id or ref.original_author_id:
+        return ref
+    authors = tweets.authors_of({ref.original_id})
+    return Ref(*ref[:3], original_author_id=authors.get(ref.original_id, 0))
+
+
+def fan_out(ref: Ref, *, after: int) -> int | None:
     """Put a tweet into the homes of its author and of some pages of followers, after `after`.
 
     Returns where the next run begins, or None at the end. Delivering again changes nothing. Of a
     popular author, only what readers merge is brought up to date.
     """
-    tracing.note(tweet_id=tweet_id, after=after)
-    reach = accounts.reach_of(author_id)
+    tracing.note(tweet_id=ref.id, after=after)
+    reach = accounts.reach_of(ref.author_id)
     if reach is not Reach.FAN_OUT:
-        selectors.refresh_popular([author_id])
-    audience = _Audience(author_id, after)
-    _deliver(
-        [[author_id]] if reach is Reach.MERGE else audience,
-        tweet_id=tweet_id,
-        author_id=author_id,
-        original_id=original_id,
-    )
+        build.refresh_popular([ref.author_id])
+    audience = _Audience(ref.author_id, after)
+    _deliver([[ref.author_id]] if reach is Reach.MERGE else audience, _complete(ref))
     return None if reach is Reach.MERGE else audience.rest
 
 
-def _deliver(
-    pages: Iterable[Sequence[int]], *, tweet_id: int, author_id: int, original_id: int
-) -> None:
+def _deliver(pages: Iterable[Sequence[int]], ref: Ref) -> None:
     """Put a tweet into homes, and take it back from those where it does not belong any more."""
-    entry = store.pack(tweet_id=tweet_id, original_id=original_id)
     begun: deque[int] = deque()
-    for page in store.push_pages(entry, _timed(pages, begun)):
+    for page in store.push_pages(ref.entry, _timed(pages, begun)):
         metrics.delivered(len(page))
         with tracing.span("deliver page", since=begun.popleft(), followers=len(page)):
-            leavers = _leavers(author_id=author_id, page=page)
-            store.remove(entry, leavers if tweets.is_visible(tweet_id) else page)
+            leavers = _leavers(author_id=ref.author_id, page=page)
+            store.remove(ref.entry, leavers if tweets.is_visible(ref.id) else page)
 
 
 def _timed(pages: Iterable[Sequence[int]], begun: deque[int]) -> Iterator[Sequence[int]]:
@@ -113,20 +113,20 @@ def _leavers(*, author_id: int, page: Sequence[int]) -> set[int]:
     return set() if still == followers else set(followers).difference(still)
 
 
-def remove_from_homes(*, tweet_id: int, author_id: int, original_id: int, after: int) -> int | None:
+def remove_from_homes(ref: Ref, *, after: int) -> int | None:
     """Take a removed tweet out of the audience's homes, pages at a time as `fan_out` does."""
-    if tweets.is_visible(tweet_id):  # A moderator has restored it meanwhile.
+    if tweets.is_visible(ref.id):  # A moderator has restored it meanwhile.
         return None
-    entry = store.pack(tweet_id=tweet_id, original_id=original_id)
+    ref = _complete(ref)
     if not after:
-        store.mark_removed([tweet_id])
-    if accounts.reach_of(author_id) is not Reach.FAN_OUT:
-        selectors.refresh_popular([author_id])
-    audience = _Audience(author_id, after)
+        store.mark_removed([ref.id])
+    if accounts.reach_of(ref.author_id) is not Reach.FAN_OUT:
+        build.refresh_popular([ref.author_id])
+    audience = _Audience(ref.author_id, after)
     for page in audience:
-        store.remove(entry, store.existing(page))
-        if tweets.is_visible(tweet_id):  # Or just now, and the new delivery has been here before.
-            _deliver([page], tweet_id=tweet_id, author_id=author_id, original_id=original_id)
+        store.remove(ref.entry, store.existing(page))
+        if tweets.is_visible(ref.id):  # Or just now, and the new delivery has been here before.
+            _deliver([page], ref)
             return None
     return audience.rest
 
@@ -139,7 +139,7 @@ def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
     """
     reach = accounts.reach_of(account_id)
     if reach is not Reach.FAN_OUT and not after:
-        selectors.refresh_popular([account_id])
+        build.refresh_popular([account_id])
     if reach is Reach.MERGE:
         store.drop([account_id])  # the author's own, which holds them by itself
         return None
@@ -179,7 +179,7 @@ def announce_popular(*, account_id: int, after: int) -> int | None:
 def drop_all_homes(*, after: int) -> int | None:
     """Drop everybody's home, a page of accounts at a time."""
     if not after:
-        selectors.refresh_popular(accounts.popular_ids())
+        build.refresh_popular(accounts.popular_ids())
     account_ids = accounts.all_ids(after=after, limit=PAGE)
     store.drop(account_ids)
     return account_ids[-1] if len(account_ids) == PAGE else None

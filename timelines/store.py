@@ -1,56 +1,50 @@
 """Home timelines in Redis.
 
-A home is a list of 64-bit integers, the newest arrival first:
+A home is a list, the newest arrival first:
 
-- an entry is a tweet's id times 1,024, plus a fingerprint of its original when it is a retweet, so
-  that a reader finds repeated originals without looking at each tweet;
-- a floor is an id times 1,024 plus 1,023. It says: every entry above me that belongs into this home
-  stands before me. The floor of id 0 says that nothing is older;
-- the last value is the home's kind: whether it is complete, whether its reader has to merge what
-  popular authors wrote (`popular.py`), or that it is being built. Only the build that it names may
-  complete the home.
+- an entry says all that a page's skeleton needs: 16 bytes for a tweet, 32 for a retweet
+  (`tweets.entries`);
+- a floor is an id and a letter, 9 bytes. It says: every entry above this id that belongs into this
+  home stands before me. The floor of id 0 says that nothing is older. The letter is the home's
+  kind: it is complete, or its reader has to merge what popular authors wrote (`popular.py`);
+- while a home is being built, the name of its build stands last, and there is no floor. Only the
+  build that it names may complete the home.
 
 Entries are pushed in any order and perhaps twice; the reader sorts them. Each FLOOR_EVERY values a
-floor is pushed as well. Any part of the list that begins at its front is complete above the last
-floor in it: a reader of the newest entries takes a window, and a home is cut by dropping its end.
-
-A floor that is pushed is the highest entry that was ever pushed into any home (`HIGHEST`): whoever
-pushes an entry raises that first, so whatever is above a floor comes after it, that is, before it
-in the list.
+floor is pushed as well: the highest value of the home so far. So any part of the list that begins
+at its front is complete above the last floor in it: a reader of the newest entries takes a window,
+and a home is cut by dropping its end.
 """
 
-import random
+import secrets
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 
 from timelines import popular, scripts
-from twitter.lib import redis, resp
+from tweets.facade import ID_SIZE, Entry, id_bytes, id_of
+from twitter.lib import parts, redis, resp
+from twitter.lib.parts import Part
 
-# 53 bits of id and 10 of tag fit a signed 64-bit integer, which a list packs into 10 bytes.
-TAG_BITS = 10
-TAGS: int = 2**TAG_BITS - 1
-FLOOR_TAG = TAGS
 # With the version of a home's form: those of an earlier form expire unread.
-KEY_PREFIX = "home:3:"
-HIGHEST = "highest"
-# Kinds of a home. Numbers below them, from BUILDING on, name builds; no id is so large before the
-# year 2058. They have the floors' tag, so that none is taken for an entry.
-COMPLETE = b"%d" % (2**63 - 1)
-TO_MERGE = b"%d" % (2**63 - 1 - 2**TAG_BITS)
-BUILDING = 2**62
+KEY_PREFIX = "home:4:"
+# Kinds of a home.
+COMPLETE, TO_MERGE = b"c", b"m"
+FLOOR_SIZE = ID_SIZE + 1
+BUILD_SIZE = 12
 # The floor under which nothing is.
-END = FLOOR_TAG
+END = bytes(ID_SIZE)
 # Of so many values in a row, one is a floor.
 FLOOR_EVERY = 32
 # A window of the newest entries has room for the values down to the next floor, and for as many
 # that do not count because they came late.
 WINDOW_MARGIN = 2 * FLOOR_EVERY
-# No writer stands still between its commit and its push for so long.
+# A removal is remembered for a day: a writer does not stand still between its commit and its push
+# for so long.
 REMOVED_SECONDS = 86_400
 # A build that is not complete by then has died; the next read starts another.
 BUILD_SECONDS = 30
@@ -61,43 +55,28 @@ BATCH = 1_000
 MESSAGE = 5_000
 # Messages that are sent before the replies to an earlier one are waited for.
 MESSAGES_AHEAD = 3
-# Homes that one command puts floors into, some 4 µs each: nobody else is answered meanwhile.
-FLOORS_AT_ONCE = 250
-
-
-def pack(*, tweet_id: int, original_id: int) -> int:
-    """Return the entry of a tweet; `original_id` is 0 unless it is a retweet."""
-    return tweet_id << TAG_BITS | fingerprint_of(original_id)
-
-
-def fingerprint_of(original_id: int) -> int:
-    """Return a number from 1 to 1,022 for an original's id, and 0 for 0."""
-    return original_id and 1 + original_id % (FLOOR_TAG - 1)
-
-
-def id_of(entry: int) -> int:
-    """Return the id of an entry's tweet, or of a floor."""
-    return entry >> TAG_BITS
 
 
 @dataclass(frozen=True)
 class Home:
     """A home as read: its entries, newest first, each once, and where its knowledge ends.
 
-    It holds every entry above `floor`, but for those of the authors in `unknown`, which are to be
-    fetched from Postgres first. `is_short`: built anew, it would reach much further down.
+    It holds every entry above the id `floor`; but for those of the authors `to_merge`, whose
+    entries are read apart. `is_window`: the list goes on. `is_short`: it would reach much further
+    down if it were built again.
     """
 
-    entries: list[int]
-    floor: int
-    is_short: bool
-    unknown: Sequence[int] = ()
+    entries: list[Entry]
+    floor: bytes
+    to_merge: Sequence[int] = ()
+    is_window: bool = False
+    is_short: bool = False
 
     @classmethod
-    def of(cls, entries: list[int], floor: int) -> "Home":
-        """Return a home that needs no merging."""
+    def of(cls, entries: list[Entry], floor: bytes, *, to_merge: Sequence[int]) -> "Home":
+        """Return all of a home."""
         is_short = floor != END and len(entries) < settings.HOME_SIZE // 2
-        return cls(entries=entries, floor=floor, is_short=is_short)
+        return cls(entries, floor, to_merge=to_merge, is_short=is_short)
 
     @property
     def reaches_end(self) -> bool:
@@ -105,104 +84,114 @@ class Home:
         return self.floor == END
 
 
-class Replies(NamedTuple):
-    """What Redis replies to `reading`, but for the seconds."""
+_TOP = b"\xff" * ID_SIZE
 
-    values: Sequence[bytes]
-    kind: bytes | None
-    followed: Sequence[bytes | None]
+
+@dataclass(frozen=True)
+class Reading:
+    """What Redis says of an account's home: None if there is none, or if it is being built.
+
+    `is_there` tells these two apart. `seconds_left`: what it has to live.
+    """
+
+    home: Home | None
+    is_there: bool
+    seconds_left: int
 
 
 def _key(account_id: int) -> str:
-    return f"{KEY_PREFIX}{account_id}"
+    return f"{KEY_PREFIX}{{{account_id}}}"
 
 
-@redis.without_redis(lambda: None)
-def read(account_id: int) -> Home | None:
-    """Return the account's home and let it live on; None when there is none (or no Redis)."""
-    *replies, seconds_left = resp.exchange(*reading(account_id))
-    home = parse(Replies(*replies))
-    if home and is_to_live_on(seconds_left):
-        resp.exchange(*living_on(account_id))
-    return home
-
-
-def reading(account_id: int, *, newest: int | None = None) -> tuple[bytes, bytes, bytes, bytes]:
-    """Return the packed commands that bring `Replies` for a home, and the seconds it has to live.
+def part(account_id: int, *, newest: int | None = None) -> Part[Reading]:
+    """Return the part that reads a home.
 
     With `newest`, a window that holds so many of the newest entries unless most came late.
     """
     last = -1 if newest is None else newest + WINDOW_MARGIN - 1
-    return (
+    commands = (
         resp.pack("LRANGE", _key(account_id), 0, last),
-        resp.pack("LINDEX", _key(account_id), -1),
-        popular.reading(account_id),
+        resp.pack("LRANGE", popular.key_of_followed(account_id), 0, -1),
         resp.pack("TTL", _key(account_id)),
     )
 
+    def parse(replies: Sequence[Any]) -> Reading:
+        values, to_merge, seconds_left = replies
+        is_window = newest is not None and len(values) == last + 1
+        home = parsed(values, to_merge, is_window=is_window)
+        return Reading(home=home, is_there=bool(values), seconds_left=seconds_left)
 
-def is_to_live_on(seconds_left: int) -> bool:
-    """Tell whether a read is to prolong a home's life.
+    return Part(commands, parse)
 
-    Seldom, so that a read stays a read; and never while a build may still turn out dead.
+
+def parsed(values: Sequence[bytes], to_merge: Sequence[bytes], *, is_window: bool) -> Home | None:
+    """Return the home that a list's first values make.
+
+    None if it holds no floor, but for a window, which then tells nothing.
     """
-    return BUILD_SECONDS < seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9
-
-
-def living_on(account_id: int) -> list[bytes]:
-    """Return the packed commands that let a home live on."""
-    keys = (_key(account_id), popular.key_of_followed(account_id))
-    return [resp.pack("EXPIRE", key, settings.HOME_TTL_SECONDS) for key in keys]
+    place = len(values)
+    while place:
+        place -= 1
+        if len(values[place]) == FLOOR_SIZE:
+            break
+    else:
+        return Home([], _TOP, is_window=True) if is_window else None
+    floor, kind = values[place][:ID_SIZE], values[place][ID_SIZE:]
+    # An entry is longer than a floor, so it is above one of the same id, were it not for the kind.
+    above = values[place]
+    entries = {value for value in values[:place] if value > above and len(value) != FLOOR_SIZE}
+    if kind == TO_MERGE and not to_merge:  # Redis evicted whom to merge.
+        return Home([], _TOP, is_short=True)
+    authors = tuple(map(int, to_merge)) if kind == TO_MERGE else ()
+    if is_window:
+        return Home(sorted(entries, reverse=True), floor, to_merge=authors, is_window=True)
+    return Home.of(sorted(entries, reverse=True), floor, to_merge=authors)
 
 
 def peek(account_id: int) -> Home | None:
-    """Return the account's home without letting it live longer. Raises redis.RedisError."""
-    *replies, _ = resp.exchange(*reading(account_id))
-    return parse(Replies(*replies))
+    """Return the account's home, all of it, without letting it live on. Raises redis.RedisError."""
+    return parts.fetch(part(account_id)).home
 
 
-def parse(replies: Replies, *, newest: int = 0) -> Home | None:
-    """Return the home that replies to `reading` make, or as much of it as a window holds.
+@redis.without_redis(lambda: None)
+def read(account_id: int) -> Home | None:
+    """Return the account's home, all of it, and let it live on; None when there is none."""
+    reading = parts.fetch(part(account_id))
+    live_on(account_id, reading)
+    return reading.home
 
-    None if there is none, if it is being built, or if a window does not hold the `newest` entries.
+
+@redis.without_redis(lambda: None)
+def live_on(account_id: int, reading: Reading) -> None:
+    """Let a home that was read live on.
+
+    Seldom, so that a read stays a read; and not what is being built: the build may be dead.
     """
-    if replies.kind not in (COMPLETE, TO_MERGE):
-        return None
-    numbers = list(map(int, replies.values))
-    tagged = (number for number in reversed(numbers) if number & TAGS == FLOOR_TAG)
-    floor = next((number for number in tagged if number < BUILDING), None)
-    if floor is None:
-        return None
-    entries = {number for number in numbers if number > floor and number & TAGS != FLOOR_TAG}
-    if floor != END and len(entries) < newest:
-        return None
-    own = Home.of(sorted(entries, reverse=True), floor)
-    if replies.kind == COMPLETE:
-        return own
-    if not replies.followed:  # Redis evicted whom to merge: a home that knows nothing.
-        return Home.of([], BUILDING)
-    return _merged(own, popular.parse(replies.followed))
+    if reading.home and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
+        keys = (_key(account_id), popular.key_of_followed(account_id))
+        resp.exchange(*(resp.pack("EXPIRE", key, settings.HOME_TTL_SECONDS) for key in keys))
 
 
-def _merged(own: Home, followed: popular.Followed) -> Home:
-    entries, floor = popular.merged(own.entries, own.floor, followed.newest)
-    return replace(own, entries=entries, floor=floor, unknown=followed.unknown)
-
-
-def floor_below(entry: int) -> int:
+def floor_below(entry: Entry) -> bytes:
     """Return the highest floor that leaves the entry above it."""
-    return (id_of(entry) - 1) << TAG_BITS | FLOOR_TAG
+    return id_bytes(id_of(entry) - 1)
 
 
-def push_unless_removed(entry: int, account_id: int) -> None:
+def push_unless_removed(entry: Entry, account_id: int) -> None:
     """Add an entry to an account's home if that exists, and `mark_removed` was not called for it.
 
-    Whoever removes the tweet marks it first. So this either sees the mark, or comes before it and
-    leaves the entry to be found. Raises redis.RedisError.
+    If a tweet is removed, it is marked first, and then taken out of homes. So this either sees the
+    mark after it has pushed, and takes the entry out itself; or the mark comes later, and the entry
+    is found by whoever removes it. Raises redis.RedisError.
     """
-    keys = [HIGHEST, _key(account_id), _removed_key(id_of(entry))]
-    length = scripts.PUSH_UNLESS_REMOVED.run(keys=keys, arguments=[entry | TAGS, entry])
-    resp.exchange(*_floors([account_id], [length]))
+    length, removed = resp.exchange(
+        resp.pack("LPUSHX", _key(account_id), entry),
+        resp.pack("EXISTS", _removed_key(id_of(entry))),
+    )
+    if removed:
+        remove(entry, [account_id])
+    elif floors := _floors([account_id], [length]):
+        resp.exchange(*floors)
 
 
 def mark_removed(tweet_ids: Iterable[int]) -> None:
@@ -215,7 +204,7 @@ def _removed_key(tweet_id: int) -> str:
     return f"removed:{tweet_id}"
 
 
-def push_pages(entry: int, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
+def push_pages(entry: Entry, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
     """Add an entry to those of the accounts' homes that exist; yield each page when that is done.
 
     Pages hold ids in order. While the caller looks at one, Redis works on what comes next.
@@ -223,13 +212,10 @@ def push_pages(entry: int, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[
     """
     with resp.Pipe() as pipe:
         under_way: deque[tuple[Sequence[int], Sequence[int]]] = deque()
-        # With each message, for Redis may have lost everything since the last.
-        raising = scripts.RAISE.packed(keys=[HIGHEST], arguments=[entry | TAGS])
         floors: list[bytes] = []
-        for part, page in chain(_parts(pages), [((), ())] * MESSAGES_AHEAD):
-            message = b"".join([raising, *floors, *_pushes(entry, part)])
-            pipe.send(message, 1 + len(floors) + len(part))
-            under_way.append((part, page))
+        for part_, page in chain(_parts(pages), [((), ())] * MESSAGES_AHEAD):
+            pipe.send(b"".join([*floors, *_pushes(entry, part_)]), len(floors) + len(part_))
+            under_way.append((part_, page))
             floors = []
             if len(under_way) > MESSAGES_AHEAD:
                 pushed, done = under_way.popleft()
@@ -250,15 +236,16 @@ def _parts(pages: Iterable[Sequence[int]]) -> Iterator[tuple[Sequence[int], Sequ
             yield page[start:end], page if end >= len(page) else ()
 
 
-def _pushes(entry: int, account_ids: Sequence[int]) -> Iterator[bytes]:
+def _pushes(entry: Entry, account_ids: Sequence[int]) -> Iterator[bytes]:
     """Yield commands, one for each account; the accounts come in order.
 
     One format for many ids takes half as long as one for each, but needs ids of one length.
     """
-    value = b"%d" % entry
+    value = entry.replace(b"%", b"%%")
+    prefix = KEY_PREFIX.encode()
     for ids in _of_one_length(account_ids):
-        command = b"*3\r\n$6\r\nLPUSHX\r\n$%d\r\n%b%%d\r\n$%d\r\n%b\r\n"
-        command %= (len(_key(ids[0])), KEY_PREFIX.encode(), len(value), value)
+        command = b"*3\r\n$6\r\nLPUSHX\r\n$%d\r\n%b{%%d}\r\n$%d\r\n%b\r\n"
+        command %= (len(_key(ids[0])), prefix, len(entry), value)
         yield (command * len(ids)) % tuple(ids)
 
 
@@ -276,15 +263,15 @@ def _floors(account_ids: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         return []
     lengths_of = zip(account_ids, lengths, strict=True)
     homes = [_key(one) for one, length in lengths_of if length in enough]
-    arguments: list[resp.Argument] = [_full(), COMPLETE, TO_MERGE]
+    arguments: list[resp.Argument] = [_full(), FLOOR_SIZE, WINDOW_MARGIN]
     return [
-        scripts.PUSH_FLOORS.packed(keys=[HIGHEST, *batch], arguments=arguments)
-        for batch in _batches(homes, size=FLOORS_AT_ONCE)
+        scripts.PUSH_FLOOR.loading,
+        *(scripts.PUSH_FLOOR.by_digest(keys=[home], arguments=arguments) for home in homes),
     ]
 
 
 def _full() -> int:
-    """Return the length to which homes are cut: HOME_SIZE entries, floors, and the kind.
+    """Return the length to which homes are cut: HOME_SIZE entries, and floors.
 
     What stands behind the last floor does not count, so there is room for that as well. The length
     is one more than one at which a floor is pushed: so the next comes FLOOR_EVERY values later.
@@ -293,7 +280,7 @@ def _full() -> int:
     return blocks * FLOOR_EVERY + 1
 
 
-def remove(entry: int, account_ids: Collection[int]) -> None:
+def remove(entry: Entry, account_ids: Collection[int]) -> None:
     """Take an entry out of the accounts' homes. Raises redis.RedisError.
 
     A home that is being built is dropped, for its snapshot may be older than the removal. Its
@@ -326,14 +313,15 @@ def stop_merging(author_id: int, account_ids: Sequence[int]) -> None:
 
 
 def _is_build(value: bytes) -> bool:
-    return value not in (COMPLETE, TO_MERGE)
+    return len(value) == BUILD_SIZE
 
 
 def drop(account_ids: Collection[int]) -> None:
-    """Delete the accounts' homes; the next read builds each anew. Raises redis.RedisError."""
+    """Delete the accounts' homes; the next read builds each again. Raises redis.RedisError."""
     for batch in _batches(list(account_ids)):
-        keys = [(_key(number), popular.key_of_followed(number)) for number in batch]
-        resp.exchange(resp.pack("UNLINK", *chain.from_iterable(keys)))
+        resp.exchange(
+            *(resp.pack("UNLINK", _key(one), popular.key_of_followed(one)) for one in batch)
+        )
 
 
 def existing(account_ids: Sequence[int]) -> list[int]:
@@ -343,14 +331,14 @@ def existing(account_ids: Sequence[int]) -> list[int]:
 
 
 @redis.without_redis(lambda: None)
-def begin_build(account_id: int) -> str | None:
+def begin_build(account_id: int) -> bytes | None:
     """Put an empty home there, which receives deliveries from now on; returns the build's name.
 
-    Must come before the snapshot is read from Postgres: a tweet committed before the snapshot is
+    Must come before the snapshot is read from PostgreSQL: a tweet committed before the snapshot is
     in it, one committed after is fanned out to a home that exists. Nothing falls between. Returns
     None when there is a home already.
     """
-    build = str(BUILDING + random.getrandbits(61))
+    build = secrets.token_bytes(BUILD_SIZE)
     created = scripts.BEGIN.run(keys=[_key(account_id)], arguments=[build, BUILD_SECONDS])
     return build if created else None
 
@@ -359,9 +347,9 @@ def begin_build(account_id: int) -> str | None:
 def complete_build(
     *,
     account_id: int,
-    build: str,
-    entries: Sequence[int],
-    floor: int,
+    build: bytes,
+    entries: Sequence[Entry],
+    floor: bytes,
     to_merge: Sequence[int] = (),
 ) -> None:
     """Add a snapshot to the account's home, unless that was dropped since `begin_build`.
@@ -369,19 +357,18 @@ def complete_build(
     `entries` come newest first; `to_merge` are the popular authors that are not among them.
     """
     kind = TO_MERGE if to_merge else COMPLETE
-    values: list[resp.Argument] = [*_with_floors(entries), floor, kind]
-    highest = entries[0] | TAGS if entries else 0
+    values: list[resp.Argument] = [*_with_floors(entries, kind), floor + kind]
     scripts.COMPLETE.run(
-        keys=[HIGHEST, _key(account_id), popular.key_of_followed(account_id)],
-        arguments=[highest, build, settings.HOME_TTL_SECONDS, len(values), *values, *to_merge],
+        keys=[_key(account_id), popular.key_of_followed(account_id)],
+        arguments=[build, settings.HOME_TTL_SECONDS, len(values), *values, *to_merge],
     )
 
 
-def _with_floors(entries: Sequence[int]) -> Iterator[int]:
+def _with_floors(entries: Sequence[Entry], kind: bytes) -> Iterator[bytes]:
     """Yield entries, which come newest first, with floors among them."""
     for place, entry in enumerate(entries):
         if not place % (FLOOR_EVERY - 1):
-            yield entry | TAGS
+            yield entry[:ID_SIZE] + kind
         yield entry
 
 

@@ -22,33 +22,19 @@ def _going_on(after: int | None) -> dict[str, int] | None:
 @task()
 def deliver_to_author(event: TweetPosted) -> None:
     """Show an author's tweet in the author's own home."""
-    services.deliver_to_author(
-        tweet_id=event.tweet_id, author_id=event.author_id, original_id=event.original_id
-    )
+    services.deliver_to_author(event.ref)
 
 
 @task()
 def fan_out(event: TweetPosted, *, after: int = 0) -> dict[str, int] | None:
     """Deliver a tweet to its author's followers."""
-    rest = services.fan_out(
-        tweet_id=event.tweet_id,
-        author_id=event.author_id,
-        original_id=event.original_id,
-        after=after,
-    )
-    return _going_on(rest)
+    return _going_on(services.fan_out(event.ref, after=after))
 
 
 @task()
 def remove_from_homes(event: TweetRemoved, *, after: int = 0) -> dict[str, int] | None:
     """Take a removed tweet out of the followers' homes."""
-    rest = services.remove_from_homes(
-        tweet_id=event.tweet_id,
-        author_id=event.author_id,
-        original_id=event.original_id,
-        after=after,
-    )
-    return _going_on(rest)
+    return _going_on(services.remove_from_homes(event.ref, after=after))
 
 
 @task()
@@ -63,13 +49,13 @@ def drop_homes_after_many(
 
 @task()
 def drop_home(event: Followed | Unfollowed) -> None:
-    """Have a home built anew after its owner followed or unfollowed somebody."""
+    """Have a home built again after its owner followed or unfollowed somebody."""
     store.drop([event.follower_id])
 
 
 @task()
 def drop_homes_of_followers(event: AccountEvent, *, after: int = 0) -> dict[str, int] | None:
-    """Have the homes of an account's followers built anew, when it vanishes or comes back."""
+    """Have the homes of an account's followers built again, when it vanishes or comes back."""
     return _going_on(services.drop_homes_of_followers(account_id=event.account_id, after=after))
 
 
@@ -86,10 +72,10 @@ def stop_merging(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | N
 
 
 @task()
-def forget_account(event: AccountPurged) -> None:
+def drop_account(event: AccountPurged) -> None:
     """Drop the home of an account that is purged, and what others merged of it."""
     store.drop([event.account_id])
-    popular.forget(event.account_id)
+    popular.drop(event.account_id)
 
 
 @task()
@@ -100,5 +86,5 @@ def announce_popular(event: BecamePopular, *, after: int = 0) -> dict[str, int] 
 
 @task()
 def drop_all_homes(event: GraphImported | ImportEnded, *, after: int = 0) -> dict[str, int] | None:
-    """Have all homes built anew, after an import changed whom people follow."""
+    """Have all homes built again, after an import changed whom people follow."""
     return _going_on(services.drop_all_homes(after=after))

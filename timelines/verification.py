@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from timelines import selectors, store
+from timelines import build, store
+from tweets.facade import id_of
 
 
 @dataclass(frozen=True)
@@ -21,21 +22,19 @@ def difference(account_id: int) -> Difference | None:
     not compared: one that lost entries to deletions is filled up when it is built anew.
     """
     home = store.peek(account_id)
-    if home and home.unknown:  # What popular authors wrote has expired; the next reader stores it.
-        selectors.refresh_popular(home.unknown)
-        home = store.peek(account_id)
     if home is None:
         return None
+    home = build.merged(home)  # What popular authors wrote may have expired: it is stored again.
     # One more than a home can hold is enough to see that one is missing.
-    expected = selectors.newest_entries(
-        author_ids=selectors.authors_of(account_id), limit=len(home.entries) + 1
+    expected = build.newest_entries(
+        author_ids=build.authors_of(account_id), limit=len(home.entries) + 1
     )
     held = set(home.entries)
-    right = {entry for entry in expected if entry > home.floor}
+    right = {entry for entry in expected if entry[: len(home.floor)] > home.floor}
     if held == right:
         return None
     return Difference(
         account_id=account_id,
-        missing=sorted(map(store.id_of, right - held)),
-        surplus=sorted(map(store.id_of, held - right)),
+        missing=sorted(map(id_of, right - held)),
+        surplus=sorted(map(id_of, held - right)),
     )

@@ -1,29 +1,55 @@
 """Facts about tweets to which others may subscribe."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from tweets.entries import Ref
 from twitter.outbox.events import Event
 
 
 @dataclass(frozen=True, kw_only=True)
-class TweetPosted(Event):
-    """A tweet or a retweet is visible (again). `original_id` is 0 unless it is a retweet."""
+class _TweetEvent(Event):
+    """Ids of a tweet, its author, and of a retweet's original and its author, which else are 0."""
 
-    name: ClassVar[str] = "tweets.tweet_posted"
     tweet_id: int
     author_id: int
     original_id: int
+    original_author_id: int = 0
+
+    @classmethod
+    def of(cls, ref: Ref) -> Self:
+        """Return the event of a tweet."""
+        return cls(**dict(zip(_REF, ref, strict=True)))
+
+    @property
+    def ref(self) -> Ref:
+        """What refers to the tweet."""
+        return Ref(*(getattr(self, name) for name in _REF))
+
+
+_REF = ("tweet_id", "author_id", "original_id", "original_author_id")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TweetRemoved(Event):
+class TweetPosted(_TweetEvent):
+    """A tweet or a retweet is visible (again)."""
+
+    name: ClassVar[str] = "tweets.tweet_posted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TweetRemoved(_TweetEvent):
     """A tweet or a retweet is not visible any more: deleted, hidden, or undone."""
 
     name: ClassVar[str] = "tweets.tweet_removed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TweetRestored(Event):
+    """A moderator shows a hidden tweet again, which is posted again as well."""
+
+    name: ClassVar[str] = "tweets.tweet_restored"
     tweet_id: int
-    author_id: int
-    original_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +87,7 @@ class MetricsFolded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ViewerChanged(Event):
+class MarksChanged(Event):
     """An account liked, unliked, retweeted, or took that back."""
 
     name: ClassVar[str] = "tweets.viewer_changed"

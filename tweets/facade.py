@@ -1,43 +1,46 @@
 """What other apps may ask of tweets. Takes and returns ids, dataclasses and bytes."""
 
-from tweets.cache import Found, Query, query, reading_viewer, viewer_in
+from tweets.entries import ID_SIZE, TWEET_SIZE, Entry, Ref, id_bytes, id_of, ref_of
 from tweets.exporting import LISTS as EXPORTED_LISTS
-from tweets.rendering import Hydration, RenderedTweet, viewer
+from tweets.pipeline import MOST_LOOKED_AT, Drawn, Page, present, read
+from tweets.reader import Reader, reader, reader_part
 from tweets.selectors import (
-    TweetRef,
-    ViewerState,
     author_of,
+    authors_of,
     clock,
-    hydrate,
     is_visible,
     newest,
     removed_since,
     retweets_of_authors,
-    settled_id,
-    viewer_state,
-    viewer_state_in,
+    settled,
 )
+from tweets.visibility import Kind, shows
 
 __all__ = [
     "EXPORTED_LISTS",
-    "Found",
-    "Hydration",
-    "Query",
-    "RenderedTweet",
-    "TweetRef",
-    "ViewerState",
+    "ID_SIZE",
+    "MOST_LOOKED_AT",
+    "TWEET_SIZE",
+    "Drawn",
+    "Entry",
+    "Kind",
+    "Page",
+    "Reader",
+    "Ref",
     "author_of",
+    "authors_of",
     "clock",
-    "hydrate",
+    "id_bytes",
+    "id_of",
     "is_visible",
     "newest",
-    "query",
-    "reading_viewer",
+    "present",
+    "read",
+    "reader",
+    "reader_part",
+    "ref_of",
     "removed_since",
     "retweets_of_authors",
-    "settled_id",
-    "viewer",
-    "viewer_in",
-    "viewer_state",
-    "viewer_state_in",
+    "settled",
+    "shows",
 ]

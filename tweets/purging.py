@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from tweets import cache
+from tweets import cache, selectors
 from tweets.events import AuthorPurged
 from tweets.models import (
     NOBODY,
@@ -103,8 +103,8 @@ def _delete_tweets_by(author_id: int) -> list[int]:
     Tweet.objects.filter(id__in=tweet_ids).update(
         state=Tweet.State.DELETED, text="", removed_at=Now()
     )
-    # Before the commit, so that it cannot be missed: the tombstones outlast it.
-    cache.forget(tweet_ids)
+    # Before the commit, so that it cannot be missed: the account is deleted in any case.
+    cache.replace(dict.fromkeys(tweet_ids), read_at=selectors.clock())
     return tweet_ids
 
 

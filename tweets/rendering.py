@@ -1,7 +1,7 @@
 """Tweets as bytes: rendered once by the serializer, joined into answers ever after."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tweets.models import Tweet
@@ -9,7 +9,7 @@ from tweets.serializers import TweetSerializer
 from twitter.lib.renderers import array, to_json
 
 # Part of every cache key. A golden file in the tests tells when the shape changed: raise it then.
-SHAPE_VERSION = 3
+SHAPE_VERSION = 4
 
 
 class RenderedTweet(NamedTuple):
@@ -17,53 +17,43 @@ class RenderedTweet(NamedTuple):
 
     body: bytes
     author_id: int
-    original_id: int  # 0 unless it is a retweet
-    read_at: int  # microseconds of Postgres' clock
+    original_id: int = 0  # 0 unless it is a retweet, like the next
+    original_author_id: int = 0
 
 
 # One for all: making a serializer's fields costs more than using them.
 _SERIALIZER = TweetSerializer()
 
 
-def render(tweet: Tweet) -> RenderedTweet:
+def render(tweet: Tweet, *, original_author_id: int = 0) -> RenderedTweet:
     """Render a tweet that `selectors.load` brought, counts included."""
     return RenderedTweet(
         body=to_json(_SERIALIZER.to_representation(tweet)),
         author_id=tweet.author_id,
         original_id=tweet.original_id or 0,
-        read_at=getattr(tweet, "read_at", 0),
+        original_author_id=original_author_id,
     )
 
 
-@dataclass(frozen=True)
-class Hydration:
-    """Visible tweets and users by id, each as bytes, ready to be joined.
+@dataclass
+class Found:
+    """What was found of tweets and users by id, as bytes: nothing of what is not to be seen."""
 
-    A tweet is in `tweets` only if its author, its original and that one's author are visible too.
-    """
+    tweets: dict[int, RenderedTweet | None] = field(default_factory=dict)
+    users: dict[int, bytes] = field(default_factory=dict)
 
-    tweets: Mapping[int, RenderedTweet]
-    users: Mapping[int, bytes]
+    def has(self, tweet_id: int, author_id: int) -> bool:
+        """Tell whether both the tweet and its author are there to be seen."""
+        return self.tweets.get(tweet_id) is not None and bool(self.users.get(author_id))
+
+    def body(self, tweet_id: int) -> bytes:
+        """Return the JSON of a tweet that is there."""
+        tweet = self.tweets[tweet_id]
+        return tweet.body if tweet else b""
 
     def data(self, ids: Iterable[int]) -> bytes:
         """Return the JSON array of these tweets."""
-        return array([self.tweets[number].body for number in ids])
-
-    def mentioned(self, ids: Sequence[int]) -> list[int]:
-        """Return the ids of these tweets, and after them those of their originals, each once."""
-        originals = [self.tweets[number].original_id for number in ids]
-        return list(dict.fromkeys([*ids, *filter(None, originals)]))
-
-    def includes(self, ids: Sequence[int], mentioned: Sequence[int]) -> bytes:
-        """Return the JSON of `includes`: originals, and the authors of all, in page order.
-
-        `mentioned` is what `mentioned(ids)` returned: these, and after them originals.
-        """
-        authors = dict.fromkeys([self.tweets[number].author_id for number in mentioned])
-        return b'{"users":%b,"tweets":%b}' % (
-            array([self.users[number] for number in authors]),
-            self.data(mentioned[len(ids) :]),
-        )
+        return array([self.body(number) for number in ids])
 
 
 def viewer(*, liked: Iterable[int], retweeted: Iterable[int]) -> bytes:

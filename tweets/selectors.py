@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,27 +10,18 @@ from django.db import connection
 
 from accounts import facade as accounts
 from tweets import cache
-from tweets.cache import Found, Viewer
-from tweets.models import NOBODY, Like, Tweet
-from tweets.rendering import Hydration, RenderedTweet, render
-from twitter.lib import metrics, stamped
+from tweets.entries import Ref
+from tweets.models import NOBODY, Tweet
+from tweets.rendering import RenderedTweet, render
+from twitter.lib import stamped
 from twitter.lib.ids import MAX_ID, id_at
 
 # Tweets of each author that `newest` looks at first: at least so many, and so many times as many as
 # each had if all wrote alike. Who wrote still more takes another scan.
 FIRST_DEPTH, FIRST_SHARES = 4, 8
-# Likes, and own tweets, that an account's cached viewer state goes back to.
-VIEWER_SIZE = 500
 # A transaction that takes longer than this does not hold the readers of news back: it is none of a
 # request, which are ended by then: else a tweet of theirs could be left out for ever.
 LONGEST_WRITE_SECONDS: int = settings.LONGEST_REQUEST_SECONDS
-
-
-class TweetRef(NamedTuple):
-    """A tweet in a skeleton. `original_id` is 0 unless it is a retweet."""
-
-    id: int
-    original_id: int
 
 
 def newest(
@@ -41,7 +31,7 @@ def newest(
     before: int = MAX_ID,
     after: int = 0,
     oldest_first: bool = False,
-) -> list[TweetRef]:
+) -> list[Ref]:
     """Return up to `limit` tweets by these authors with after < id < before.
 
     They are the newest ones, newest first; or the oldest ones, oldest first. For each author a
@@ -80,13 +70,37 @@ def newest(
             after=after,
             oldest_first=oldest_first,
         )
-    return [TweetRef(id=row.id, original_id=row.original_id or 0) for row in found]
+    return _refs(found)
 
 
 class _Row(NamedTuple):
     id: int
     original_id: int | None
     author_id: int
+
+
+def _refs(rows: Sequence[_Row]) -> list[Ref]:
+    """Add who wrote the originals, in one statement more if there are any."""
+    authors = authors_of({row.original_id for row in rows if row.original_id})
+    return [
+        Ref(row.id, row.author_id, row.original_id, authors[row.original_id])
+        if row.original_id
+        else Ref(row.id, row.author_id)
+        for row in rows
+        if not row.original_id or row.original_id in authors
+    ]
+
+
+def authors_of(tweet_ids: Collection[int]) -> dict[int, int]:
+    """Return who wrote these tweets, as far as there are rows of them, visible or not."""
+    if not tweet_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, author_id FROM {Tweet._meta.db_table} WHERE id = ANY(%s)",
+            [list(tweet_ids)],
+        )
+        return dict(cursor.fetchall())
 
 
 _NEWEST = f"""
@@ -108,8 +122,15 @@ def clock() -> int:
     return int(now)
 
 
-def settled_id() -> int:
-    """Return an id below which no tweet can become visible any more.
+class Settled(NamedTuple):
+    """An id below which no tweet can become visible any more, and the one that is made just now."""
+
+    id: int
+    now: int
+
+
+def settled() -> Settled:
+    """Return up to where the tweets are settled.
 
     Transactions commit in any order, so a reader of news who went on from the newest id that it
     saw would miss a smaller one, committed later. Every id is made by `clock_timestamp()` within
@@ -118,95 +139,80 @@ def settled_id() -> int:
     began just now.
     """
     statement = f"""
-        SELECT least(statement_timestamp(), min(xact_start)) FROM pg_stat_activity
+        SELECT least(statement_timestamp(), min(xact_start)), statement_timestamp()
+        FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()
             AND xact_start > statement_timestamp() - interval '{LONGEST_WRITE_SECONDS} seconds'
             AND (backend_xid IS NOT NULL
                 OR query_start > statement_timestamp() - interval '1 second')"""
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        row = cursor.fetchone()
-    return id_at(row[0]) if row else 0
+        [(oldest, now)] = cursor.fetchall()
+    return Settled(id=id_at(oldest), now=id_at(now))
 
 
-# Totals and pending changes in one statement, hence in one snapshot: folding moves no number.
+# Totals and pending changes in one statement, hence in one snapshot: folding moves no number. A row
+# for each id that is asked for: when PostgreSQL was read is also told if none of them is there.
 _LOAD = f"""
-    SELECT tweet.id, author_id, text, original_id,
+    SELECT wanted.id, author_id, text, original_id,
         coalesce(total.like_count, 0) + coalesce(pending.like_count, 0),
         coalesce(total.retweet_count, 0) + coalesce(pending.retweet_count, 0),
         {stamped.NOW}
-    FROM {Tweet._meta.db_table} AS tweet
+    FROM unnest(%s::bigint[]) AS wanted (id)
+    LEFT JOIN {Tweet._meta.db_table} AS tweet
+        ON tweet.id = wanted.id AND state = {Tweet.State.VISIBLE}
     LEFT JOIN tweets_tweetmetrics AS total ON total.tweet_id = tweet.id
     CROSS JOIN LATERAL (
         SELECT sum(like_count)::integer AS like_count,
             sum(retweet_count)::integer AS retweet_count
-        FROM tweets_tweetmetricsdelta WHERE tweet_id = tweet.id) AS pending
-    WHERE tweet.id = ANY(%s) AND state = {Tweet.State.VISIBLE}"""
+        FROM tweets_tweetmetricsdelta WHERE tweet_id = tweet.id) AS pending"""
 
 
-def load(ids: Collection[int]) -> list[Tweet]:
-    """Return those of the tweets that are visible by themselves, with exact counts, in any order.
+class Fresh(NamedTuple):
+    """Tweets as PostgreSQL had them at `read_at`; None for one that is not visible by itself.
 
-    One query. Whether their authors are visible is not looked at. `read_at` says when Postgres was
-    asked, in microseconds of its clock.
+    `read_at` is in microseconds of PostgreSQL's clock.
     """
+
+    tweets: dict[int, RenderedTweet | None]
+    read_at: int
+
+
+def filled(ids: Collection[int]) -> dict[int, RenderedTweet | None]:
+    """Return tweets from PostgreSQL, and cache them; None for one that is not visible."""
+    found = fresh(ids)
+    cache.fill(found.tweets, read_at=found.read_at)
+    return found.tweets
+
+
+def fresh(ids: Collection[int]) -> Fresh:
+    """Return tweets from PostgreSQL, rendered, with exact counts.
+
+    One statement; and one more for the authors of originals that are not among the tweets. Whether
+    the authors are visible is not looked at.
+    """
+    rows = _load(ids)
+    loaded = [_loaded(row) for row in rows if row[1] is not None]
+    authors = {tweet.pk: tweet.author_id for tweet in loaded}
+    originals = {tweet.original_id for tweet in loaded if tweet.original_id}
+    authors |= authors_of(originals - authors.keys())
+    tweets: dict[int, RenderedTweet | None] = {row[0]: None for row in rows}
+    for tweet in loaded:
+        tweets[tweet.pk] = render(tweet, original_author_id=authors.get(tweet.original_id or 0, 0))
+    return Fresh(tweets=tweets, read_at=rows[0][-1] if rows else 0)
+
+
+def _load(ids: Collection[int]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, [list(ids)])
-        return [_loaded(row) for row in cursor.fetchall()]
+        return list(cursor.fetchall())
 
 
 def _loaded(row: tuple[Any, ...]) -> Tweet:
-    tweet_id, author_id, text, original_id, like_count, retweet_count, read_at = row
+    tweet_id, author_id, text, original_id, like_count, retweet_count, _ = row
     tweet = Tweet(id=tweet_id, author_id=author_id, text=text, original_id=original_id)
-    vars(tweet).update(like_count=like_count, retweet_count=retweet_count, read_at=read_at)
+    vars(tweet).update(like_count=like_count, retweet_count=retweet_count)
     return tweet
-
-
-def hydrate(ids: Sequence[int], *, known: Found | None = None) -> Hydration:
-    """Return those of the tweets that readers may see, with all that they refer to.
-
-    From Redis in one round trip, or without one if all are `known`. What is missing there comes
-    from Postgres, in one query for tweets, one for their originals and one for users, and is
-    written back.
-    """
-    tweets: dict[int, RenderedTweet] = dict(known.tweets) if known else {}
-    users = dict(known.users) if known else {}
-    if more := [number for number in ids if number not in tweets]:
-        found = cache.fetch(more)
-        tweets |= found.tweets
-        users |= found.users
-    hits, cached = len(tweets) + len(users), len(tweets)
-    _render_missing(tweets, ids)
-    _render_missing(tweets, {tweet.original_id for tweet in tweets.values()} - {0})
-    metrics.looked_up(hits=hits, misses=len(tweets) - cached)
-    authors = {tweet.author_id for tweet in tweets.values()}
-    if missing := authors - users.keys():
-        users |= accounts.cards(missing)
-    return _visible(tweets, users)
-
-
-def _render_missing(tweets: dict[int, RenderedTweet], ids: Collection[int]) -> None:
-    """Add those of the tweets that are visible by themselves and not there yet."""
-    if missing := [number for number in ids if number not in tweets]:
-        loaded = fresh(missing)
-        cache.store(loaded)
-        tweets |= loaded
-
-
-def fresh(ids: Collection[int]) -> dict[int, RenderedTweet]:
-    """Return those of the tweets that are visible by themselves, rendered, from Postgres."""
-    return {tweet.pk: render(tweet) for tweet in load(ids)}
-
-
-def _visible(tweets: dict[int, RenderedTweet], users: dict[int, bytes]) -> Hydration:
-    """Leave out tweets whose author, or whose original, may not be seen."""
-    for number, tweet in list(tweets.items()):
-        if tweet.author_id not in users:
-            del tweets[number]
-    for number, tweet in list(tweets.items()):
-        if tweet.original_id and tweet.original_id not in tweets:
-            del tweets[number]
-    return Hydration(tweets=tweets, users=users)
 
 
 def is_visible(tweet_id: int) -> bool:
@@ -225,74 +231,6 @@ def author_of(tweet_id: int) -> int | None:
         )
         row = cursor.fetchone()
     return row[0] if row else None
-
-
-@dataclass(frozen=True)
-class ViewerState:
-    """Which of some tweets the reader liked and retweeted."""
-
-    liked: Collection[int]
-    retweeted: Collection[int]
-
-
-def viewer_state(*, viewer_id: int, ids: Sequence[int]) -> ViewerState:
-    """Return what the viewer did to these tweets; warm, in one round trip to Redis."""
-    viewer = cache.fetch_viewer(viewer_id)
-    if viewer is None:
-        viewer = _stored_viewer(viewer_id)
-        cache.store_viewer(viewer_id, viewer)
-    return viewer_state_in(viewer, ids) or _stored_viewer_state(viewer_id=viewer_id, ids=ids)
-
-
-def viewer_state_in(viewer: Viewer, ids: Sequence[int]) -> ViewerState | None:
-    """Return what the viewer did to these tweets, or None when one is too old to tell."""
-    if ids and min(ids) <= viewer.floor:
-        return None
-    return ViewerState(
-        liked=viewer.liked.intersection(ids), retweeted=viewer.retweeted.intersection(ids)
-    )
-
-
-def _stored_viewer(viewer_id: int) -> Viewer:
-    """Return the newest of what the viewer liked and retweeted, in one query.
-
-    A retweet is newer than its original. So who knows all of the viewer's tweets above an id knows
-    whether the viewer retweeted anything above that id.
-    """
-    statement = f"""
-        WITH own AS (
-            SELECT id, original_id, state FROM {Tweet._meta.db_table}
-            WHERE author_id = %(viewer)s ORDER BY id DESC LIMIT {VIEWER_SIZE})
-        SELECT
-            array(SELECT tweet_id FROM {Like._meta.db_table} WHERE account_id = %(viewer)s
-                ORDER BY tweet_id DESC LIMIT {VIEWER_SIZE}),
-            array(SELECT original_id FROM own
-                WHERE original_id IS NOT NULL AND state = {Tweet.State.VISIBLE}),
-            (SELECT min(id) FROM own HAVING count(*) = {VIEWER_SIZE}),
-            {stamped.NOW}"""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"viewer": viewer_id})
-        [(liked, retweeted, oldest, read_at)] = cursor.fetchall()
-    floor = max(oldest or 0, liked[-1] if len(liked) == VIEWER_SIZE else 0)
-    return Viewer(
-        read_at=read_at, floor=floor, liked=frozenset(liked), retweeted=frozenset(retweeted)
-    )
-
-
-def _stored_viewer_state(*, viewer_id: int, ids: Sequence[int]) -> ViewerState:
-    statement = f"""
-        SELECT tweet_id, true FROM {Like._meta.db_table}
-        WHERE account_id = %(viewer)s AND tweet_id = ANY(%(ids)s)
-        UNION ALL
-        SELECT original_id, false FROM {Tweet._meta.db_table}
-        WHERE author_id = %(viewer)s AND original_id = ANY(%(ids)s)
-            AND state = {Tweet.State.VISIBLE}"""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"viewer": viewer_id, "ids": list(ids)})
-        rows = cursor.fetchall()
-    return ViewerState(
-        liked=[row[0] for row in rows if row[1]], retweeted=[row[0] for row in rows if not row[1]]
-    )
 
 
 def removed_since(*, author_ids: Sequence[int], since: datetime, limit: int) -> list[int]:

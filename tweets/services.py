@@ -7,15 +7,17 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts import facade as accounts
-from tweets import cache, rendering, selectors
+from tweets import cache, pipeline, rendering, selectors
+from tweets.entries import Ref
 from tweets.events import (
     ManyRemoved,
     ManyRestored,
+    MarksChanged,
     MetricsFolded,
     TweetDeleted,
     TweetPosted,
     TweetRemoved,
-    ViewerChanged,
+    TweetRestored,
 )
 from tweets.models import (
     FIRST_ANSWER_ACCOUNT_REFERENCE,
@@ -30,6 +32,7 @@ from tweets.models import (
     TweetMetrics,
     TweetMetricsDelta,
 )
+from tweets.reader import reader
 from twitter.lib import audit, redis, tracing
 from twitter.lib.counters import fold
 from twitter.lib.errors import (
@@ -76,15 +79,14 @@ def post(*, author_id: int, text: str) -> bytes:
         transaction.atomic(),
     ):
         tweet = Tweet(id=_insert(author_id=author_id, text=text), author_id=author_id, text=text)
-        _visible(tweet_id=tweet.pk, author_id=author_id, original_id=0)
+        _visible(Ref(tweet.pk, author_id))
         users = accounts.cards({author_id})
         if not users:
             raise Unauthenticated(ACCOUNT_GONE)
-        hydration = rendering.Hydration(tweets={tweet.pk: rendering.render(tweet)}, users=users)
     return envelope(
         {
-            "data": hydration.tweets[tweet.pk].body,
-            "includes": hydration.includes([tweet.pk], [tweet.pk]),
+            "data": rendering.render(tweet).body,
+            "includes": b'{"users":[%b],"tweets":[]}' % users[author_id],
             "viewer": rendering.viewer(liked=(), retweeted=()),
         }
     )
@@ -158,11 +160,11 @@ def unlike(*, account_id: int, tweet_id: int) -> None:
 
 
 def _change_like(statement: str, *, account_id: int, tweet_id: int) -> None:
-    original_id = _original_of(tweet_id)
+    original_id, _ = _original_of(tweet_id, reader_id=account_id)
     with unless_purged(_LIKE), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [account_id, original_id])
         if cursor.rowcount:
-            publish(ViewerChanged(account_id=account_id))
+            publish(MarksChanged(account_id=account_id))
             _show_counts_after_commit(original_id)
 
 
@@ -183,8 +185,9 @@ def _show_counts(tweet_id: int) -> None:
 
 
 def refresh(ids: Collection[int]) -> None:
-    """Render tweets anew after their counts changed. Raises redis.RedisError."""
-    cache.replace(selectors.fresh(ids))
+    """Replace what is cached of tweets after they changed. Raises redis.RedisError."""
+    found = selectors.fresh(ids)
+    cache.replace(found.tweets, read_at=found.read_at)
 
 
 def fold_metrics() -> None:
@@ -205,7 +208,7 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
 
     Returns the id of the retweet, and whether it is new.
     """
-    original_id = _original_of(tweet_id)
+    original_id, original_author_id = _original_of(tweet_id, reader_id=account_id)
     with unless_purged(_RETWEET), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
@@ -225,14 +228,14 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
             existing = Tweet.objects.filter(author_id=account_id, original_id=original_id)
             return existing.values_list("id", flat=True).get(), False
         retweet_id: int = row[0]
-        _visible(tweet_id=retweet_id, author_id=account_id, original_id=original_id)
+        _visible(Ref(retweet_id, account_id, original_id, original_author_id))
         _show_counts_after_commit(original_id)
     return retweet_id, True
 
 
 def undo_retweet(*, account_id: int, tweet_id: int) -> None:
     """Take a retweet back; doing so again changes nothing. Raises NotFound."""
-    original_id = _original_of(tweet_id)
+    original_id, _ = _original_of(tweet_id, reader_id=account_id)
     with transaction.atomic():
         own = Tweet.objects.filter(author_id=account_id, original_id=original_id)
         for undone in own.select_for_update():
@@ -246,12 +249,24 @@ def remove_retweet(retweet: Tweet) -> None:
     _delete_removed(retweet)
 
 
-def _original_of(tweet_id: int) -> int:
-    """Return the original of a visible retweet, or the visible tweet itself; else NotFound."""
-    visible = selectors.hydrate([tweet_id]).tweets.get(tweet_id)
-    if visible is None:
+def _original_of(tweet_id: int, *, reader_id: int) -> tuple[int, int]:
+    """Return the ids of a tweet, or of a retweet's original, and of its author; else NotFound."""
+    page = pipeline.tweet(tweet_id, reader=reader(reader_id))
+    if not page.refs:
         raise NotFound(NO_TWEET)
-    return visible.original_id or tweet_id
+    [ref] = page.refs
+    return (ref.original_id, ref.original_author_id) if ref.original_id else ref[:2]
+
+
+def _refs_of(tweets: Collection[Tweet]) -> list[Ref]:
+    """Return what refers to these tweets; one statement if there are retweets among them."""
+    authors = selectors.authors_of({tweet.original_id for tweet in tweets if tweet.original_id})
+    return [
+        Ref(tweet.pk, tweet.author_id, tweet.original_id, authors[tweet.original_id])
+        if tweet.original_id
+        else Ref(tweet.pk, tweet.author_id)
+        for tweet in tweets
+    ]
 
 
 def delete(*, account_id: int, tweet_id: int) -> None:
@@ -355,12 +370,11 @@ def _restore_many(tweets: list[Tweet]) -> list[Tweet]:
     Tombstone.objects.filter(tweet_id__in=ids).delete()
     if len(hidden) > FEW:
         restored = ManyRestored(author_id=hidden[0].author_id, tweet_ids=ids)
-        publish(restored, *_of_viewers(hidden))
+        publish(restored, *_of_marks(hidden))
     else:
-        for tweet in hidden:
-            _visible(
-                tweet_id=tweet.pk, author_id=tweet.author_id, original_id=tweet.original_id or 0
-            )
+        for ref in _refs_of(hidden):
+            _visible(ref)
+            publish(TweetRestored(tweet_id=ref.id))
     return hidden
 
 
@@ -378,13 +392,10 @@ def _removed(tweets: list[Tweet]) -> None:
         return
     bury(tweets)
     author_id = tweets[0].author_id
-    removed: list[Event] = [
-        TweetRemoved(tweet_id=tweet.pk, author_id=author_id, original_id=tweet.original_id or 0)
-        for tweet in tweets
-    ]
+    removed: list[Event] = [TweetRemoved.of(ref) for ref in _refs_of(tweets)]
     if len(tweets) > FEW:
         removed = [ManyRemoved(author_id=author_id, tweet_ids=[tweet.pk for tweet in tweets])]
-    publish(*removed, *_of_viewers(tweets))
+    publish(*removed, *_of_marks(tweets))
 
 
 def bury(tweets: Iterable[Tweet]) -> None:
@@ -395,13 +406,12 @@ def bury(tweets: Iterable[Tweet]) -> None:
     )
 
 
-def _visible(*, tweet_id: int, author_id: int, original_id: int) -> None:
-    posted = TweetPosted(tweet_id=tweet_id, author_id=author_id, original_id=original_id)
-    viewer = [ViewerChanged(account_id=author_id)] if original_id else []
-    publish(posted, *viewer)
+def _visible(ref: Ref) -> None:
+    marked = [MarksChanged(account_id=ref.author_id)] if ref.original_id else []
+    publish(TweetPosted.of(ref), *marked)
 
 
-def _of_viewers(tweets: Iterable[Tweet]) -> list[ViewerChanged]:
+def _of_marks(tweets: Iterable[Tweet]) -> list[MarksChanged]:
     """Return that those who retweeted did so not any more, or again."""
     retweeters = {tweet.author_id for tweet in tweets if tweet.original_id}
-    return [ViewerChanged(account_id=account_id) for account_id in retweeters]
+    return [MarksChanged(account_id=account_id) for account_id in retweeters]

@@ -3,33 +3,41 @@
 from celery import shared_task
 
 from accounts.events import AccountDeleted, AccountPurged
-from tweets import cache, purging, services
-from tweets.events import ManyRemoved, MetricsFolded, TweetDeleted, TweetRemoved, ViewerChanged
+from tweets import marks, purging, services
+from tweets.events import (
+    ManyRemoved,
+    ManyRestored,
+    MarksChanged,
+    MetricsFolded,
+    TweetDeleted,
+    TweetRemoved,
+    TweetRestored,
+)
 from twitter.outbox.tasks import periodic_in_steps, task
 
 
 @task()
-def forget_tweet(event: TweetRemoved) -> None:
-    """Show the tweet no more."""
-    cache.forget([event.tweet_id])
+def refresh_tweet(event: TweetRemoved | TweetRestored) -> None:
+    """Let a tweet that was hidden or deleted be absent, and one that was restored be there."""
+    services.refresh([event.tweet_id])
 
 
 @task()
-def forget_tweets(event: ManyRemoved) -> None:
-    """Show the tweets no more."""
-    cache.forget(event.tweet_ids)
-
-
-@task()
-def refresh_tweets(event: MetricsFolded) -> None:
-    """Show the tweets' new counts."""
+def refresh_tweets(event: MetricsFolded | ManyRemoved | ManyRestored) -> None:
+    """Show the tweets as they are now: with new counts, absent, or there again."""
     services.refresh(event.tweet_ids)
 
 
 @task()
-def forget_viewer(event: ViewerChanged | AccountPurged) -> None:
-    """Let what the account liked and retweeted be read anew."""
-    cache.forget_viewer(event.account_id)
+def refresh_marks(event: MarksChanged) -> None:
+    """Show what the account liked and retweeted."""
+    marks.refresh(event.account_id)
+
+
+@task()
+def drop_marks(event: AccountPurged) -> None:
+    """Delete what is cached of what a purged account liked and retweeted."""
+    marks.drop(event.account_id)
 
 
 @task()

@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tweets import selectors, services
-from tweets.rendering import Hydration, viewer
+from tweets import pipeline, services
+from tweets.reader import reader
 from tweets.serializers import (
     MAX_KEY_LENGTH,
     Liked,
@@ -21,7 +21,6 @@ from tweets.serializers import (
     TweetIdSerializer,
 )
 from twitter.lib.errors import Invalid, NotFound
-from twitter.lib.renderers import envelope
 from twitter.lib.requests import actor_id, body_or_query
 from twitter.lib.schema import delete_parameter, problems
 
@@ -39,18 +38,11 @@ def _json(body: bytes, *, status: int = 200) -> HttpResponse:
 
 def _tweet_answer(*, tweet_id: int, reader_id: int) -> bytes:
     """Return a tweet's envelope; raises NotFound when the reader may not see it."""
-    hydration: Hydration = selectors.hydrate([tweet_id])
-    if tweet_id not in hydration.tweets:
+    who = reader(reader_id)
+    page = pipeline.tweet(tweet_id, reader=who)
+    if not page.refs:
         raise NotFound("There is no such tweet.")
-    mentioned = hydration.mentioned([tweet_id])
-    seen = selectors.viewer_state(viewer_id=reader_id, ids=mentioned)
-    return envelope(
-        {
-            "data": hydration.tweets[tweet_id].body,
-            "includes": hydration.includes([tweet_id], mentioned),
-            "viewer": viewer(liked=seen.liked, retweeted=seen.retweeted),
-        }
-    )
+    return pipeline.present(page, reader=who, one=True)
 
 
 class CreateView(APIView):

@@ -13,10 +13,10 @@ from timelines import events as timelines
 from tweets import events as tweets
 from twitter.outbox.events import Event, Subscription
 
-FORGET_ACCOUNT = Subscription(task="accounts.tasks.forget_account", at_once=True)
-FORGET_FOLLOW = Subscription(task="accounts.tasks.forget_follow", at_once=True)
-FORGET_TWEET = Subscription(task="tweets.tasks.forget_tweet", at_once=True)
-FORGET_VIEWER = Subscription(task="tweets.tasks.forget_viewer", at_once=True)
+REFRESH_ACCOUNT = Subscription(task="accounts.tasks.refresh_account", at_once=True)
+REFRESH_FOLLOW = Subscription(task="accounts.tasks.refresh_follow", at_once=True)
+REFRESH_TWEET = Subscription(task="tweets.tasks.refresh_tweet", at_once=True)
+REFRESH_TWEETS = Subscription(task="tweets.tasks.refresh_tweets", at_once=True)
 DROP_HOME = Subscription(task="timelines.tasks.drop_home", at_once=True)
 # Whatever was under way has ended by then, requests and tasks.
 ALL_ENDED_SECONDS = 1.25 * max(settings.CELERY_TASK_TIME_LIMIT, settings.LONGEST_REQUEST_SECONDS)
@@ -27,53 +27,58 @@ DROP_HOMES_OF_FOLLOWERS = Subscription(task="timelines.tasks.drop_homes_of_follo
 DROP_HOMES_AFTER_MANY = Subscription(task="timelines.tasks.drop_homes_after_many")
 
 SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
-    accounts.AccountChanged: [FORGET_ACCOUNT],
+    accounts.AccountChanged: [REFRESH_ACCOUNT],
     accounts.EmailReplaced: [Subscription(task="accounts.tasks.tell_former_address")],
-    accounts.SessionsRevoked: [FORGET_ACCOUNT],
+    accounts.SessionsRevoked: [REFRESH_ACCOUNT],
     accounts.CountersFolded: [Subscription(task="accounts.tasks.refresh_accounts", at_once=True)],
-    accounts.AccountSuspended: [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
-    accounts.AccountRestored: [FORGET_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
+    accounts.AccountSuspended: [REFRESH_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
+    accounts.AccountRestored: [REFRESH_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     accounts.AccountDeleted: [
-        FORGET_ACCOUNT,
+        REFRESH_ACCOUNT,
         DROP_HOMES_OF_FOLLOWERS,
         Subscription(task="timelines.tasks.stop_merging"),
         Subscription(task="tweets.tasks.purge_author"),
     ],
     accounts.AccountPurged: [
         Subscription(task="accounts.tasks.sweep_account", delay=ALL_ENDED_SECONDS),
-        Subscription(task="tweets.tasks.forget_viewer", delay=ALL_ENDED_SECONDS),
-        Subscription(task="timelines.tasks.forget_account", delay=ALL_ENDED_SECONDS),
+        Subscription(task="tweets.tasks.drop_marks", delay=ALL_ENDED_SECONDS),
+        Subscription(task="timelines.tasks.drop_account", delay=ALL_ENDED_SECONDS),
     ],
-    accounts.Followed: [FORGET_FOLLOW, DROP_HOME],
-    accounts.Unfollowed: [FORGET_FOLLOW, DROP_HOME, DROP_HOME_ONCE_MORE],
+    accounts.Followed: [REFRESH_FOLLOW, DROP_HOME],
+    accounts.Unfollowed: [REFRESH_FOLLOW, DROP_HOME, DROP_HOME_ONCE_MORE],
     accounts.BecamePopular: [Subscription(task="timelines.tasks.announce_popular")],
     timelines.FollowersKnow: [
         Subscription(task="accounts.tasks.end_fan_out"),
         Subscription(task="timelines.tasks.forget_fanned_out", delay=ALL_ENDED_SECONDS),
     ],
-    accounts.GraphImported: [Subscription(task="timelines.tasks.drop_all_homes")],
+    accounts.GraphImported: [
+        Subscription(task="accounts.tasks.drop_relations"),
+        Subscription(task="timelines.tasks.drop_all_homes"),
+    ],
     tweets.TweetPosted: [
         Subscription(task="timelines.tasks.deliver_to_author", best_effort=True),
         Subscription(task="timelines.tasks.fan_out"),
         Subscription(task="accounts.tasks.count_posted", in_transaction=True),
     ],
     tweets.TweetRemoved: [
-        FORGET_TWEET,
+        REFRESH_TWEET,
         Subscription(task="timelines.tasks.remove_from_homes"),
         Subscription(task="accounts.tasks.count_removed", in_transaction=True),
     ],
     tweets.ManyRemoved: [
-        Subscription(task="tweets.tasks.forget_tweets", at_once=True),
+        REFRESH_TWEETS,
         DROP_HOMES_AFTER_MANY,
         Subscription(task="accounts.tasks.count_many_removed", in_transaction=True),
     ],
     tweets.ManyRestored: [
+        REFRESH_TWEETS,
         DROP_HOMES_AFTER_MANY,
         Subscription(task="accounts.tasks.count_many_restored", in_transaction=True),
     ],
+    tweets.TweetRestored: [REFRESH_TWEET],
     tweets.TweetDeleted: [Subscription(task="tweets.tasks.purge_tweet")],
-    tweets.MetricsFolded: [Subscription(task="tweets.tasks.refresh_tweets", at_once=True)],
-    tweets.ViewerChanged: [FORGET_VIEWER],
+    tweets.MetricsFolded: [REFRESH_TWEETS],
+    tweets.MarksChanged: [Subscription(task="tweets.tasks.refresh_marks", at_once=True)],
     tweets.TweetsImported: [Subscription(task="accounts.tasks.count_imported")],
     tweets.ImportEnded: [Subscription(task="timelines.tasks.drop_all_homes")],
     tweets.AuthorPurged: [Subscription(task="accounts.tasks.purge_account")],

@@ -69,7 +69,7 @@ if ADMIN_HOST:
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, ADMIN_HOST]
 
 # --- the rules of the product --------------------------------------------------------------------
-HOME_SIZE = 800
+HOME_SIZE = 400
 HOME_TTL_SECONDS = number("HOME_TTL_SECONDS", 14 * 86_400)
 # Tweets of authors with more followers are not fanned out: who follows them merges them in.
 FANOUT_MAX_FOLLOWERS = number("FANOUT_MAX_FOLLOWERS", 100_000)

@@ -179,7 +179,7 @@ def test_a_reader_who_saw_postgres_before_cannot_cache_what_it_saw(
     """It reads Postgres, then the token ends, then, late, it fills in what it read."""
     ada = AccountFactory()
     client, pair = log_in(ada)
-    stored_state = selectors._stored_state
+    stored_state = selectors.stored_state
 
     def slow(account_id: int) -> Any:
         state = stored_state(account_id)
@@ -187,11 +187,11 @@ def test_a_reader_who_saw_postgres_before_cannot_cache_what_it_saw(
         end(ada, pair)
         if flushed:
             valkey.flushdb()
-        else:  # slower than a tombstone lives
-            valkey.delete(cache._state_key(account_id))
+        else:  # it was evicted
+            valkey.delete(cache.STATES.key(account_id))
         return state
 
-    monkeypatch.setattr(selectors, "_stored_state", slow)
+    monkeypatch.setattr(selectors, "stored_state", slow)
     assert account_state(ada.id).active
     assert status(client) == 401
     assert status(client) == 401
@@ -200,10 +200,10 @@ def test_a_reader_who_saw_postgres_before_cannot_cache_what_it_saw(
 def test_only_one_fills_a_state_in_and_who_died_keeps_nobody_from_it_for_long(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ada, key = AccountFactory(), cache._state_key
-    lease = cache.lease_state(ada.id)
+    ada, key = AccountFactory(), cache.STATES.key
+    lease = cache.STATES.lease(ada.id)
     assert lease is not None
-    assert cache.lease_state(ada.id) is None
+    assert cache.STATES.lease(ada.id) is None
     assert 0 < valkey.pttl(key(ada.id)) <= 10_000
     state = account_state(ada.id)  # from Postgres: a lease is no state
     assert cache.fetch_state(ada.id) is None

@@ -57,7 +57,7 @@ def test_it_may_be_gzipped_and_come_twice_in_small_batches(
     assert "3 accounts and 4 follows are new" in run(path)
     assert "0 accounts and 0 follows are new" in run(path)
     assert counts() == {"u1": (1, 2), "u2": (1, 1), "u3": (2, 1)}
-    assert Delivery.objects.filter(event="accounts.graph_imported").count() == 1
+    assert Delivery.objects.filter(task="timelines.tasks.drop_all_homes").count() == 1
 
 
 def test_wrong_lines_are_counted_and_named(tmp_path: Path) -> None:
@@ -91,14 +91,17 @@ def test_who_has_signed_up_under_such_a_name_stays_out_of_it(tmp_path: Path) -> 
     assert not ImportedAccount.objects.filter(account=person).exists()
 
 
-def test_follows_and_cards_of_before_stay_right(tmp_path: Path) -> None:
+def test_follows_and_cards_of_before_stay_right(
+    tmp_path: Path, django_capture_on_commit_callbacks: Any
+) -> None:
     run(write(tmp_path / "first.tsv", (1, 2)))
     u2 = facade.resolve_username("u2")
     assert u2 is not None
     ada = AccountFactory()
     services.follow(follower_id=ada.id, followed_id=u2)
     facade.cards([u2])
-    run(write(tmp_path / "second.tsv", (1, 2), (3, 2)))
+    with django_capture_on_commit_callbacks(execute=True):
+        run(write(tmp_path / "second.tsv", (1, 2), (3, 2)))
     assert counts()["u2"] == (3, 0)
     assert b'"followers_count":3' in facade.cards([u2])[u2]
 

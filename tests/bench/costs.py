@@ -13,14 +13,11 @@ from tests.bench.bench import Bench
 from tests.bench.data import tokens
 from tests.bench.figures import Figure, alternate, say
 from tests.bench.load import Job, get
-from tests.bench.reads import HOME, SPELLINGS, home_requests, warm_up
+from tests.bench.reads import HOME, home_requests, warm_up
 from tests.bench.stack import Server, cpu_seconds, server_pids, wait_until_quiet
-from timelines import remembered
 from twitter.wsgi import application
 
 SHOWN = 30
-# One after the other, for which no last answer is sent again.
-_queries = cycle(SPELLINGS)
 
 
 def measure(bench: Bench, ours: Server, bare: Server) -> list[Figure]:
@@ -86,17 +83,10 @@ def profile(bench: Bench) -> str:
     readers = tokens(bench.network.readers)
     turns = list(islice(cycle(readers), bench.scale.calls))
     _cpu_of(_read, readers)
-    unknown = _cpu_of(_read_unknown, turns)
-    for _ in range(3):  # the second remembers what the page was made of, and the third the answer
-        _cpu_of(_read, readers)
-    same, profiled_same = _cpu_of(_read, turns), _profiled(_read, turns)
-    changed, profiled_changed = _cpu_of(_read_changed, turns), _profiled(_read_changed, turns)
+    spent, profiled = _cpu_of(_read, turns), _profiled(_read, turns)
     return (
-        f"{same:.0f} µs of CPU a read in the WSGI application without the profiler, which makes"
-        f" many small calls look dearer than they are; {changed:.0f} µs if the answer is made anew,"
-        f" as when a count has changed; {unknown:.0f} µs for a process that does not remember the"
-        f" reader's last page. When nothing has changed:\n{profiled_same}"
-        f"\n\nWhen the answer is made anew:\n{profiled_changed}"
+        f"{spent:.0f} µs of CPU a read in the WSGI application without the profiler, which makes"
+        f" many small calls look dearer than they are.\n{profiled}"
     )
 
 
@@ -151,25 +141,16 @@ def _read(token: str) -> None:
     _call(token, "GET", HOME)
 
 
-def _read_changed(token: str) -> None:
-    _call(token, "GET", HOME, query=next(_queries))
-
-
-def _read_unknown(token: str) -> None:
-    remembered.forget()
-    _read(token)
-
-
 def _post(token: str) -> None:
     _call(token, "POST", "/tweet/create", b'{"text": "Hello, #all of you @somebody"}')
 
 
-def _call(token: str, method: str, path: str, body: bytes = b"", query: str = "") -> None:
+def _call(token: str, method: str, path: str, body: bytes = b"") -> None:
     statuses = []
     environ = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
-        "QUERY_STRING": query,
+        "QUERY_STRING": "",
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",

@@ -17,6 +17,7 @@ from tests.bench.reads import home_requests, warm_up
 from tests.bench.stack import cpu_seconds, server_pids, service, wait_until_quiet
 from timelines import services as timelines
 from tweets import services as tweets
+from tweets.entries import Ref
 from tweets.models import Tweet
 
 # Authors of the bench are fanned out whatever the service's limit is.
@@ -128,7 +129,7 @@ def _bare(star: Star) -> float:
     after: int | None = 0
     begun = time.perf_counter()
     while after is not None:
-        after = timelines.fan_out(tweet_id=tweet.pk, author_id=star.id, original_id=0, after=after)
+        after = timelines.fan_out(Ref(tweet.pk, star.id), after=after)
     seconds = time.perf_counter() - begun
     _check(star, tweet.pk)
     return len(star.followers) / seconds

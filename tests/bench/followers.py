@@ -18,12 +18,13 @@ from django.db import connection
 
 from tests.bench.data import FIRST_TWEET, SEED, TWEET_STEP, follow, make_accounts, settle
 from tests.bench.figures import say
-from timelines import selectors, store
+from timelines import build, store
 from timelines import services as timelines
+from tweets.entries import Ref, id_of
 from twitter.lib import redis
 from twitter.lib.ids import id_at
 
-HOME_KEY = "home:3:%d"
+HOME_KEY = "home:4:{%d}"
 SET_KEY = "bench:set:%d"
 BATCH = 1_000
 # Accounts of this module begin here, counted in accounts; each star has its own part.
@@ -70,16 +71,14 @@ class Star:
         follower = self.followers[place]
         self._write(place, range(FULL))
         follow([(follower, self._sources[place])])
-        home = selectors.build_home(follower)
+        home = build.build_home(follower)
         if home is None or len(home.entries) != settings.HOME_SIZE:
             raise AssertionError(f"the home of {follower} is not full: {home}")
         return memory(HOME_KEY % follower)
 
     def _deliver(self, place: int, count: int, *, begin: int = FULL) -> None:
         for tweet_id in self._write(place, range(begin, begin + count)):
-            timelines.fan_out(
-                tweet_id=tweet_id, author_id=self._sources[place], original_id=0, after=0
-            )
+            timelines.fan_out(Ref(tweet_id, self._sources[place]), after=0)
 
     def _grow_until_cut(self, begin: int) -> int:
         """Deliver to the first home until it is shorter than before; return how often."""
@@ -133,7 +132,7 @@ class Star:
 def has(account_id: int, tweet_id: int) -> bool:
     """Tell whether a tweet is in an account's home."""
     home = store.peek(account_id)
-    return home is not None and any(store.id_of(entry) == tweet_id for entry in home.entries)
+    return home is not None and any(id_of(entry) == tweet_id for entry in home.entries)
 
 
 def memory(key: str) -> int:

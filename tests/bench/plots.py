@@ -40,7 +40,6 @@ def _throughput(found: dict[str, Figure]) -> Any:
         "bare view, service's server": found["home_against_same"].facts["baseline"],
         "bare view, gunicorn's default": default.facts["baseline"],
         "this service": default.facts["ours"],
-        "this service, answers made anew": found["changed_against_default"].facts["ours"],
         "best single SQL, orjson": found["home_against_best_sql"].facts["baseline"],
         "plain Django, DRF": found["home_against_plain"].facts["baseline"],
     }

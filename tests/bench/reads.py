@@ -15,25 +15,11 @@ from tests.bench.stack import Server, baseline
 HOME = "/timeline/timeline"
 PAGE = 20
 CHECKED = 20
-MADE_ANEW = "warm home whose answer is made anew, against"
-# Ways to write the query that is meant anyway.
-SPELLINGS = [
-    f"{name}={PAGE}"
-    for name in ("limit", "%6cimit", "l%69mit", "li%6dit", "lim%69t", "limi%74", "%6c%69mit")
-]
 
 
 def home_requests(bench: Bench, path: str = HOME) -> list[bytes]:
     """Return a request for the home of each reader."""
     return [get(path, token=token) for token in tokens(bench.network.readers)]
-
-
-def changed_requests(bench: Bench) -> list[bytes]:
-    """Return the same, but no process is asked twice in a row in the same way for a home.
-
-    So no answer is the last one sent again; each is made as if something of it had changed.
-    """
-    return [request for query in SPELLINGS for request in home_requests(bench, f"{HOME}?{query}")]
 
 
 def warm_up(bench: Bench, server: Server, requests: Sequence[bytes]) -> None:
@@ -59,7 +45,6 @@ def measure(bench: Bench, ours: Server, bare: Server, length: int) -> list[Figur
         constant = [get("/constant")]
         sent = {
             "ours": (ours, requests),
-            "changed": (ours, changed_requests(bench)),
             "default": (servers["default"], constant),
             "same": (bare, constant),
             "plain": (servers["plain"], home_requests(bench, "/home")),
@@ -108,10 +93,10 @@ def _figures(bench: Bench, sent: dict[str, tuple[Server, list[bytes]]]) -> list[
         what="warm homes and baselines",
     )
 
-    def figure(baseline: str, title: str, target: float | None, home: str = "ours") -> Figure:
-        one, other = rates[home], rates[baseline]
+    def figure(baseline: str, title: str, target: float | None) -> Figure:
+        one, other = rates["ours"], rates[baseline]
         return Figure(
-            name=f"{'home' if home == 'ours' else home}_against_{baseline}",
+            name=f"home_against_{baseline}",
             title=title,
             unit="of its requests/s",
             rounds=ratios(one, other),
@@ -125,10 +110,6 @@ def _figures(bench: Bench, sent: dict[str, tuple[Server, list[bytes]]]) -> list[
         figure("same", "warm home against a bare view under the service's own server", None),
         figure("plain", "warm home against the plain Django way", 12),
         figure("best_sql", "warm home against the best single SQL statement", 4),
-        figure(
-            "default", f"{MADE_ANEW} a bare view under gunicorn's default worker", None, "changed"
-        ),
-        figure("best_sql", f"{MADE_ANEW} the best single SQL statement", None, "changed"),
         Figure(
             name="load_generator",
             title="what the load generator itself takes",

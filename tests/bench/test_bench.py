@@ -22,8 +22,6 @@ FIGURES = {
     "home_against_default": True,
     "home_against_same": False,
     "home_against_plain": True,
-    "changed_against_default": False,
-    "changed_against_best_sql": False,
     "home_against_best_sql": True,
     "load_generator": False,
     "sql_of_a_warm_read": True,

@@ -165,7 +165,7 @@ def test_a_relay_ends_between_two_batches(broker, tmp_path):
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {Delivery._meta.db_table} (event, task, payload, sends, attempts,"
-            " last_error) SELECT 'accounts.account_changed', 'accounts.tasks.forget_account',"
+            " last_error) SELECT 'accounts.account_changed', 'accounts.tasks.refresh_account',"
             " jsonb_build_object('account_id', number), 0, 0, ''"
             " FROM generate_series(1, %s) AS number",
             [rows],

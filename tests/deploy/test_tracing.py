@@ -143,7 +143,7 @@ def spoken(
         )
         ending.callback(service.kill)
         wait_for(service.is_ready, folder=folder)
-        redis.client().set(f"home:3:{broken}", "no list")
+        redis.client().set(f"home:4:{{{broken}}}", "no list")
         for account_id in (author, other):
             posted = service.ask(
                 "POST", "/tweet/create", account_id=account_id, body='{"text": "Hello"}'

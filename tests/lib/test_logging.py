@@ -97,7 +97,7 @@ def test_what_a_request_logs_bears_its_id_and_account(logged, make_account, monk
     def fail(**_):
         raise ValueError
 
-    monkeypatch.setattr("timelines.selectors.author_page", fail)
+    monkeypatch.setattr("timelines.author.read", fail)
     account = make_account("ann")
     environ = request(account, PATH_INFO=f"/timeline/user/{account}", HTTP_X_REQUEST_ID="r" * 8)
     assert ask(wsgi.application, environ)[0].startswith("500")

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from timelines import services
 from timelines import tasks as timelines
+from tweets.entries import Ref
 from tweets.events import TweetPosted
 from twitter.events import SUBSCRIPTIONS
 from twitter.outbox import checks, events, relay
@@ -120,14 +121,14 @@ def test_a_row_is_flat_and_of_the_first_version_without_a_version():
 def test_a_fan_out_that_was_under_way_at_the_upgrade_goes_on_where_it_was(monkeypatch):
     """Its row was written, and half its followers served, by the version before."""
     begun_at = []
-    monkeypatch.setattr(services, "fan_out", lambda **facts: begun_at.append(facts))
+    monkeypatch.setattr(services, "fan_out", lambda ref, *, after: begun_at.append((ref, after)))
     row = Delivery.objects.create(
         event="tweets.tweet_posted",
         task=timelines.fan_out.name,
         payload={"tweet_id": 1, "author_id": 2, "original_id": 0, "after": 10_000},
     )
     timelines.fan_out.run(delivery_ids=[row.pk])
-    assert begun_at == [{"tweet_id": 1, "author_id": 2, "original_id": 0, "after": 10_000}]
+    assert begun_at == [(Ref(1, 2), 10_000)]
     assert not Delivery.objects.exists()
 
 

@@ -125,7 +125,7 @@ def test_what_is_left_in_redis_is_found(place, valkey):
     command, key, *values = PLANTED_IN_REDIS[place]
     filled = [value.decode().format(**names).encode() for value in values]
     valkey.execute_command(command, key.format(**names), *filled)
-    valkey.set(f"home:3:{GONE}0", b"another's")
+    valkey.set(f"home:4:{{{GONE}0}}", b"another's")
     assert verify(GONE, "lost_one") == f"Left:\nRedis, cache, {place.format(**names)}"
 
 

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests.asking import from_django, request
-from tweets import cache
 from tweets.tasks import fold_metrics
 from twitter.lib import resp
 
@@ -95,7 +94,6 @@ def bob(people, follow, post, retweet, api, run_outbox):
         assert api(people["bob"]).post("/tweet/like", {"tweet_id": liked}).status_code == 200
     fold_metrics()
     run_outbox()
-    resp.exchange(resp.pack("DEL", cache._viewer_key(people["bob"])))  # the tombstone
     for query in ("", "limit=100"):
         from_django(request(people["bob"], query))
     return people["bob"]

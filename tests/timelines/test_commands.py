@@ -5,7 +5,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from timelines import selectors, store
+from timelines import build as building
+from timelines import store
 from timelines.verification import difference
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -26,7 +27,7 @@ def broken(people, follow, post, read, run_outbox):
     run_outbox()
     read("bob")
     read("cat")
-    entry = selectors.newest_entries(author_ids=[people["ann"]], limit=1)[0]
+    entry = building.newest_entries(author_ids=[people["ann"]], limit=1)[0]
     store.remove(entry, [people["bob"]])
     return people["bob"], tweet
 
@@ -68,17 +69,17 @@ def test_rebuilding_goes_on_where_it_was_interrupted(people, read, monkeypatch):
     for name in people:
         read(name)
     order = sorted(people.values())
-    build = selectors.build_home
+    build = building.build_home
 
     def interrupt(account_id):
         if account_id == order[2]:
             raise KeyboardInterrupt
         return build(account_id)
 
-    monkeypatch.setattr(selectors, "build_home", interrupt)
+    monkeypatch.setattr(building, "build_home", interrupt)
     with pytest.raises(CommandError, match=f"--after {order[1]}"):
         run("rebuild_timelines")
-    monkeypatch.setattr(selectors, "build_home", build)
+    monkeypatch.setattr(building, "build_home", build)
     # The home that was in work was dropped: its owner's next read builds it.
     assert run("rebuild_timelines", "--after", str(order[1])) == "1 homes rebuilt.\n"
     assert [bool(store.read(account_id)) for account_id in order] == [True, True, False, True]

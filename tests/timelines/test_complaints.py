@@ -17,7 +17,7 @@ def test_who_comes_back_after_weeks_finds_all_of_it_in_the_first_answer(
     posted = [post("ann") for _ in range(3)]
     run_outbox()
     assert ids(read("bob")) == posted[::-1]
-    [home] = valkey.keys(f"home:*:{people['bob']}")
+    [home] = valkey.keys(f"home:*:{{{people['bob']}}}")
     assert 0 < valkey.ttl(home) <= 15 * 86_400
     valkey.delete(home)  # weeks go by
     posted += [post("ann") for _ in range(30)]

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from timelines import selectors, services, store
+from timelines import build, services, store
 from timelines.verification import difference
+from tweets.entries import Ref
 from tweets.importing import OldTweet, import_batch
 from twitter.lib.ids import time_of
 from twitter.outbox.models import Delivery
@@ -165,11 +166,11 @@ def test_verification_finds_what_is_missing_and_what_is_too_much(
     tweet = post("ann")
     run_outbox()
     read("bob")
-    entry = selectors.newest_entries(author_ids=[people["ann"]], limit=1)[0]
+    entry = build.newest_entries(author_ids=[people["ann"]], limit=1)[0]
     store.remove(entry, [people["bob"]])
     assert difference(people["bob"]).missing == [tweet]
     list(store.push_pages(entry, [[people["bob"]]]))
     assert difference(people["bob"]) is None
     other = post("cat")
-    list(store.push_pages(store.pack(tweet_id=other, original_id=0), [[people["bob"]]]))
+    list(store.push_pages(Ref(other, people["cat"]).entry, [[people["bob"]]]))
     assert difference(people["bob"]).surplus == [other]

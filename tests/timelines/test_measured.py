@@ -3,7 +3,7 @@
 import pytest
 
 from tests.asking import request
-from timelines import remembered, store
+from timelines import store
 from timelines.warm import answer
 from twitter.lib import metrics
 
@@ -15,7 +15,6 @@ def bob(people, follow, post, run_outbox):
     follow("bob", "ann")
     post("ann")
     run_outbox()
-    remembered.forget()
     return people["bob"]
 
 

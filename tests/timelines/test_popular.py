@@ -9,10 +9,13 @@ from accounts.facade import Reach, reach_of
 from accounts.models import Account, PopularAuthor
 from accounts.services import fold_counters
 from tests.asking import ask, from_django, request
+from timelines import build as build_
 from timelines import popular, store
 from timelines.verification import difference
 from tweets import selectors as tweets
+from tweets.entries import Ref, id_of
 from twitter import wsgi
+from twitter.lib.stamped import Stamped
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -41,8 +44,7 @@ def star(people, follow):
 
 
 def in_own_home(account_id):
-    values = map(int, store.resp.exchange(store.reading(account_id)[0])[0])
-    return {store.id_of(value) for value in values if value & store.TAGS != store.FLOOR_TAG}
+    return {id_of(entry) for entry in store.peek(account_id).entries}
 
 
 def test_an_author_becomes_popular_once_and_for_all(
@@ -131,7 +133,7 @@ def test_a_reader_who_unfollows_and_follows_a_popular_author(
     assert ids(read("bob")) == [tweet]
 
 
-@pytest.mark.parametrize("lost", ["home:3:{reader}", "popular:{reader}", "newest:{author}"])
+@pytest.mark.parametrize("lost", ["home:4:{{{reader}}}", "popular:{{{reader}}}", "newest:{author}"])
 def test_what_is_lost_from_redis_is_made_again(
     lost, star, people, post, read, ids, run_outbox, become_popular, valkey
 ):
@@ -142,7 +144,7 @@ def test_what_is_lost_from_redis_is_made_again(
     assert valkey.delete(lost.format(reader=people["bob"], author=star))
     assert ids(read("bob")) == [tweet]
     assert ids(read("bob")) == [tweet]
-    assert store.read(people["bob"]).entries
+    assert build_.merged(store.read(people["bob"])).entries
     assert difference(people["bob"]) is None
 
 
@@ -165,7 +167,7 @@ def test_paging_through_what_a_popular_author_wrote_is_gapless(
 
 
 def test_an_older_reading_does_not_replace_a_newer_one(star):
-    newer, older = (popular.Newest(entries=[number << 30], floor=1023) for number in (2, 1))
+    newer, older = (popular.Newest([Ref(number, star).entry], store.END) for number in (2, 1))
     now = tweets.clock()
     for newest, later in ((older, 5), (newer, 7), (older, 6)):
         popular.replace({star: newest}, read_at=now + later)
@@ -174,10 +176,10 @@ def test_an_older_reading_does_not_replace_a_newer_one(star):
     store.complete_build(
         account_id=reader_id, build=build, entries=[], floor=store.END, to_merge=[star]
     )
-    assert store.peek(reader_id).entries == [2 << 30]
+    assert build_.merged(store.peek(reader_id)).entries == newer.entries
 
 
-def test_a_merged_home_is_read_in_two_round_trips(
+def test_a_merged_home_is_read_in_three_round_trips(
     star, people, post, read, run_outbox, become_popular, round_trips
 ):
     become_popular()
@@ -186,7 +188,7 @@ def test_a_merged_home_is_read_in_two_round_trips(
     read("bob")
     round_trips.clear()
     answer = ask(wsgi.application, request(people["bob"]))
-    assert len(round_trips) == 2
+    assert len(round_trips) == 3
     assert answer == from_django(request(people["bob"]))
 
 
@@ -230,7 +232,7 @@ def test_a_popular_authors_tweet_waits_in_the_outbox_while_redis_is_away(
     assert ids(read("bob")) == [first]
     tweet = post("ann")
     with monkeypatch.context() as patch:
-        patch.setattr(popular.stamped, "replace", _no_redis)
+        patch.setattr(Stamped, "replace", _no_redis)
         with pytest.raises(AssertionError, match="ConnectionError"):
             run_outbox()
     Delivery.objects.update(last_error="")

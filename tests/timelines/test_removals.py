@@ -9,7 +9,7 @@ from accounts import services as accounts
 from accounts.models import Account, AccountCounterDelta, Follow
 from deploy.local.run import QUEUES
 from tests.accounts.factories import PASSWORD
-from timelines import popular, selectors, store
+from timelines import build, home, popular, store
 from timelines import tasks as timelines
 from timelines.events import FollowersKnow
 from timelines.verification import difference
@@ -63,7 +63,7 @@ def author(run_outbox):
         Account.objects.bulk_create(Account(username=name) for name in names)
         for reader in Account.objects.filter(username__in=names).values_list("id", flat=True):
             Follow.objects.create(follower_id=reader, followed_id=account)
-            assert selectors.build_home(reader)
+            assert build.build_home(reader)
         return account
 
     return make
@@ -127,12 +127,12 @@ def test_homes_and_news_are_right_afterwards(act, author, moderator, run_outbox,
     who = author(tweets=FEW, followers=3)
     gone = set(all_of(who))
     readers = followers_of(who)
-    selectors.build_home(who)
+    build.build_home(who)
     since = min(gone) - 1
     act(who, moderator)
     told = api(readers[1]).get("/timeline/update", {"since_id": since}).json()["deleted"]
     run_outbox()
-    selectors.build_home(readers[0])
+    build.build_home(readers[0])
     for reader in (*readers, who):
         assert difference(reader) is None
     shown = {int(tweet["id"]) for tweet in api(readers[0]).get("/timeline/timeline").json()["data"]}
@@ -178,10 +178,10 @@ def test_a_home_that_is_being_built_while_many_go_does_not_keep_them(
         complete(**build)
 
     monkeypatch.setattr(store, "complete_build", late)
-    selectors.build_home(reader)
+    build.build_home(reader)
     monkeypatch.setattr(store, "complete_build", complete)
     assert difference(reader) is None
-    assert selectors.home_page(account_id=reader, limit=10, max_id=None).ids == []
+    assert home.read(reader, limit=10, max_id=None)[0].ids == []
 
 
 @pytest.fixture
@@ -193,12 +193,12 @@ def star(author, settings, run_outbox):
     run_outbox()
     run_outbox()
     for reader in followers_of(who):
-        selectors.build_home(reader)
+        build.build_home(reader)
     return who
 
 
 def shown_to(reader):
-    return selectors.home_page(account_id=reader, limit=10, max_id=None).ids
+    return home.read(reader, limit=10, max_id=None)[0].ids
 
 
 def test_of_a_popular_author_nothing_is_dropped_and_all_comes_back(
@@ -212,7 +212,7 @@ def test_of_a_popular_author_nothing_is_dropped_and_all_comes_back(
     run_outbox()
     assert valkey.exists(*homes) == len(homes)
     store.drop([built])
-    selectors.build_home(built)
+    build.build_home(built)
     for reader in followers_of(star):
         assert shown_to(reader) == []
         assert difference(reader) is None
@@ -245,7 +245,7 @@ def test_a_popular_author_who_is_deleted_leaves_homes_and_lists_alone_but_for_th
 def test_what_was_fanned_out_until_all_followers_knew_does_not_stay(star, moderator, valkey):
     """Else it would be in homes of which nothing is dropped when the author is suspended."""
     readers = followers_of(star)
-    [entry] = selectors.newest_entries(author_ids=[star], limit=1)
+    [entry] = build.newest_entries(author_ids=[star], limit=1)
     # As a fan-out does that was under way when the last follower knew.
     resp.exchange(*(resp.pack("LPUSHX", store._key(reader), entry) for reader in readers))
     assert {each.task for each in SUBSCRIPTIONS[FollowersKnow] if each.delay} == {

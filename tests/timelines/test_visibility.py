@@ -10,6 +10,7 @@ from accounts.models import Account
 from timelines import services, store
 from timelines.verification import difference
 from tweets import services as tweets
+from tweets.entries import Ref
 from tweets.importing import OldTweet, import_batch
 from tweets.models import Tweet
 from twitter.lib.ids import time_of
@@ -161,8 +162,7 @@ def test_a_tweet_restored_while_it_is_removed_stays(
     def remove_after_the_new_delivery(entry, account_ids):
         monkeypatch.setattr(store, "remove", remove)
         tweets.restore(tweet_ids=[tweet], by_id=moderator, reason="no spam")
-        facts = {"tweet_id": tweet, "author_id": people["ann"], "original_id": 0}
-        assert services.fan_out(**facts, after=0) is None
+        assert services.fan_out(Ref(tweet, people["ann"]), after=0) is None
         remove(entry, account_ids)
 
     monkeypatch.setattr(store, "remove", remove_after_the_new_delivery)

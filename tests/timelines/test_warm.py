@@ -7,10 +7,12 @@ from django.db import OperationalError
 
 from accounts.models import Account
 from tests.asking import ask, from_django, request
-from timelines import remembered, store, warm
-from tweets import cache
+from timelines import store, warm
+from tweets import cache, marks, pipeline
 from tweets import selectors as tweets
+from tweets.entries import Ref, id_of
 from tweets.models import Tweet
+from tweets.rendering import Found
 from twitter import wsgi
 from twitter.lib import redis, resp
 from twitter.lib.renderers import to_json
@@ -49,7 +51,7 @@ def test_a_warm_read_of_what_has_just_arrived_takes_two_round_trips_and_no_sql(
 ):
     posted = [post("ann", "news") for _ in range(20)]
     run_outbox()
-    tweets.hydrate(posted)  # another follower has read them
+    pipeline.refs_of(posted, Found())  # another follower has read them
     round_trips.clear()
     sql_statements.clear()
     page = json.loads(ask(wsgi.application, request(bob))[2])
@@ -113,7 +115,7 @@ def test_plain_http_is_redirected_where_that_is_required(bob, settings):
 
 def test_a_suspended_reader_is_out_at_once(bob, api):
     Account.objects.filter(id=bob).update(suspended_at="2026-01-01T00:00Z")
-    resp.exchange(resp.pack("DEL", f"account:state:{bob}"))
+    resp.exchange(resp.pack("DEL", f"account:state:{{{bob}}}"))
     assert ask(wsgi.application, request(bob))[0].startswith("401 ")
     assert ask(wsgi.application, request(bob))[0].startswith("401 ")
 
@@ -124,7 +126,7 @@ def test_what_is_hidden_is_filled_up_from_what_is_older(bob, people, api, round_
         int(tweet["id"]) for tweet in page["data"] if tweet["author_id"] == str(people["ann"])
     )
     Tweet.objects.filter(id=newest).update(state=Tweet.State.HIDDEN, removed_at="2026-01-01T00:00Z")
-    resp.exchange(resp.pack("DEL", cache._key(newest)))
+    resp.exchange(resp.pack("DEL", cache.TWEETS.key(newest)))
     environ = request(bob)
     answer = ask(wsgi.application, environ)
     assert answer == from_django(environ)
@@ -138,29 +140,28 @@ def test_a_window_of_what_came_late_is_not_enough_and_the_whole_home_is_read(
 ):
     """Late tweets come before the newer ones in the list, and are older than all of these."""
     before = ask(wsgi.application, request(bob))
-    oldest = min(store.peek(bob).entries)
-    late = [store.id_of(oldest) - number for number in range(1, 151)]
+    oldest = id_of(min(store.peek(bob).entries))
+    late = [oldest - number for number in range(1, 151)]
     Tweet.objects.bulk_create(
         Tweet(id=number, author_id=people["ann"], text="late") for number in late
     )
     for number in late:
-        list(store.push_pages(store.pack(tweet_id=number, original_id=0), [[bob]]))
-    remembered._pages.clear()
+        list(store.push_pages(Ref(number, people["ann"]).entry, [[bob]]))
     round_trips.clear()
     sql_statements.clear()
     assert warm.answer(request(bob)) is not None
     assert len(round_trips) == 3
     assert sql_statements == []
     assert ask(wsgi.application, request(bob)) == before
-    for query in ("limit=100", f"max_id={store.id_of(oldest)}"):
+    for query in ("limit=100", f"max_id={oldest}"):
         environ = request(bob, query)
         assert ask(wsgi.application, environ) == from_django(environ)
 
 
 def test_a_read_lets_the_home_live_on(bob, valkey):
-    valkey.expire(f"home:3:{bob}", 100)
+    valkey.expire(f"home:4:{{{bob}}}", 100)
     assert warm.answer(request(bob)) is not None
-    assert valkey.ttl(f"home:3:{bob}") > 100
+    assert valkey.ttl(f"home:4:{{{bob}}}") > 100
 
 
 def test_without_redis_django_answers(bob, redis_gone):
@@ -170,14 +171,18 @@ def test_without_redis_django_answers(bob, redis_gone):
     assert json.loads(ask(wsgi.application, request(bob))[2]) == page
 
 
-def test_a_tweet_older_than_what_is_cached_of_the_reader_is_looked_up(bob, monkeypatch, valkey):
+def test_a_tweet_older_than_what_is_cached_of_the_reader_is_looked_up_once(
+    bob, monkeypatch, valkey, sql_statements
+):
     environ = request(bob, "limit=100")
     before = ask(wsgi.application, environ)
-    monkeypatch.setattr(tweets, "VIEWER_SIZE", 1)
-    valkey.delete(cache._viewer_key(bob))
+    monkeypatch.setattr(marks, "NEWEST", 1)
+    valkey.delete(marks.MARKS.key(bob))
     assert ask(wsgi.application, environ) == before
-    assert warm.answer(environ) is None
+    sql_statements.clear()
+    assert warm.answer(environ) is not None
     assert ask(wsgi.application, environ) == before
+    assert sql_statements == []
 
 
 def test_a_home_that_is_not_there_is_built_and_read_as_django_would(bob, sql_statements):
@@ -192,11 +197,14 @@ def test_a_home_that_is_not_there_is_built_and_read_as_django_would(bob, sql_sta
     assert before == from_django(request(bob))
 
 
-def test_a_home_that_is_being_built_is_left_to_django(bob):
+def test_a_home_that_another_is_building_is_read_from_postgres(bob, sql_statements):
+    before = ask(wsgi.application, request(bob))
     store.drop([bob])
     store.begin_build(bob)
-    assert warm.answer(request(bob)) is None
-    assert ask(wsgi.application, request(bob))[0] == "200 OK"
+    sql_statements.clear()
+    assert ask(wsgi.application, request(bob)) == before
+    assert sql_statements
+    assert store.peek(bob) is None
 
 
 def test_without_postgres_django_tells_that_it_is_gone(bob, valkey, monkeypatch):
@@ -205,7 +213,7 @@ def test_without_postgres_django_tells_that_it_is_gone(bob, valkey, monkeypatch)
     def refuse(ids):
         raise OperationalError
 
-    monkeypatch.setattr(tweets, "load", refuse)
+    monkeypatch.setattr(tweets, "fresh", refuse)
     status, headers, _ = ask(wsgi.application, request(bob))
     assert status.startswith("503 ")
     assert "Retry-After" in dict(headers)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import facade as accounts
 from accounts.models import Account, Follow
-from timelines import selectors
+from timelines import home
 from tweets import importing
 from tweets.models import ImportedFile, Like, Tweet
 from twitter.lib.ids import EPOCH, MAX_ID, time_of
@@ -54,7 +54,7 @@ def test_lines_are_posted_by_imported_accounts_in_the_last_days(graph, texts, na
     assert all(now - timedelta(days=2, minutes=1) < time_of(tweet.pk) <= now for tweet in tweets)
     run_outbox()
     reader = Follow.objects.first().follower_id
-    page = selectors.home_page(account_id=reader, limit=100, max_id=None)
+    page, _ = home.read(reader, limit=100, max_id=None)
     assert page.ids
 
 
@@ -184,7 +184,7 @@ def test_the_demo_network_is_alive_and_the_same_for_a_seed(monkeypatch, run_outb
     assert Account.objects.get(username="admin").is_superuser
     assert Like.objects.exists()
     assert Tweet.objects.filter(original__isnull=False).exists()
-    page = selectors.home_page(account_id=demo, limit=100, max_id=None)
+    page, _ = home.read(demo, limit=100, max_id=None)
     assert len(page.ids) > 50
     first = network()
     assert "already" in run("demo")

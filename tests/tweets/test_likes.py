@@ -8,8 +8,11 @@ import time
 import pytest
 from django.db import connection, transaction
 
-from tweets import cache, selectors, services
-from tweets.models import Like, TweetMetrics, TweetMetricsDelta
+from accounts import facade as accounts
+from tweets import cache, marks, pipeline, selectors, services
+from tweets.models import Like, Tweet, TweetMetrics, TweetMetricsDelta
+from tweets.reader import reader
+from tweets.rendering import Found
 from tweets.tasks import fold_metrics
 from twitter.lib import stamped
 from twitter.outbox.models import Delivery
@@ -33,19 +36,25 @@ def fans(make_account) -> list[int]:
 def renderings(monkeypatch):
     """Return a list that grows by the ids of each reading of tweets from PostgreSQL."""
     read: list[list[int]] = []
-    load = selectors.load
+    fresh = selectors.fresh
 
     def note(ids):
         read.append(list(ids))
-        return load(ids)
+        return fresh(ids)
 
-    monkeypatch.setattr(selectors, "load", note)
+    monkeypatch.setattr(selectors, "fresh", note)
     return read
 
 
 def shown(tweet_id: int) -> int:
     """Return the likes that readers are shown, from the cache alone."""
-    return json.loads(cache.fetch([tweet_id]).tweets[tweet_id].body)["public_metrics"]["like_count"]
+    return json.loads(cached(tweet_id).body)["public_metrics"]["like_count"]
+
+
+def cached(tweet_id):
+    """Return the tweet as it is cached: None if it is absent, False if nothing is known."""
+    [value], _ = cache.fetch([tweet_id], [])
+    return cache.tweet_in(value) if value else False
 
 
 @pytest.mark.django_db(transaction=True)
@@ -78,7 +87,7 @@ def test_parallel_likes_and_unlikes_are_counted_exactly(tweet, fans, in_parallel
 
 
 def test_a_like_shows_at_once_and_leaves_nothing_to_deliver(tweet, fans):
-    selectors.hydrate([tweet])
+    pipeline.refs_of([tweet], Found())
     services.like(account_id=fans[0], tweet_id=tweet)
     assert shown(tweet) == 1
     services.unlike(account_id=fans[0], tweet_id=tweet)
@@ -89,13 +98,13 @@ def test_a_like_shows_at_once_and_leaves_nothing_to_deliver(tweet, fans):
 def test_a_tweet_that_everybody_likes_stays_cached_and_is_rendered_a_few_times_only(
     tweet, fans, renderings
 ):
-    selectors.hydrate([tweet])
+    pipeline.refs_of([tweet], Found())
     renderings.clear()
     began = time.monotonic()
     for _ in range(5):
         for account_id in fans:
             services.like(account_id=account_id, tweet_id=tweet)
-            assert cache.fetch([tweet])
+            assert cached(tweet)
             services.unlike(account_id=account_id, tweet_id=tweet)
     for account_id in fans:
         services.like(account_id=account_id, tweet_id=tweet)
@@ -110,14 +119,14 @@ def test_a_tweet_that_everybody_likes_stays_cached_and_is_rendered_a_few_times_o
 def test_without_redis_a_like_counts_and_the_folding_is_heard_later(
     tweet, fans, run_outbox, redis_gone, monkeypatch
 ):
-    selectors.hydrate([tweet])
+    pipeline.refs_of([tweet], Found())
     redis_gone()
     services.like(account_id=fans[0], tweet_id=tweet)
     fold_metrics()
     monkeypatch.undo()
     assert shown(tweet) == 0
     assert set(Delivery.objects.values_list("task", flat=True)) == {
-        "tweets.tasks.forget_viewer",
+        "tweets.tasks.refresh_marks",
         "tweets.tasks.refresh_tweets",
     }
     run_outbox()
@@ -127,67 +136,92 @@ def test_without_redis_a_like_counts_and_the_folding_is_heard_later(
 def test_what_was_read_before_a_like_does_not_replace_what_was_read_after(tweet, fans):
     before = selectors.fresh([tweet])
     services.like(account_id=fans[0], tweet_id=tweet)
-    cache.replace(before)
+    cache.replace(before.tweets, read_at=before.read_at)
     assert shown(tweet) == 1
-    cache.store(before)
+    cache.fill(before.tweets, read_at=before.read_at)
     assert shown(tweet) == 1
 
 
 def test_a_removed_tweet_is_not_brought_back_by_a_like_under_way(tweet, fans):
     before = selectors.fresh([tweet])
-    services.delete(
-        account_id=next(iter(before.values())).author_id,
-        tweet_id=tweet,
-    )
-    cache.replace(before)
-    assert cache.fetch([tweet]).tweets == {}
+    services.delete(account_id=before.tweets[tweet].author_id, tweet_id=tweet)
+    cache.replace(before.tweets, read_at=before.read_at)
+    cache.fill(before.tweets, read_at=before.read_at)
+    assert cached(tweet) is None
 
 
 def test_what_was_read_long_ago_fills_in_nothing(tweet, fans, valkey):
-    """A reader stood still since before a change, for longer than its tombstone lived."""
+    """A reader stood still since before a change, and what replaced the value was lost."""
     (fan, *_) = fans
-    now, then = selectors.fresh([tweet])[tweet], (stamped.FILL_SECONDS + 1) * 1_000_000
-    before = {tweet: now._replace(read_at=now.read_at - then)}
-    viewer = selectors._stored_viewer(fan)
+    now, then = selectors.fresh([tweet]), (stamped.FILL_SECONDS + 1) * 1_000_000
+    of_fan = marks._stored(fan, ())
     valkey.flushdb()
-    cache.store(before)
-    cache.replace(before)
-    cache.store_viewer(fan, dataclasses.replace(viewer, read_at=viewer.read_at - then))
-    assert cache.fetch([tweet]).tweets == {}
-    assert cache.fetch_viewer(fan) is None
-    cache.store({tweet: now})
-    cache.store_viewer(fan, viewer)
-    assert cache.fetch([tweet]).tweets == {tweet: now}
-    assert cache.fetch_viewer(fan) == viewer
+    cache.fill(now.tweets, read_at=now.read_at - then)
+    cache.replace(now.tweets, read_at=now.read_at - then)
+    old = dataclasses.replace(of_fan, read_at=of_fan.read_at - then)
+    marks.MARKS.fill({fan: marks._packed(old)})
+    assert cached(tweet) is False
+    assert marks.fetch(fan) is None
+    cache.fill(now.tweets, read_at=now.read_at)
+    marks.MARKS.fill({fan: marks._packed(of_fan)})
+    assert cached(tweet) == now.tweets[tweet]
+    assert marks.fetch(fan) == of_fan
 
 
-@pytest.mark.parametrize("undo", [False, True])
-def test_what_an_account_did_is_forgotten_at_once(tweet, fans, valkey, undo):
+def test_what_an_account_did_is_replaced_at_once_and_its_next_read_makes_no_sql(
+    tweet, fans, sql_statements
+):
     (fan, *_) = fans
-    key = cache._viewer_key(fan)
-    acts = [(services.like, services.unlike), (services.retweet, services.undo_retweet)]
-    for act in acts:
-        act[0](account_id=fan, tweet_id=tweet)
-        if undo:
-            valkey.delete(key)
-            act[1](account_id=fan, tweet_id=tweet)
-        assert valkey.get(key) == b""
-        assert 0 < valkey.pttl(key) <= stamped.TOMBSTONE_MS
-        valkey.delete(key)
-    services.like(account_id=fan, tweet_id=tweet)
-    valkey.delete(key)
-    services.like(account_id=fan, tweet_id=tweet)
-    assert not valkey.exists(key), "a repeat changes nothing"
+    for act, liked, retweeted in (
+        (services.like, {tweet}, set()),
+        (services.retweet, {tweet}, {tweet}),
+        (services.unlike, set(), {tweet}),
+        (services.undo_retweet, set(), set()),
+    ):
+        act(account_id=fan, tweet_id=tweet)
+        sql_statements.clear()
+        found = marks.fetch(fan)
+        assert (found.liked, found.retweeted) == (liked, retweeted)
+        assert sql_statements == []
 
 
-def test_moderating_a_retweet_is_told_to_its_authors_view(tweet, fans, valkey):
+def test_a_repeated_like_changes_nothing(tweet, fans, valkey):
+    (fan, *_) = fans
+    services.like(account_id=fan, tweet_id=tweet)
+    valkey.delete(marks.MARKS.key(fan))
+    services.like(account_id=fan, tweet_id=tweet)
+    assert marks.fetch(fan) is None, "nothing was replaced"
+    assert Like.objects.filter(account_id=fan).count() == 1
+
+
+def test_moderating_a_retweet_is_told_to_its_authors_marks(tweet, fans, valkey):
     (fan, moderator, *_) = fans
     retweet_id, _ = services.retweet(account_id=fan, tweet_id=tweet)
-    key = cache._viewer_key(fan)
-    for act in (services.hide, services.restore):
-        valkey.delete(key)
+    for act, retweeted in ((services.hide, set()), (services.restore, {tweet})):
         act(tweet_ids=[retweet_id], by_id=moderator, reason="test")
-        assert valkey.get(key) == b""
+        assert marks.fetch(fan).retweeted == retweeted
+
+
+def test_what_is_asked_below_the_floor_is_kept_and_absence_too(
+    tweet, fans, monkeypatch, sql_statements
+):
+    """Later likes keep the answers, and bring them up to date."""
+    monkeypatch.setattr(marks, "NEWEST", 1)
+    (fan, *_) = fans
+    author = Tweet.objects.get(id=tweet).author_id
+    other, newer = (Tweet.objects.create(author_id=author, text="x").pk for _ in range(2))
+    for number in (newer, tweet):
+        services.like(account_id=fan, tweet_id=number)
+    for statements in (1, 0):
+        sql_statements.clear()
+        found = reader(fan).marks_of([tweet, other, newer])
+        assert len(sql_statements) == statements
+        assert found.liked == {tweet, newer}
+    services.like(account_id=fan, tweet_id=other)
+    services.unlike(account_id=fan, tweet_id=tweet)
+    sql_statements.clear()
+    assert reader(fan).marks_of([tweet, other, newer]).liked == {other, newer}
+    assert sql_statements == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -209,7 +243,9 @@ def test_likers_of_one_tweet_do_not_wait_for_each_other(tweet, fans, in_parallel
 @pytest.mark.django_db(transaction=True)
 def test_writing_takes_few_statements(tweet, fans, sql_statements):
     (fan, *_) = fans
-    selectors.hydrate([tweet])
+    pipeline.refs_of([tweet], Found())
+    reader(fan).marks_of([])
+    accounts.filled_relations(fan)
 
     def statements(act) -> list[str]:
         sql_statements.clear()
@@ -220,8 +256,8 @@ def test_writing_takes_few_statements(tweet, fans, sql_statements):
     # The tweet, its author's count, the outbox.
     post = statements(lambda: services.post(author_id=fan, text="hello"))
     assert post == ["INSERT", "INSERT", "INSERT"]
-    # The like and its delta, the outbox, the settlement; the tweet for the cache.
+    # The like and its delta, the outbox, the settlement; the marks and the tweet for the cache.
     like = statements(lambda: services.like(account_id=fan, tweet_id=tweet))
-    assert like == ["WITH", "INSERT", "WITH", "SELECT"]
+    assert like == ["WITH", "INSERT", "WITH", "WITH", "SELECT"]
     again = statements(lambda: services.like(account_id=fan, tweet_id=tweet))
     assert again == ["WITH"]

@@ -88,6 +88,11 @@ def id_at(when: datetime) -> int:
     return min(max(milliseconds, 0) << SEQUENCE_BITS, MAX_ID)
 
 
+def id_before(microseconds: int) -> int:
+    """Return the smallest id of a millisecond, given in microseconds since 1970."""
+    return max(microseconds // 1_000 - _EPOCH_MS, 0) << SEQUENCE_BITS
+
+
 def time_of(number: int) -> datetime:
     """Return the moment (UTC, to the millisecond) at which the id was made."""
     return EPOCH + timedelta(milliseconds=number >> SEQUENCE_BITS)

@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from twitter.lib import metrics, resp
+from twitter.lib import metrics, parts, resp
+from twitter.lib.parts import Part
 
 # Of an IPv6 address, the network that one customer gets (RFC 6177).
 IPV6_PREFIX = 64
@@ -47,7 +48,7 @@ class Bucket:
 
     @cached_property
     def commands(self) -> tuple[bytes, bytes, bytes]:
-        """What counts a request, packed; `standings` reads the replies."""
+        """What counts a request, packed; `part` reads the replies."""
         return (
             resp.pack("INCR", self.key),
             # Each time: so no count stays for ever because a process died after its first.
@@ -99,29 +100,28 @@ def digest(who: str | int) -> str:
     return blake2b(str(who).encode(), key=key, digest_size=12).hexdigest()
 
 
-def counting(buckets: Iterable[Bucket]) -> list[bytes]:
-    """Return packed commands that count a request, some for each bucket; see `standings`."""
-    return [command for each in buckets for command in each.commands]
+def part(buckets: Sequence[Bucket]) -> Part[list[Standing]]:
+    """Return the part that counts a request, and tells how full its buckets are."""
 
-
-def standings(buckets: Iterable[Bucket], replies: Iterator[int]) -> list[Standing]:
-    """Return what replies to `counting` say; takes no more than these from the iterator."""
-    counted = []
-    for each in buckets:
-        used, _, reset = next(replies), next(replies), next(replies)
+    def parse(replies: Sequence[int]) -> list[Standing]:
+        counts = zip(buckets, replies[::3], replies[2::3], strict=True)
         # Redis rounds, and says -2 if the window has just ended.
-        counted.append(Standing(each, used, reset if reset > 0 else 1))
-    return counted
+        return [Standing(each, used, reset if reset > 0 else 1) for each, used, reset in counts]
+
+    return Part([command for each in buckets for command in each.commands], parse)
 
 
 def count(buckets: Sequence[Bucket]) -> list[Standing]:
     """Count a request; return how full its buckets are."""
+    if not buckets:
+        return []
     try:
-        return standings(buckets, iter(resp.exchange(*counting(buckets))))
+        counted = parts.fetch(part(buckets))
     except RedisError as error:
         logger.warning("Requests are counted without Redis: %s", error)
         metrics.went_on_without_redis()
         return [_count_here(each) for each in buckets]
+    return list(counted)
 
 
 def forget(bucket: Bucket) -> None:

@@ -15,6 +15,7 @@ import ssl
 import struct
 import threading
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Self
 
@@ -137,9 +138,29 @@ class Script:
         Raises redis.RedisError.
         """
         try:
-            return exchange(pack("EVALSHA", self._digest, len(keys), *keys, *arguments))[0]
+            return exchange(self.by_digest(keys=keys, arguments=arguments))[0]
         except exceptions.NoScriptError:
             return exchange(self.packed(keys=keys, arguments=arguments))[0]
+
+    def run_each(self, calls: Sequence[tuple[list[str], list[Argument]]]) -> list[Any]:
+        """Run it for each of the calls, keys and arguments; return the replies, in one round trip.
+
+        In two if Redis does not know it yet. Raises redis.RedisError.
+        """
+        commands = [self.by_digest(keys=keys, arguments=arguments) for keys, arguments in calls]
+        try:
+            return exchange(*commands)
+        except exceptions.NoScriptError:
+            return exchange(self.loading, *commands)[1:]
+
+    @property
+    def loading(self) -> bytes:
+        """The command that lets Redis know it."""
+        return pack("SCRIPT", "LOAD", self._source)
+
+    def by_digest(self, *, keys: list[str], arguments: list[Argument]) -> bytes:
+        """Return the command that runs it where `loading` was sent before."""
+        return pack("EVALSHA", self._digest, len(keys), *keys, *arguments)
 
 
 def _connection(name: str) -> "_Connection":

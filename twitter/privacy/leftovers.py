@@ -65,14 +65,14 @@ class Subject:
         return [*sought, *(limits.digest(term.lower()) for term in sought)]
 
     @property
-    def packed(self) -> bytes:
-        """The id as this project packs it: 64 bits, little-endian."""
-        return struct.pack("<q", self.account_id)
+    def packed(self) -> tuple[bytes, bytes]:
+        """The id as this project packs it: 64 bits, from either end."""
+        return struct.pack("<q", self.account_id), struct.pack(">q", self.account_id)
 
     def is_in(self, data: bytes, *, with_words: bool = True) -> bool:
         """Tell whether bytes name the subject."""
         searched = self._all if with_words else self._ids
-        return searched.search(data) is not None or self.packed in data
+        return searched.search(data) is not None or any(one in data for one in self.packed)
 
     @cached_property
     def _all(self) -> re.Pattern[bytes]:
@@ -129,7 +129,7 @@ def _count_rows(subject: Subject, column: Column) -> int:
     if column.type == "bigint":
         condition, parameters = f"{name} = %s", [subject.account_id]
     elif column.type == "bytea":
-        parameters = [subject.packed, *(term.encode() for term in subject.terms())]
+        parameters = [*subject.packed, *(term.encode() for term in subject.terms())]
         condition = " OR ".join([f"position(%s::bytea IN {name}) > 0"] * len(parameters))
     else:
         condition, parameters = f"{name}::text ~* %s", [subject.pattern()]

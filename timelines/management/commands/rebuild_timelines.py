@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts import facade as accounts
-from timelines import selectors, store
+from timelines import build, store
 from twitter.lib.arguments import whole_number
 from twitter.lib.ids import MAX_ID
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         bar = tqdm(desc="homes", unit="", disable=None)
         try:
             for account_id in _accounts(options):
-                selectors.rebuild_home(account_id)
+                build.rebuild_home(account_id)
                 last = account_id
                 rebuilt += 1
                 bar.update()

@@ -1,0 +1,97 @@
+"""What one reader has to do with others, as one value in Redis; PostgreSQL has all of it.
+
+Relations decide who may see what, so they are filled in under a lease, and replaced by the request
+that changed them, after its commit (`twitter.lib.stamped`).
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+
+from twitter.lib import parts, stamped
+from twitter.lib.parts import Part
+from twitter.lib.stamped import STAMP, Stamped
+
+TTL_SECONDS = 86_400
+# With the version of the value's form.
+RELATIONS = Stamped("relations:1:", seconds=TTL_SECONDS, of_reader=True)
+
+
+class Ids:
+    """Sorted ids, 8 bytes each, searched in place: nothing is unpacked to look for one."""
+
+    def __init__(self, packed: bytes | memoryview = b"") -> None:
+        self._numbers = memoryview(packed).cast("q")
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> "Ids":
+        """Return these ids."""
+        return cls(array("q", sorted(numbers)).tobytes())
+
+    def __contains__(self, number: int) -> bool:
+        place = bisect_left(self._numbers, number)
+        return place < len(self._numbers) and self._numbers[place] == number
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+NONE = Ids()
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """Whom a reader follows, blocks and mutes, and who blocks the reader.
+
+    `followees` are all of them, suspended ones too. There are no blocks and mutes yet.
+    """
+
+    followees: Ids
+    blocked: Ids = NONE
+    blocked_by: Ids = NONE
+    muted: Ids = NONE
+
+
+def relations_part(account_id: int) -> Part[Relations | None]:
+    """Return the part that reads an account's relations; None when they are not cached."""
+    read = parts.value(RELATIONS.key(account_id))
+    return Part(read.commands, lambda replies: _parsed(read.parse(replies)))
+
+
+def _parsed(value: bytes | None) -> Relations | None:
+    if value is None or not stamped.is_known(value):
+        return None
+    return Relations(followees=Ids(memoryview(value)[STAMP.size :]))
+
+
+def filled(account_id: int) -> Relations:
+    """Return an account's relations from PostgreSQL, and cache them."""
+    lease = RELATIONS.lease(account_id)
+    value = _stored(account_id)
+    if lease:
+        RELATIONS.fill_leased(account_id, value, lease=lease)
+    return Relations(followees=Ids(memoryview(value)[STAMP.size :]))
+
+
+def refresh(account_id: int) -> None:
+    """Replace what is cached of an account's relations. Raises redis.RedisError."""
+    RELATIONS.replace({account_id: _stored(account_id)})
+
+
+def _stored(account_id: int) -> bytes:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT array(SELECT followed_id FROM accounts_follow WHERE follower_id = %s"
+            f" ORDER BY followed_id), {stamped.NOW}",
+            [account_id],
+        )
+        [(followees, read_at)] = cursor.fetchall()
+    return stamped.stamp(array("q", followees).tobytes(), read_at=read_at)
+
+
+def drop(account_ids: Iterable[int]) -> None:
+    """Delete what is cached of accounts' relations. Raises redis.RedisError."""
+    RELATIONS.drop(account_ids)

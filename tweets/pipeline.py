@@ -1,0 +1,186 @@
+"""The only way to a page of tweets: source, hydrate, keep, present.
+
+A source gives entries (`tweets.entries`), `hydrate` brings tweets and users as bytes, `visibility`
+says what to keep, and `present` joins the bytes.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from accounts import facade as accounts
+from tweets import cache, rendering, selectors, visibility
+from tweets.entries import Entry, Ref, ref_of
+from tweets.reader import Reader
+from tweets.rendering import Found
+from twitter.lib import metrics
+from twitter.lib.renderers import array, envelope
+
+# A page looks at no more entries than this, and has no more bytes of tweets and users.
+MOST_LOOKED_AT = 2_000
+MOST_BYTES = 1_000_000
+
+
+class Drawn(NamedTuple):
+    """Entries in a source's order. After the id `next_id` the source goes on; None at its end."""
+
+    entries: Sequence[Entry]
+    next_id: int | None
+
+
+class Source(Protocol):
+    """Where a page's entries come from."""
+
+    def draw(self, count: int, *, reader: Reader, without: Collection[Entry]) -> Drawn:
+        """Return the first `count` entries that the source shows to the reader; fewer at its end.
+
+        `without`: entries that are not to be seen. Where one of several entries stands for the
+        others, another takes the place of one of these.
+        """
+
+
+@dataclass
+class Page:
+    """The tweets of a page, in the source's order, and what is needed to show them.
+
+    `next_id`: the id after which the source goes on; None at its end.
+    """
+
+    refs: list[Ref] = field(default_factory=list)
+    found: Found = field(default_factory=Found)
+    next_id: int | None = None
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the tweets shown."""
+        return [ref.id for ref in self.refs]
+
+
+def read(source: Source, *, reader: Reader, limit: int) -> Page:
+    """Return a page: up to `limit` tweets of the source that the reader may see.
+
+    If some may not be seen, twice as many are looked at each time, MOST_LOOKED_AT in all. Then the
+    page has what was found, perhaps nothing, and the next one goes on from there.
+    """
+    found = Found()
+    refs: dict[Entry, Ref] = {}
+    hidden: set[Entry] = set()
+    count = limit
+    while True:
+        drawn = source.draw(count, reader=reader, without=hidden)
+        new = {entry: ref_of(entry) for entry in drawn.entries if entry not in refs}
+        hydrate(new.values(), found)
+        refs |= new
+        unseen = [entry for entry, ref in new.items() if not visibility.may(reader, ref, found)]
+        hidden.update(unseen)
+        if not unseen or len(refs) >= MOST_LOOKED_AT:
+            break
+        kept = len(drawn.entries) - len(unseen)
+        if kept < limit:
+            kept += min(max(len(refs), limit - kept), MOST_LOOKED_AT - len(refs))
+        count = max(kept, limit)
+    seen = [refs[entry] for entry in drawn.entries if entry not in hidden]
+    shown = _within_bytes(seen[:limit], found)
+    goes_on = len(shown) < len(seen) or (len(shown) == limit and drawn.next_id)
+    return Page(refs=shown, found=found, next_id=shown[-1].id if goes_on else drawn.next_id)
+
+
+def _within_bytes(refs: list[Ref], found: Found) -> list[Ref]:
+    """Return the first of the tweets, at least one, that make MOST_BYTES together."""
+    if (
+        sum(map(len, found.users.values()))
+        + sum(len(tweet.body) for tweet in found.tweets.values() if tweet)
+        <= MOST_BYTES
+    ):
+        return refs
+    total = 0
+    for place, ref in enumerate(refs):
+        total += sum(
+            len(found.body(tweet_id)) + len(found.users[author_id])
+            for tweet_id, author_id in (ref[:2], ref[2:])
+            if tweet_id
+        )
+        if total > MOST_BYTES:
+            return refs[: max(place, 1)]
+    return refs
+
+
+def hydrate(refs: Iterable[Ref], found: Found) -> None:
+    """Add tweets, their originals, and the authors of all these to what was found.
+
+    From Redis in one round trip. What is missing there comes from PostgreSQL, in one statement for
+    tweets and one for users, and is written back; absence too.
+    """
+    tweets, users = found.tweets, found.users
+    wanted: dict[int, None] = {}
+    authors: dict[int, None] = {}
+    for tweet_id, author_id, original_id, original_author_id in refs:
+        wanted[tweet_id] = authors[author_id] = None
+        if original_id:
+            wanted[original_id] = authors[original_author_id] = None
+    tweet_ids = [number for number in wanted if number not in tweets]
+    author_ids = [number for number in authors if number not in users]
+    if not tweet_ids and not author_ids:
+        return
+    tweet_values, cards = cache.fetch(tweet_ids, author_ids)
+    tweets.update((i, cache.tweet_in(v)) for i, v in zip(tweet_ids, tweet_values, strict=True) if v)
+    users.update((i, accounts.card_in(v)) for i, v in zip(author_ids, cards, strict=True) if v)
+    missing = [number for number in tweet_ids if number not in tweets]
+    unknown = [number for number in author_ids if number not in users]
+    misses = len(missing) + len(unknown)
+    metrics.looked_up(hits=len(tweet_ids) + len(author_ids) - misses, misses=misses)
+    if missing:
+        tweets |= selectors.filled(missing)
+    if unknown:
+        users |= accounts.filled_cards(unknown)
+
+
+def tweet(tweet_id: int, *, reader: Reader) -> Page:
+    """Return a page with one tweet, empty if the reader may not see it."""
+    found = Found()
+    ref = refs_of([tweet_id], found).get(tweet_id)
+    if ref is None:
+        return Page()
+    hydrate([ref], found)
+    return Page(refs=[ref] if visibility.may(reader, ref, found) else [], found=found)
+
+
+def refs_of(tweet_ids: Collection[int], found: Found) -> dict[int, Ref]:
+    """Return what refers to tweets of which only the ids are known, if they are there."""
+    values, _ = cache.fetch(list(tweet_ids), [])
+    cached = zip(tweet_ids, values, strict=True)
+    found.tweets.update((number, cache.tweet_in(value)) for number, value in cached if value)
+    if missing := [number for number in tweet_ids if number not in found.tweets]:
+        found.tweets |= selectors.filled(missing)
+    there = ((number, found.tweets[number]) for number in tweet_ids)
+    return {number: Ref(number, *tweet[1:]) for number, tweet in there if tweet}
+
+
+def present(page: Page, *, reader: Reader, one: bool = False, **extra: bytes) -> bytes:
+    """Return the envelope of a page: its tweets, what they refer to, the reader's marks.
+
+    `extra` are further members, as JSON. `one`: `data` is the page's only tweet, not an array.
+    """
+    found = page.found
+    ids = page.ids
+    originals = dict.fromkeys(ref.original_id for ref in page.refs if ref.original_id)
+    for number in ids:
+        originals.pop(number, None)
+    authors = dict.fromkeys(ref.author_id for ref in page.refs)
+    authors.update(
+        dict.fromkeys(ref.original_author_id for ref in page.refs if ref.original_id in originals)
+    )
+    mentioned = [*ids, *originals]
+    marks = reader.marks_of(mentioned)
+    return envelope(
+        {
+            "data": found.body(ids[0]) if one else found.data(ids),
+            "includes": b'{"users":%b,"tweets":%b}'
+            % (array([found.users[number] for number in authors]), found.data(originals)),
+            "viewer": rendering.viewer(
+                liked=marks.liked.intersection(mentioned),
+                retweeted=marks.retweeted.intersection(mentioned),
+            ),
+            **extra,
+        }
+    )

@@ -1,0 +1,59 @@
+"""Who reads: what is known of a reader before a page is made."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from accounts import facade as accounts
+from accounts.facade import Relations
+from tweets import marks
+from tweets.marks import Marks
+from twitter.lib import parts, redis
+from twitter.lib.parts import Part
+
+Known = tuple[Relations | None, Marks | None]
+
+
+class Reader:
+    """An account that reads, what it has to do with others, and what it did to tweets.
+
+    What is not cached costs one statement of each kind, when it is asked for, and is cached.
+    """
+
+    def __init__(self, account_id: int, known: Known) -> None:
+        self.id = account_id
+        self._relations, self._marks = known
+
+    @property
+    def relations(self) -> Relations:
+        """What the reader has to do with others."""
+        if self._relations is None:
+            self._relations = accounts.filled_relations(self.id)
+        return self._relations
+
+    def marks_of(self, tweet_ids: Collection[int]) -> Marks:
+        """Return marks that tell of these tweets: no SQL, but for some that are old."""
+        known = self._marks or marks.filled(self.id)
+        self._marks = marks.knowing(self.id, known, tweet_ids=tweet_ids)
+        return self._marks
+
+
+def reader_part(account_id: int) -> Part[Known]:
+    """Return the part that reads what is cached of a reader."""
+    related, marked = accounts.relations_part(account_id), marks.marks_part(account_id)
+    commands = [*related.commands, *marked.commands]
+
+    def parse(replies: Sequence[Any]) -> Known:
+        found_relations, found_marks = parts.parsed((related, marked), iter(replies))
+        return found_relations, found_marks
+
+    return Part(commands, parse)
+
+
+def reader(account_id: int) -> Reader:
+    """Return the reader, with what is cached, in one round trip."""
+    return Reader(account_id, _known(account_id))
+
+
+@redis.without_redis(lambda: (None, None))
+def _known(account_id: int) -> Known:
+    return parts.fetch(reader_part(account_id))

@@ -1,0 +1,61 @@
+"""May this reader see this tweet, and does this source show it? Nothing else decides.
+
+`may` is the same everywhere. `shows` differs by where the tweet comes from. A source may leave out
+what fails, never show what `may` refuses.
+"""
+
+from enum import Enum
+
+from tweets.entries import Ref
+from tweets.reader import Reader
+from tweets.rendering import Found
+
+
+class Kind(Enum):
+    """Where a page's tweets come from."""
+
+    HOME = "the reader's home timeline"
+    AUTHOR = "one author's tweets"
+    TWEET = "one tweet that is asked for by its id"
+
+
+def may(reader: Reader, ref: Ref, found: Found) -> bool:
+    """Tell whether the reader may see a tweet.
+
+    The tweet is there, its author is neither suspended nor deleted, and neither of reader and
+    author blocks the other. A retweet also needs its original.
+    """
+    return (
+        found.has(ref.id, ref.author_id)
+        and (not ref.original_id or found.has(ref.original_id, ref.original_author_id))
+        and not is_blocked(reader, ref)
+    )
+
+
+def is_blocked(reader: Reader, ref: Ref) -> bool:
+    """Tell whether the reader and the author, or the original's author, block each other."""
+    relations = reader.relations
+    if not (relations.blocked or relations.blocked_by):
+        return False
+    return any(
+        author in relations.blocked or author in relations.blocked_by
+        for author in (ref.author_id, ref.original_author_id)
+    )
+
+
+def shows(kind: Kind, reader: Reader, ref: Ref) -> bool:
+    """Tell whether a source shows a tweet to the reader, as far as ids and relations tell.
+
+    A home shows what followees and the reader wrote: a delivery that came late proves nothing. It
+    leaves out what blocked and muted accounts wrote, and retweets of that, before it is fetched.
+    """
+    if kind is not Kind.HOME:
+        return True
+    relations = reader.relations
+    if ref.author_id != reader.id and ref.author_id not in relations.followees:
+        return False
+    if is_blocked(reader, ref):
+        return False
+    return not relations.muted or not (
+        ref.author_id in relations.muted or ref.original_author_id in relations.muted
+    )
