@@ -266,7 +266,7 @@ def test_what_clears_away_has_a_queue_of_its_own_which_workers_serve():
         "timelines.tasks.drop_homes_of_followers",
         "timelines.tasks.drop_homes_after_many",
         "timelines.tasks.stop_merging",
-        "timelines.tasks.forget_account",
+        "timelines.tasks.drop_account",
         "timelines.tasks.forget_fanned_out",
     }
     assert queue_of["timelines.tasks.fan_out"] == "fan_out"
