@@ -231,6 +231,7 @@ CELERY_TASK_ROUTES = {
     "tweets.tasks.purge_*": {"queue": "removals"},
     "timelines.tasks.remove_*": {"queue": "removals"},
     "timelines.tasks.drop_homes_*": {"queue": "removals"},
+    "timelines.tasks.drop_account": {"queue": "removals"},
     "timelines.tasks.stop_merging": {"queue": "removals"},
     "timelines.tasks.forget_*": {"queue": "removals"},
     "timelines.tasks.*": {"queue": "fan_out"},
