@@ -43,4 +43,4 @@ def ask(application, environ):
 
 
 def from_django(environ):
-    return ask(observed(wsgi._django), environ)
+    return ask(observed(wsgi.by_django), environ)

@@ -1,7 +1,7 @@
 """Every parser of ours: it raises nothing but what it says, and takes linear time.
 
-The text of tweets, HTTP and JSON have tests of their own: tests/tweets/test_text.py,
-tests/lib/test_webrequest.py, tests/lib/test_parsers.py.
+The text of tweets and JSON have tests of their own: tests/tweets/test_text.py,
+tests/lib/test_parsers.py. HTTP is parsed by nginx, gunicorn and Granian.
 """
 
 import contextlib
@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode
 import pytest
 import redis
 from django.core.exceptions import ValidationError
-from gunicorn.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import RedisError
@@ -32,7 +31,6 @@ from timelines import warm
 from timelines.serializers import HomeQuery
 from twitter.lib import ids, limits, resp
 from twitter.lib.pagination import link_header
-from twitter.webrequest import Refused, Request, take_head, trusted_headers
 
 ANY = st.text(st.characters(max_codepoint=255))  # as a header arrives in WSGI
 ODD = st.text(st.sampled_from("0123456789 .,:-+_%[]eE\0\n\u0663\uff11\u00b2")) | st.text()
@@ -194,11 +192,6 @@ def test_whatever_redis_replies_is_a_reply_or_a_redis_error(reply: bytes) -> Non
 
 
 # --- linear time ---------------------------------------------------------------------------------
-CFG = Config()
-PEER = ("192.0.2.1", 4711)
-TRUSTED = trusted_headers(cfg=CFG, peer=PEER)
-
-
 def read_json(text: str) -> None:
     with contextlib.suppress(ParseError):
         parse_json(text.encode())
@@ -206,14 +199,6 @@ def read_json(text: str) -> None:
 
 def read_json_to_its_end(text: str) -> None:
     read_json(f'["{text}", {{}}]')
-
-
-def read_head(text: str) -> None:
-    received = bytearray(b"GET / HTTP/1.1\r\nHost: a\r\n" + text.encode("latin-1") + b"\r\n\r\n")
-    with contextlib.suppress(Refused):
-        head = take_head(received, cfg=CFG)
-        if head:
-            Request(head, cfg=CFG, peer=PEER, trusted=TRUSTED)
 
 
 def read_token(text: str) -> None:
@@ -232,20 +217,6 @@ def read_lines(text: str) -> None:
 PARSERS = {
     read_json: ["[", '{"a":', '"', '\\"', '"\\', "1", "1,", "1e5", " ", "]", "[]", "\\u0041", "é"],
     read_json_to_its_end: ["[", "{[", '\\"', "\\\\", "\\u0041", "a", "é", "漢"],
-    read_head: [
-        "a",
-        " ",
-        "\t",
-        ":",
-        "A: b\r\n",
-        "\r\n",
-        "\n",
-        "\r",
-        "A:",
-        ",",
-        "\xff",
-        "A: \t\r\n",
-    ],
     read_token: [".", "a", "a.", "eyJ", "=", " ", "\xff", "Bearer "],
     bearer_in: [" ", "Bearer ", "a", "\xa0", "\t"],
     parse_refresh_token: [".", "1", "1.", "a", "é"],

@@ -22,7 +22,8 @@ READ = re.compile(
     r"""\(\s*["']([A-Z_]+)["']"""
     r'|\bos\.environ\["([A-Z_]+)"\]'
 )
-NOT_OURS = {"PATH"}
+# A variable that is refused, and one that the library of metrics looks for in our own processes.
+NOT_OURS = {"PATH", "SCRIPT_NAME", "PROMETHEUS_MULTIPROC_DIR"}
 
 SERVICES = ("auth/", "tweet/", "timeline/")
 

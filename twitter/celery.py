@@ -5,7 +5,6 @@ import time
 from logging import captureWarnings
 from typing import Any
 
-from billiard.process import current_process
 from celery import Celery
 from celery.signals import (
     setup_logging,
@@ -60,7 +59,7 @@ def _serve_metrics(sender: Any, **options: Any) -> None:
 
 @worker_process_init.connect
 def _go_on_counting(**options: Any) -> None:
-    exporter.go_on_as(current_process().index)  # type: ignore[attr-defined]  # of a pool's
+    exporter.join()
 
 
 def _note_beginning(task: Any, **options: Any) -> None:

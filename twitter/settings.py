@@ -152,7 +152,7 @@ MIDDLEWARE = [
     "twitter.lib.headers.SecurityHeaders",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "twitter.lib.middleware.require_length",
+    "twitter.lib.middleware.bounded_body",
     "twitter.lib.middleware.in_time",
     "twitter.lib.middleware.admin_apart",
     "accounts.limits.rate_limits",

@@ -1,11 +1,15 @@
-"""The WSGI entry point that gunicorn serves."""
+"""The WSGI application. Web servers load it by twitter/web.py."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import Any
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
 from django.utils.http import parse_header_parameters
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitter.settings")
@@ -17,7 +21,17 @@ class Request(WSGIRequest):
     For JSON there is no other (RFC 8259, section 8.1), and browsers send the admin's forms so.
     Django takes what Python can look up, but of that some are no encodings of text, which is an
     error for the query, and some take quadratic time, such as punycode.
+
+    A body that was sent in chunks (RFC 9112, section 7.1) is read here, for Django reads as many
+    bytes as CONTENT_LENGTH says. The server has put the chunks together. No more is read than it
+    takes to see that it is too long: `middleware.bounded_body` refuses it then.
     """
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        if environ.pop("HTTP_TRANSFER_ENCODING", "") and not environ.get("CONTENT_LENGTH"):
+            body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+            environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        super().__init__(environ)
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:
@@ -27,6 +41,8 @@ class Request(WSGIRequest):
             found = "", {}
         self.content_type, self.content_params = found
 
+
+logger = logging.getLogger(__name__)
 
 _django = get_wsgi_application()
 _django.request_class = Request
@@ -39,10 +55,29 @@ from twitter.lib.observing import observed  # noqa: E402
 @observed
 @metrics.measured
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer a warm read of a home timeline right here, and have Django answer the rest."""
-    warm = timelines.warm_answer(environ)
-    if warm is None:
-        return _django(environ, start_response)
-    headers, body = warm
-    start_response("200 OK", headers)
-    return [body]
+    """Answer a warm read of a home timeline right here, and have Django answer the rest.
+
+    Returns a list, which servers send as it is, or a stream, which has to be asked for its blocks.
+    """
+    try:
+        warm = timelines.warm_answer(environ)
+    except Exception:  # a bug; servers have no problem+json to answer it with
+        logger.exception("A warm read failed")
+        warm = None
+    if warm is not None:
+        headers, body = warm
+        start_response("200 OK", headers)
+        return [body]
+    return by_django(environ, start_response)
+
+
+def by_django(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Have Django answer; a list, but for a stream."""
+    response = _django(environ, start_response)
+    blocks: list[bytes] = []
+    if environ["REQUEST_METHOD"] != "HEAD":  # RFC 9110, 9.3.2; Django answers it like GET
+        if not isinstance(response, HttpResponse):
+            return response
+        blocks.append(response.content)
+    response.close()
+    return blocks

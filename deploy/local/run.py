@@ -21,7 +21,7 @@ BACKUP = [sys.executable, "-m", "deploy.local.backup"]
 QUEUES = ("default", "fan_out", "heartbeat", "removals")
 # deploy/entrypoint has the same for containers.
 PROCESSES = {
-    "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "twitter.wsgi"],
+    "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py"],
     "worker": [
         *(sys.executable, "-m", "celery", "--quiet", "-A", "twitter", "worker"),
         *("-Q", ",".join(QUEUES)),
@@ -29,6 +29,8 @@ PROCESSES = {
     ],
     "relay": [*MANAGE, "relay"],
 }
+# Of containers only: it must be behind nginx.
+READ_POOL = [sys.executable, "-m", "twitter.read_pool"]
 READY_SECONDS = 120.0
 
 
@@ -97,6 +99,8 @@ def state_path() -> Path:
 
 
 def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
+    if os.environ.get("SCRIPT_NAME"):
+        raise StackError("SCRIPT_NAME: the service can't live below a path, only at a host's root.")
     urls = servers.start(supervisor, state)
     environment = servers.environment(state, urls) | {"PORT": str(port), "WEB_HOST": web_host()}
     _migrate(supervisor, environment)
@@ -130,6 +134,11 @@ def _serve(supervisor: Supervisor, state: StateFolder, port: int) -> None:
         f"\nDemo user   {logins['DEMO_USERNAME']}, password {logins['DEMO_PASSWORD']}\n"
         f"\nready: {url} answers; Ctrl-C stops everything"
     )
+    if web_host() != "127.0.0.1":
+        supervisor.say(
+            f"WEB_HOST is {web_host()}: clients that send or read slowly can stop this server. "
+            "Where strangers come in, put nginx before it: docs/proxy.md."
+        )
     supervisor.wait(lambda: False)
 
 

@@ -106,7 +106,7 @@ def baseline(
         "WEB_HOST": "127.0.0.1",
         "WEB_WORKERS": workers,
     }
-    command = [*run.PROCESSES["web"][:-1], BASELINE_APP]
+    command = [*run.PROCESSES["web"], BASELINE_APP]
     if plain_gunicorn:
         command = [*run.PROCESSES["web"][:3], *PLAIN_GUNICORN, "--workers", workers]
         command += ["--bind", f"127.0.0.1:{port}", BASELINE_APP]

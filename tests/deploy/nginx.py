@@ -30,8 +30,8 @@ NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or
 needs_nginx = pytest.mark.skipif(not NGINX, reason="needs nginx: nginx-light of Debian")
 # Roles are known to all databases of a server, and each test process has a database of its own.
 READER = f"twitter_reader_{WORKER}"
-# How long a process that could not be reached gets nothing.
-PAUSE = "fail_timeout=1s"
+# No process is left out, however often it failed.
+ALWAYS = "max_fails=0"
 START_SECONDS = 60.0
 
 
@@ -63,6 +63,8 @@ class TwoPools:
     proxy: Proxy
     read_port: int
     write_port: int
+    read_log: Path
+    write_log: Path
 
     @property
     def url(self) -> str:
@@ -77,19 +79,20 @@ def configured(
     read: Sequence[int],
     write: Sequence[int],
     notes: int | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the shipped configuration with other addresses and port, and all it writes in `folder`.
 
     `read` and `write` are the ports of the pools' processes, `notes` that of the service which
-    config/nginx-service.conf has as its example.
+    config/nginx-service.conf has as its example. `more` is what else is changed, text by text.
     """
     changes = {
         "/tmp/": f"{folder}/",  # before what has the folder in it
-        "worker_processes auto;": "worker_processes 2;",
-        "listen 8080;": f"listen 127.0.0.1:{port};",
-        f"server read-api:8080 {PAUSE};": _servers(read),
-        f"server write-api:8080 {PAUSE};": _servers(write),
+        "listen 8080 ": f"listen 127.0.0.1:{port} ",
+        f"server read-api:8080 {ALWAYS};": _servers(read),
+        f"server write-api:8080 {ALWAYS};": _servers(write),
         "/dev/stdout": f"{folder}/access.log",
+        **(more or {}),
     }
     path = folder / "nginx.conf"
     path.write_text(_changed(CONFIGURATION.read_text(), changes))
@@ -101,7 +104,7 @@ def configured(
 
 
 def _servers(ports: Sequence[int]) -> str:
-    return " ".join(f"server 127.0.0.1:{port} {PAUSE};" for port in ports)
+    return " ".join(f"server 127.0.0.1:{port} {ALWAYS};" for port in ports)
 
 
 def _changed(text: str, changes: Mapping[str, str]) -> str:
@@ -120,12 +123,12 @@ def command(configuration: Path, *options: str) -> list[str]:
 
 @contextlib.contextmanager
 def in_front(
-    folder: Path, *, read: Sequence[int], write: Sequence[int], notes: int | None = None
+    folder: Path, *, read: Sequence[int], write: Sequence[int], **options: Any
 ) -> Iterator[Proxy]:
     """Run nginx in front of processes that listen on these ports; see `configured`."""
     folder.mkdir()
     port = free_port()
-    configuration = configured(folder, port=port, read=read, write=write, notes=notes)
+    configuration = configured(folder, port=port, read=read, write=write, **options)
     with ending() as supervisor:
         log = folder / "output.log"
         supervisor.start("nginx", command(configuration), log=log)
@@ -137,16 +140,17 @@ def in_front(
 def two_pools(folder: Path, environment: Mapping[str, str]) -> Iterator[TwoPools]:
     """Run a process for each pool, and nginx in front; the environment is that of the service."""
     environment = {**environment, "WEB_HOST": "127.0.0.1", "WEB_WORKERS": "1", "TRUSTED_HOPS": "1"}
-    read_port, write_port = free_port(), free_port()
+    ports = read_port, write_port = free_port(), free_port()
+    logs = folder / "read.log", folder / "write.log"
     reading = environment | {"DATABASE_URL": reader_url(environment), "PORT": str(read_port)}
+    writing = environment | {"PORT": str(write_port)}
     with ending() as supervisor:
-        for name, pool in (("read", reading), ("write", environment | {"PORT": str(write_port)})):
-            log = folder / f"{name}.log"
-            supervisor.start(name, run.PROCESSES["web"], environment=pool, log=log)
-        for port in (read_port, write_port):
+        supervisor.start("read", run.READ_POOL, environment=reading, log=logs[0])
+        supervisor.start("write", run.PROCESSES["web"], environment=writing, log=logs[1])
+        for port in ports:
             supervisor.wait(lambda port=port: answers(port, "/auth/healthz"), seconds=START_SECONDS)
         with in_front(folder / "nginx", read=[read_port], write=[write_port]) as proxy:
-            yield TwoPools(proxy, read_port, write_port)
+            yield TwoPools(proxy, *ports, *logs)
 
 
 def reader_url(environment: Mapping[str, str]) -> str:

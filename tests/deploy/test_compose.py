@@ -33,7 +33,7 @@ WRITES_BESIDE_ITS_SETTINGS = {"elasticsearch", "kibana"}
 # There is no program in its image but the collector.
 CANNOT_BE_ASKED = {"otel-collector"}
 # Settings of the image, of the commands `make run` and `demo`, and of `migrate` alone.
-ELSEWHERE = {"ALIVE_FILE", "PORT", "STATIC_ROOT", "WEB_HOST", "WEB_WORKER_CLASS"}
+ELSEWHERE = {"ALIVE_FILE", "PORT", "STATIC_ROOT", "WEB_HOST"}
 ELSEWHERE |= {"ADMIN_PASSWORD", "DEMO_PASSWORD", "STATE_DIR", "READER_PASSWORD"}
 # docs/tracing.md has these.
 OF_OTHERS = {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
@@ -82,7 +82,7 @@ def test_roles_are_given_only_what_the_code_reads():
 
 def test_each_role_of_the_entrypoint_has_a_service():
     entrypoint = (ROOT / "deploy" / "entrypoint").read_text(encoding="utf-8")
-    roles = set(re.findall(r"^([a-z]+)\)$", entrypoint, re.MULTILINE)) - {"manage"}
+    roles = set(re.findall(r"^([a-z-]+)\)$", entrypoint, re.MULTILINE)) - {"manage"}
     assert {word for each in ROLES.values() for word in each["command"]} == roles
 
 

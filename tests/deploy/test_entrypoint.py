@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from deploy.local.ports import free_port
-from deploy.local.run import PROCESSES
+from deploy.local.run import PROCESSES, READ_POOL
 from tests.conftest import WORKER
 from tests.deploy.stack import ROOT
 
@@ -50,6 +50,12 @@ def test_a_role_is_what_make_run_runs(name, tmp_path):
     assert [sys.executable, *words] == PROCESSES[name]
 
 
+def test_the_read_pool_has_a_server_of_its_own(tmp_path):
+    environment = in_place_of_python(tmp_path, 'echo "$@"')
+    words = run("read-api", environment=environment).stdout.split()
+    assert [sys.executable, *words] == READ_POOL
+
+
 def test_manage_runs_a_command_with_its_arguments_as_they_are(tmp_path):
     environment = in_place_of_python(tmp_path, "printf '%s\\n' \"$@\"")
     done = run("manage", "export_account", "a b", environment=environment)
@@ -77,7 +83,7 @@ def test_a_migration_that_fails_is_the_end(tmp_path):
 def test_what_is_no_role_is_told_which_there_are(role):
     done = run(*role, environment=dict(os.environ))
     assert done.returncode == 2
-    assert "api | worker [QUEUES] | relay | migrate" in done.stderr
+    assert "api | read-api | worker [QUEUES] | relay | migrate" in done.stderr
 
 
 @contextlib.contextmanager

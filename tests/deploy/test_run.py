@@ -47,14 +47,15 @@ def accounts(stack: Stack) -> int:
 
 
 def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path: Path) -> None:
-    admin = {"ADMIN_PATH": "staff/office/"}
-    with running(state, tmp_path / "first", PORT=str(free_port()), **admin) as stack:
+    settings = {"ADMIN_PATH": "staff/office/", "WEB_HOST": "0.0.0.0"}
+    with running(state, tmp_path / "first", PORT=str(free_port()), **settings) as stack:
         stack.wait_until_ready()
         assert get(f"{stack.url}/auth/healthz?ready=1") == 200
         output = stack.output.read_text()
         office = f"{stack.url}/staff/office/"
         for said in (f"{stack.url}/api/docs/", f"{office} ", "as admin", "Demo user"):
             assert said in output
+        assert "WEB_HOST is 0.0.0.0: clients that send or read slowly can stop this" in output
         assert get(office) == 200
         assert "Unavailable" not in output  # it asks until all is there, and says nothing of that
 
@@ -133,6 +134,13 @@ def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
     code, sentence = refusal(tmp_path / "state", PORT=port)
     assert code == 1
     assert sentence == f"PORT must be a number from 1 to 65535, not {port!r}.\n"
+
+
+def test_a_path_prefix_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    code, sentence = refusal(tmp_path / "state", PORT=str(free_port()), SCRIPT_NAME="/tw")
+    assert code == 1
+    assert sentence.startswith("SCRIPT_NAME: the service can't live below a path")
+    assert sentence.count("\n") == 1
 
 
 def test_stack_has_an_environment_of_its_own(tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def test_each_process_logs_json_lines_and_no_error_but_that(spoken):
 
 
 def test_without_an_endpoint_neither_tracer_nor_exporter_is_imported():
-    code = "import sys, twitter.wsgi, twitter.weblog; from twitter.lib import tracing;"
+    code = "import sys, twitter.wsgi; from twitter.lib import tracing;"
     code += "tracing.start('web');"
     names = "('twitter.lib.spans', 'opentelemetry.sdk.trace', 'opentelemetry.exporter')"
     code += f"print([name for name in {names} if name in sys.modules])"

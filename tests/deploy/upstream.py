@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Received:
 class Upstream(ThreadingHTTPServer):
     """Answers everything alike, notes what it got, and counts connections.
 
-    `status` None: it reads a request, and closes the connection without an answer.
+    `status` None: it reads a request, and closes the connection without an answer. A query such as
+    `?header=40000` has a header of so many bytes added, `?body=1000000` makes the body so long.
     """
 
     daemon_threads = True
@@ -48,6 +50,9 @@ class Upstream(ThreadingHTTPServer):
         self.connections += 1
         super().process_request(request, client_address)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing when nginx closes a connection."""
+
     def methods(self) -> list[str]:
         """Return the methods that it got."""
         return [request.method for request in self.received]
@@ -64,11 +69,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.status is None:
             self.close_connection = True
             return
-        content = json.dumps({"data": self.command}).encode()
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        content = json.dumps({"data": self.command}).encode().ljust(int(query.get("body", 0)))
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         for name, value in self.server.headers.items():
             self.send_header(name, value)
+        if "header" in query:
+            self.send_header("X-Long", "x" * int(query["header"]))
         if self.server.status != 204:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -4,20 +4,17 @@ import json
 import logging
 import os
 import re
-import runpy
 import threading
-import time
-from datetime import timedelta
 from io import StringIO
-from types import SimpleNamespace
 
 import pytest
-from gunicorn.config import Config
 
 from tests.asking import ask, request
-from twitter import weblog, wsgi
+from twitter import wsgi
+from twitter.lib import access as lines
 from twitter.lib import logging as known
 from twitter.lib.logging import JSONFormatter, OnceASecond, UnavailableIsAWarning
+from twitter.lib.observing import observed
 
 SECRET = "SECRET"
 
@@ -43,9 +40,9 @@ def test_what_is_refused_before_it_is_routed_bears_its_route(logged, settings):
         "reads": {"user": None, "token": None, "address": (1, 60)},
     }
     for _ in range(2):
-        status, *_ = ask(wsgi.application, request(1, PATH_INFO="/timeline/update"))
+        status, headers, _ = ask(wsgi.application, request(1, PATH_INFO="/timeline/update"))
     assert status == "429 Too Many Requests"
-    assert known.known()["route"] == "/timeline/update"
+    assert ("X-Route", "/timeline/update") in headers
 
 
 def test_lines_bear_what_is_known_and_what_is_noted(logged):
@@ -107,24 +104,22 @@ def test_what_a_request_logs_bears_its_id_and_account(logged, make_account, monk
 
 
 class Access:
-    """gunicorn's logger, as the service has it, writing requests into a file."""
+    """The log of requests, as a web process has it, in a file."""
 
-    def __init__(self, folder, level="info"):
+    def __init__(self, folder, monkeypatch, level="INFO"):
         self.file = folder / "access"
-        cfg = Config()
-        cfg.set("accesslog", str(self.file))
-        cfg.set("loglevel", level)
-        self.logger = weblog.Logger(cfg)
+        monkeypatch.setenv("WEB_ACCESS_LOG", str(self.file))
+        monkeypatch.setenv("LOG_LEVEL", level)
+        lines.begin()
 
     def close(self):
-        for log in (self.logger.access_log, self.logger.error_log):
-            for handler in log.handlers:
-                handler.close()
-            log.handlers.clear()
+        for handler in list(lines.logger.handlers):
+            handler.close()
+            lines.logger.removeHandler(handler)
+        lines.logger.setLevel(lines.OFF)
 
-    def note(self, *, status="200 OK", path=f"/auth/name/{SECRET}", method="GET"):
+    def note(self, *, status=200, path=f"/auth/name/{SECRET}", method="GET"):
         """Log a request that is full of what nobody shall read."""
-        response = SimpleNamespace(status=status, status_code=int((status or "0")[:3]), sent=17)
         environ = {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,
@@ -135,12 +130,16 @@ class Access:
             "HTTP_REFERER": SECRET,
             "HTTP_USER_AGENT": SECRET,
         }
-        self.logger.access(response, None, environ, timedelta(microseconds=1_234))
+        lines.note(environ, status=status, seconds=0.001234, sent=17)
 
     def write(self, **request):
         """Log a request; return its line, or None."""
         self.note(**request)
-        self.logger.write_down()
+        return self.only()
+
+    def only(self):
+        """Return the only line that is noted, or None; forget it."""
+        lines.write_down()
         [line] = self.lines() or [None]
         self.file.write_text("")
         return line
@@ -151,8 +150,8 @@ class Access:
 
 
 @pytest.fixture
-def access(tmp_path):
-    access = Access(tmp_path)
+def access(tmp_path, monkeypatch):
+    access = Access(tmp_path, monkeypatch)
     yield access
     known.end()
     access.close()
@@ -165,7 +164,7 @@ def test_a_request_is_one_line_without_anything_personal(access):
     assert line.pop("time")
     assert line == {
         "level": "info",
-        "logger": "gunicorn.access",
+        "logger": "access",
         "message": "GET /auth/name/<str:name> 200",
         "request_id": "r",
         "account_id": 7,
@@ -181,14 +180,13 @@ def test_a_request_is_one_line_without_anything_personal(access):
 @pytest.mark.parametrize(
     ("status", "path", "level"),
     [
-        ("200 OK", "/", "info"),
-        ("404 Not Found", "/", "info"),
-        ("429 Too Many Requests", "/", "info"),
-        ("500 Internal Server Error", "/", "error"),
-        ("503 Service Unavailable", "/", "warning"),
-        ("200 OK", "/auth/healthz", None),
-        ("503 Service Unavailable", "/auth/healthz", "warning"),
-        (None, "/", "error"),  # the application has not answered
+        (200, "/", "info"),
+        (404, "/", "info"),
+        (429, "/", "info"),
+        (500, "/", "error"),
+        (503, "/", "warning"),
+        (200, "/auth/healthz", None),
+        (503, "/auth/healthz", "warning"),
     ],
 )
 def test_its_level_tells_whether_something_is_wrong(access, status, path, level):
@@ -196,46 +194,92 @@ def test_its_level_tells_whether_something_is_wrong(access, status, path, level)
     assert (line and line["level"]) == level
 
 
-def test_health_checks_are_seen_by_who_debugs(tmp_path):
-    access = Access(tmp_path, level="debug")
+def test_health_checks_are_seen_by_who_debugs(tmp_path, monkeypatch):
+    access = Access(tmp_path, monkeypatch, level="DEBUG")
     line = access.write(path="/tweet/healthz")
     access.close()
     assert line["level"] == "debug"
 
 
-def test_lines_of_requests_are_written_soon(access, monkeypatch):
-    monkeypatch.setattr(weblog, "WRITE_SECONDS", 0.01)
-    access.note()
-    assert not access.lines()
-    access.logger.keep_writing()
-    deadline = time.monotonic() + 30
-    while not access.lines():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert len(access.lines()) == 1
+class Stream:
+    """An answer whose length is not known."""
+
+    closed = False
+
+    def __iter__(self):
+        yield b"one"
+        assert known.known(), "its lines bear the request's id"
+        yield b"three"
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_stream_is_a_line_when_it_has_ended_and_is_closed(access):
+    stream = Stream()
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return stream
+
+    blocks = observed(application)(request(1), lambda status, headers: None)
+    assert b"".join(blocks) == b"onethree"
+    assert access.only() is None
+    blocks.close()
+    assert stream.closed
+    assert access.only().items() >= {"status": 200, "bytes": 8}.items()
+    assert not known.known()
+
+
+def test_what_an_application_does_not_answer_is_a_line_of_500(access):
+    def application(environ, start_response):
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        observed(application)(request(1), lambda status, headers: None)
+    assert access.only()["status"] == 500
+    assert not known.known()
+
+
+@pytest.mark.django_db
+def test_a_warm_read_that_fails_is_logged_and_answered_by_django(logged, monkeypatch):
+    def fail(environ):
+        raise ValueError
+
+    monkeypatch.setattr("twitter.wsgi.timelines.warm_answer", fail)
+    status, headers, _ = ask(wsgi.application, request(1))
+    assert (status, dict(headers)["Content-Type"]) == (
+        "401 Unauthorized",
+        "application/problem+json",
+    )
+    [line] = [line for line in logged() if line["level"] == "error"]
+    assert "ValueError" in line["exception"]
+
+
+@pytest.mark.django_db
+def test_an_answer_to_head_has_no_body(access):
+    environ = request(1, PATH_INFO="/nothing", REQUEST_METHOD="HEAD")
+    status, headers, body = ask(wsgi.application, environ)
+    assert (status, body) == ("404 Not Found", b"")
+    assert int(dict(headers)["Content-Length"]) > 0
+    assert access.only()["bytes"] == 0
 
 
 def test_no_more_than_so_many_lines_are_kept(access, monkeypatch):
-    monkeypatch.setattr(weblog, "NOTED_MOST", 3)
+    monkeypatch.setattr(lines, "NOTED_MOST", 3)
     for _ in range(5):
         access.note()
     assert len(access.lines()) == 3
+    lines.write_down()
 
 
-def test_a_process_that_ends_writes_what_it_has_noted(access):
-    access.note()
-    hooks = runpy.run_path("config/gunicorn.conf.py")
-    hooks["worker_exit"](None, SimpleNamespace(log=access.logger))
-    assert len(access.lines()) == 1
-
-
-def test_lines_of_another_process_do_not_get_into_ours(tmp_path):
+def test_lines_of_another_process_do_not_get_into_ours(tmp_path, monkeypatch):
     """The reader is slow, so that the pipe is full: what is too long is cut there."""
     ours, others = 2_000, 10_000
     fifo = tmp_path / "access"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    access = Access(tmp_path)
+    access = Access(tmp_path, monkeypatch)
     for _ in range(ours):
         access.note()
 
@@ -244,7 +288,7 @@ def test_lines_of_another_process_do_not_get_into_ours(tmp_path):
             for _ in range(others):
                 pipe.write(b'{"status": 404}\n')
 
-    writers = [threading.Thread(target=each) for each in (access.logger.write_down, write_others)]
+    writers = [threading.Thread(target=each) for each in (lines.write_down, write_others)]
     os.set_blocking(reader, True)
     with os.fdopen(reader, "rb") as pipe:
         for writer in writers:

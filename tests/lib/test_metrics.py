@@ -1,18 +1,15 @@
 """Metrics: the table is what there is, labels are of our making, and off is off."""
 
+import os
 import re
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from gunicorn.config import Config
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.test_readme import ROOT, rows
-from twitter import weblog
 from twitter.lib import exporter, metrics
 
 TABLE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -86,7 +83,7 @@ def test_off_nothing_is_wrapped_and_nothing_is_served(monkeypatch):
     monkeypatch.delenv("METRICS_PORT", raising=False)
     exporter.begin()
     exporter.serve()
-    exporter.ended(0)
+    exporter.join()
     assert metrics.instruments is None
 
     def application(environ, start_response):
@@ -115,22 +112,21 @@ def test_a_process_goes_on_with_the_counts_of_the_one_before(monkeypatch, tmp_pa
             sample.name: sample.value for family in collector.collect() for sample in family.samples
         }
 
-    for number in (0, 1, 0):
-        exporter.go_on_as(number)
+    def join_and_count():
+        exporter.join()
+        threads = counts().get("twitter_web_threads", 0)
         metrics.delivered(5)
         metrics.instruments.web_threads.set(4)
+        return exporter._lock, threads
+
+    first, _ = join_and_count()
+    second, _ = join_and_count()
+    assert counts()["twitter_web_threads"] == 8
+    os.close(first)  # as when its process has ended
+    third, threads = join_and_count()
+    assert threads == 4, "what was only true while the first lived is forgotten"
     assert counts()["twitter_fan_out_deliveries_total"] == 15
     assert counts()["twitter_web_threads"] == 8
     assert len(list(folder.glob("counter_child-*.db"))) == 2
-    exporter.ended(1)
-    assert counts()["twitter_web_threads"] == 4
-    assert counts()["twitter_fan_out_deliveries_total"] == 15
-
-
-def test_a_web_process_that_ends_writes_down_what_it_noted(counted):
-    metrics.write_down()  # what earlier tests have left
-    before = counted("twitter_cache_lookups_total", result="hit")
-    metrics.looked_up(hits=2, misses=0)
-    hooks = runpy.run_path("config/gunicorn.conf.py")
-    hooks["worker_exit"](None, SimpleNamespace(log=weblog.Logger(Config())))
-    assert counted("twitter_cache_lookups_total", result="hit") == before + 2
+    os.close(second)
+    os.close(third)

@@ -1,18 +1,14 @@
 """How long a request may take: a statement, all statements, a lock."""
 
-import os
-import runpy
 import time
-from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connections
-from gunicorn.config import Config
 
 from tests.accounts.factories import AccountFactory
-from twitter import weblog
 from twitter.lib import middleware
+from twitter.lib.postgresql.base import limit_statements
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,19 +16,14 @@ OPTIONS = settings.DATABASES["default"]["OPTIONS"]["options"]
 
 
 @pytest.fixture
-def web(monkeypatch):
+def web():
     """Return a function that makes a connection like those of a web process."""
     made = []
 
-    def connect(**environment):
-        for name, value in environment.items():
-            monkeypatch.setitem(os.environ, name, value)
-        default = settings.DATABASES["default"]
-        monkeypatch.setitem(default, "OPTIONS", {**default["OPTIONS"], "options": OPTIONS})
-        hooks = runpy.run_path("config/gunicorn.conf.py")
-        hooks["post_worker_init"](SimpleNamespace(log=weblog.Logger(Config())))
+    def connect(*, seconds):
         own = connections["default"].copy()
-        own.settings_dict["OPTIONS"] = settings.DATABASES["default"]["OPTIONS"]
+        own.settings_dict["OPTIONS"] = {**own.settings_dict["OPTIONS"], "options": OPTIONS}
+        limit_statements(own.settings_dict, seconds=seconds)
         made.append(own)
         return own
 
@@ -52,12 +43,11 @@ def test_statements_of_a_request_have_a_limit_and_others_have_none(web):
     assert show(others, "statement_timeout") == "0"
     assert show(others, "lock_timeout") == "5s"
     assert others.connection.info.get_parameters()["connect_timeout"] == "5"
-    assert show(web(), "statement_timeout") == "10s"
-    assert show(web(WEB_STATEMENT_SECONDS="3"), "statement_timeout") == "3s"
+    assert show(web(seconds=3), "statement_timeout") == "3s"
 
 
 def test_a_statement_that_takes_too_long_is_ended(web):
-    with web(WEB_STATEMENT_SECONDS="1").cursor() as cursor:
+    with web(seconds=1).cursor() as cursor:
         begun = time.monotonic()
         with pytest.raises(OperationalError, match="statement timeout"):
             cursor.execute("SELECT pg_sleep(20)")

@@ -163,12 +163,6 @@ def test_a_process_that_is_killed_takes_no_counts_with_it(service: stack.Stack, 
     assert {"counter_child-0.db", "histogram_child-0.db"} <= files
 
 
-def test_what_is_no_request_is_counted_as_such(service: stack.Stack, port: int) -> None:
-    Client(service.url).send("GET", "/" + "x" * 5_000)
-    [line] = lines(port, 'twitter_http_requests_total{method="other",route="(malformed)"')
-    assert 'status="414"} 1.0' in line
-
-
 def answers(url: str) -> bool:
     try:
         return Client(url).get("/auth/healthz").status == 200

@@ -1,14 +1,15 @@
 """Serving `/metrics`: one role's processes count in files of one folder, its main process sums up.
 
-Off unless METRICS_PORT is set. The main process calls `begin` before it forks, and `serve` when it
-is ready. web does so in config/gunicorn.conf.py, the worker in twitter/celery.py, the relay in its
-command. docs/adr/0023-a-role-counts-in-one-folder.md
+Off unless METRICS_PORT is set. The main process calls `begin` before it makes others, and `serve`
+when it is ready; the others call `join`. docs/adr/0023-a-role-counts-in-one-folder.md
 """
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
+from itertools import count
 
 from prometheus_client import CollectorRegistry, start_http_server, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -22,6 +23,8 @@ _folder = ""
 # What this process's files are named by. Asked for each time that something is counted, so it is no
 # process number, which takes a system call.
 _name = "main"
+# A descriptor that stays open as long as this process lives.
+_lock = -1
 
 
 def begin() -> None:
@@ -36,6 +39,10 @@ def begin() -> None:
     _folder = tempfile.mkdtemp(prefix="twitter-metrics-", dir=memory)
     atexit.register(_remove, _folder, os.getpid())
     os.environ.update(PROMETHEUS_MULTIPROC_DIR=_folder)  # where the library looks for it
+    _instrument()
+
+
+def _instrument() -> None:
     values.ValueClass = values.MultiProcessValue(lambda: _name)  # type: ignore[no-untyped-call]
     metrics.instruments = metrics.Instruments(CollectorRegistry())
 
@@ -45,19 +52,28 @@ def _remove(folder: str, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def go_on_as(number: int) -> None:
-    """Go on in the files of the process that had this number before and has ended.
+def join() -> None:
+    """Count in this process from now on, if the main process has begun to.
 
-    Were they named by process, each that ends would leave some for ever.
+    In the files of a process that has ended, if there is one: were they named by process, each that
+    ends would leave some for ever. Which numbers are taken is told by locks, which end with their
+    process, however it ends. So no server has to tell when it begins and ends one.
     """
-    global _name  # noqa: PLW0603
-    _name = f"child-{number}"
-
-
-def ended(number: int) -> None:
-    """Forget the gauges of a process that has ended; what it counted stays."""
-    if metrics.instruments:
-        mark_process_dead(f"child-{number}", _folder)  # type: ignore[no-untyped-call]
+    global _folder, _name, _lock  # noqa: PLW0603
+    if not (os.environ.get("METRICS_PORT") and os.environ.get("PROMETHEUS_MULTIPROC_DIR")):
+        return
+    _folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+    for child in count():
+        _lock = os.open(f"{_folder}/{child}.lock", os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            os.close(_lock)
+    _name = f"child-{child}"
+    mark_process_dead(_name, _folder)  # type: ignore[no-untyped-call]  # its gauges; counts stay
+    if metrics.instruments is None:  # it was spawned, not forked
+        _instrument()
 
 
 def serve() -> None:

@@ -81,6 +81,18 @@ class JSONFormatter(logging.Formatter):
         return line(record.created, record.levelno, record.name, message, fields)
 
 
+class NothingOfClients(logging.Filter):
+    """gunicorn's lines about a request that fails quote the client's address, or the path."""
+
+    BEGINNINGS = ("Invalid request", "Error handling request")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        for beginning in self.BEGINNINGS:
+            if record.msg.startswith(beginning):
+                record.msg, record.args = beginning, ()
+        return True
+
+
 class OnceASecond(logging.Filter):
     """Of lines that would say the same of each request, let one a second through."""
 

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -22,7 +22,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # Of what has no such method, and no route in twitter/urls.py: labels, of which each value is kept,
 # must not be of a client's making.
 OTHER = "other"
-UNKNOWN, MALFORMED, STATIC, ADMIN = "(unknown)", "(malformed)", "(static)", "(admin)"
+UNKNOWN, STATIC, ADMIN = "(unknown)", "(static)", "(admin)"
 
 # Where a home came from: Redis; Redis, after this read had built it; PostgreSQL, because it was
 # being built or does not reach so far; PostgreSQL, because Redis is away.
@@ -84,9 +84,6 @@ class Instruments:
         self.web_threads = gauge(
             "twitter_web_threads", "Threads that answer requests.", mode="livesum"
         )
-        self.web_connections = gauge(
-            "twitter_web_connections", "Open connections of clients.", mode="livesum"
-        )
         self.deliveries = counter(
             "twitter_fan_out_deliveries_total", "Homes that tweets were delivered to."
         )
@@ -135,7 +132,6 @@ _noted = _Noted()
 # What is not written down yet: the seconds of warm reads, and hits of pages. To count at once takes
 # a warm read 30 µs, to note and have it done together some 5. Only web writes it down; elsewhere,
 # what is noted is forgotten.
-WRITE_SECONDS = 0.5
 _NOTED_MOST = 100_000
 _warm_reads: deque[float] = deque(maxlen=_NOTED_MOST)
 _hits: deque[int] = deque(maxlen=_NOTED_MOST)
@@ -199,18 +195,6 @@ def write_down() -> None:
     instruments.cache_hits.inc(hits)
 
 
-def _keep_writing() -> None:
-    while True:
-        sleep(WRITE_SECONDS)
-        write_down()
-
-
-def malformed(status: int) -> None:
-    """Count a request that did not get as far as the application."""
-    if instruments:
-        instruments.requests.labels(OTHER, MALFORMED, status).inc()
-
-
 def home_came_from(source: str) -> None:
     """Note where the page of a home comes from that is not simply there."""
     if _noted.source != DEGRADED:
@@ -246,16 +230,9 @@ def logged_in(kind: str, *, succeeded: bool) -> None:
 
 
 def web_began(*, threads: int) -> None:
-    """Tell how many threads a web process has, and begin to write down what they note."""
+    """Tell how many threads a web process has."""
     if instruments:
         instruments.web_threads.set(threads)
-        threading.Thread(target=_keep_writing, name="metrics", daemon=True).start()
-
-
-def web_connections(connections: int) -> None:
-    """Tell how many clients a web process has now."""
-    if instruments:
-        instruments.web_connections.set(connections)
 
 
 def delivered(homes: int) -> None:

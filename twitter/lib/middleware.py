@@ -97,14 +97,14 @@ def _group(request: HttpRequest, match: ResolverMatch | None) -> str:
     return metrics.ADMIN if match.app_name == "admin" else f"/{match.route}"
 
 
-def require_length(
+def bounded_body(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse a body without Content-Length (411), which WSGI would read as empty."""
+    """Refuse a body that is longer than MAX_BODY_BYTES (413) before anything is read of it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            return plain_problem(411, "Send the body with its Content-Length.")
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
+            return plain_problem(413, f"The body may have at most {settings.MAX_BODY_BYTES} bytes.")
         return get_response(request)
 
     return middleware

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from django.conf import settings
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
@@ -18,18 +17,11 @@ MAX_DEPTH = 32
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?+|[\[\]{}]', re.DOTALL)
 
 
-class BodyTooLarge(APIException):
-    """413: the body is longer than MAX_BODY_BYTES."""
-
-    status_code = 413
-    default_detail = f"The body may have at most {settings.MAX_BODY_BYTES} bytes."
-
-
 class BoundedJSONParser(JSONParser):
-    """DRF's JSON parser, refusing bodies that are too large or nested too deep.
+    """DRF's JSON parser, refusing bodies that are nested too deep, before anything recurses.
 
-    The length is checked before a byte is read: DATA_UPLOAD_MAX_MEMORY_SIZE does not bound a body
-    that is read as a stream. The depth is checked before anything recurses.
+    `middleware.bounded_body` has seen to their length: DATA_UPLOAD_MAX_MEMORY_SIZE does not bound a
+    body that is read as a stream.
     """
 
     def parse(
@@ -38,9 +30,6 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        meta = (parser_context or {})["request"].META
-        if int(meta.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
-            raise BodyTooLarge
         body = stream.read()
         try:
             body.decode()

@@ -72,7 +72,7 @@ class ApiSchema(AutoSchema):
         if self.get_auth():
             errors.append("401")
         if self.method not in SAFE_METHODS:
-            errors += ["411", "413", "415"]
+            errors += ["413", "415"]
         return errors
 
 

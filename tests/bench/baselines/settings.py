@@ -14,7 +14,6 @@ ACCESS_TOKEN_SECONDS = service.ACCESS_TOKEN_SECONDS
 ALLOWED_HOSTS = service.ALLOWED_HOSTS
 TIME_ZONE = service.TIME_ZONE
 USE_TZ = True
-MAX_BODY_BYTES = service.MAX_BODY_BYTES  # the web worker asks for it
 DEBUG = False
 ROOT_URLCONF = f"tests.bench.baselines.{NAME}"
 AUTH_USER_MODEL = service.AUTH_USER_MODEL

@@ -13,6 +13,16 @@ from twitter.lib.silence import Silence
 _silence = Silence()
 
 
+def limit_statements(database: dict[str, Any], *, seconds: int) -> None:
+    """Change settings of this engine so that PostgreSQL ends a statement that takes too long.
+
+    If PostgreSQL itself stands still, we wait two seconds longer, and no more. Of connections that
+    are made from now on.
+    """
+    database["ANSWER_SECONDS"] = seconds + 2.0
+    database["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"
+
+
 class Connection(psycopg.Connection[Any]):
     """What psycopg has, but it waits for an answer no longer than it is told to.
 
