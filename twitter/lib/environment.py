@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 # and each that was asked for.
 _names = {
     *("ALIVE_FILE", "PORT", "WEB_HOST", "WEB_WORKERS", "WEB_THREADS", "WEB_STATEMENT_SECONDS"),
-    *("WEB_WORKER_CLASS", "WEB_ACCESS_LOG", "METRICS_PORT", "STATE_DIR"),
+    *("WEB_ACCESS_LOG", "METRICS_PORT", "STATE_DIR"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"),
     *("DEMO_PASSWORD", "DEMO_USERNAME", "ADMIN_PASSWORD", "ADMIN_USERNAME", "READER_PASSWORD"),
 }
