@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.request import Request
 
 # Arrays and objects in one another; no body that the API takes has more than one.
@@ -38,9 +38,7 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        meta = (parser_context or {})["request"].META
-        if int(meta.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
-            raise BodyTooLarge
+        _check_length(parser_context)
         body = stream.read()
         try:
             body.decode()
@@ -49,6 +47,25 @@ class BoundedJSONParser(JSONParser):
         if _is_deeper(body, MAX_DEPTH):
             raise ParseError(f"JSON parse error: nested deeper than {MAX_DEPTH} levels.")
         return super().parse(BytesIO(body), media_type, parser_context)
+
+
+class BoundedFormParser(FormParser):
+    """DRF's parser of forms (`application/x-www-form-urlencoded`), refusing what is too large."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        _check_length(parser_context)
+        return super().parse(stream, media_type, parser_context)
+
+
+def _check_length(parser_context: Mapping[str, Any] | None) -> None:
+    meta = (parser_context or {})["request"].META
+    if int(meta.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
+        raise BodyTooLarge
 
 
 def _is_deeper(body: bytes, depth: int) -> bool:
