@@ -84,7 +84,7 @@ def update(
 
     `session_id`: the session that asks. `changes`: username, email, name, bio. What one logs in
     with (another username or e-mail address, a new password) needs the current password. Raises
-    Invalid when that is missing or wrong or the new one is weak, Conflict when a new value is taken,
+    Invalid when that is missing or wrong or the new one is weak, Conflict when a value is taken,
     TooMany (see `guessing`), TooBusy, Unauthenticated when the account is gone.
     """
     seen = _active(account_id)

@@ -32,8 +32,8 @@ class TokenPair:
 def log_in(*, login: str, password: str, address: str) -> TokenPair:
     """Begin a session for a username or e-mail address.
 
-    Raises Unauthenticated, TooMany, TooBusy, and Forbidden when the password is right and the account is
-    suspended.
+    Raises Unauthenticated, TooMany, TooBusy, and Forbidden when the password is right and the
+    account is suspended.
 
     `address` is where the request comes from; see `guessing`. Refused as TooBusy, an attempt does
     not count.

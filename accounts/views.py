@@ -177,8 +177,8 @@ class RefreshView(OpenView):
         """Exchange a refresh token for a new pair.
 
         When the access token has expired, or is about to. Store the new refresh token at once: the
-        old one is used up. Sent again within 30 seconds, it brings the same new refresh token. Sent later, or after the
-        new one was used, it ends the session.
+        old one is used up. Sent again within 30 seconds, it brings the same new refresh token. Sent
+        later, or after the new one was used, it ends the session.
         """
         values = _valid(RefreshTokenSerializer, request.data)
         return _tokens(sessions.refresh(values["refresh_token"]))

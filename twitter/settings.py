@@ -358,7 +358,8 @@ CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
 SESSION_COOKIE_AGE = number("ADMIN_SESSION_SECONDS", 8 * 3600)
 # Browsers remember it, and there is no way to take it back before it ends. So it is short at first,
 # and never speaks for other host names (SILENCED_SYSTEM_CHECKS: W005 and W021 ask for that).
-SECURE_HSTS_SECONDS = number("HSTS_SECONDS", 86_400, least=0) if PRODUCTION else 0
+HSTS_SECONDS = number("HSTS_SECONDS", 86_400, least=0)
+SECURE_HSTS_SECONDS = HSTS_SECONDS if PRODUCTION else 0
 SECURE_REDIRECT_EXEMPT = [r"^(auth|tweet|timeline)/(healthz|helthz)$"]
 if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -23,8 +23,8 @@ def writes():
 
 @pytest.mark.parametrize(("method", "path", "body"), list(writes()))
 def test_every_body_is_refused_that_has_an_unknown_field(api, make_account, method, path, body):
-    client = api(make_account("ann"))
-    answer = getattr(client, method)(path, {**body, "avatar": "me.png"})
+    ann = make_account("ann")
+    answer = getattr(api(ann), method)(path.format(user_id=ann), {**body, "avatar": "me.png"})
     assert answer.status_code == 400
     assert answer.json()["errors"]["avatar"] == ["There is no such field."]
     assert answer.json()["detail"].count("avatar") == 1

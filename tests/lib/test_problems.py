@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from accounts.models import Account
 from accounts.tokens import issue_access_token
+from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.lib.problems import KIND_OF, Kind
 
+PROOF = {"current_password": PASSWORD}
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(/problems/[a-z-]+)` \| ([\d, ]+) \|", re.MULTILINE)
 NAMED = dict(ROW.findall((ROOT / "docs" / "errors.md").read_text(encoding="utf-8")))
@@ -72,8 +74,8 @@ def test_tokens_are_refused_by_kind(api, make_account, monkeypatch):
         ("get", "/tweet/id/7", None, (404, "not-found")),
         ("put", "/tweet/create", None, (405, "method-not-allowed")),
         ("post", "/auth/token", {"username": "x", "password": "y"}, (401, "wrong-password")),
-        ("patch", "/auth/update", {"username": "BOB"}, (409, "username-taken")),
-        ("patch", "/auth/update", {"email": "BOB@example.com"}, (409, "email-taken")),
+        ("patch", "/auth/update", {"username": "BOB", **PROOF}, (409, "username-taken")),
+        ("patch", "/auth/update", {"email": "BOB@example.com", **PROOF}, (409, "email-taken")),
         (
             "patch",
             "/auth/update",
@@ -84,7 +86,7 @@ def test_tokens_are_refused_by_kind(api, make_account, monkeypatch):
 )
 def test_a_kind_is_told_by_its_type(api, make_account, method, path, body, expected):
     make_account("bob")
-    client = api(make_account("ann"))
+    client = api(AccountFactory().pk)
     answer = getattr(client, method)(path, body) if body else getattr(client, method)(path)
     assert kind_of(answer) == expected
     if expected[0] in (400, 409):
