@@ -8,8 +8,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts import selectors
-from accounts.tokens import InvalidToken, bearer_in, verify_access_token
+from accounts.tokens import ExpiredToken, InvalidToken, bearer_in, verify_access_token
 from twitter.lib import logging
+from twitter.lib.problems import Kind
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Caller:
         return self.id
 
 
+class Refused(AuthenticationFailed):
+    """401: there is a token, and it is not good."""
+
+    def __init__(self, detail: str, *, kind: Kind = Kind.INVALID_TOKEN) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
 class BearerToken(BaseAuthentication):
     """`Authorization: Bearer <access token>` (RFC 6750)."""
 
@@ -38,11 +47,13 @@ class BearerToken(BaseAuthentication):
             return None
         try:
             claims = verify_access_token(token)
+        except ExpiredToken as error:
+            raise Refused("The access token has expired.", kind=Kind.EXPIRED_TOKEN) from error
         except InvalidToken as error:
-            raise AuthenticationFailed("The access token is not valid, or has expired.") from error
+            raise Refused("The access token is not valid.") from error
         state = selectors.account_state(claims.account_id)
         if not state.accepts(claims):
-            raise AuthenticationFailed("The access token is no longer valid.")
+            raise Refused("The access token is no longer valid.")
         logging.note(account_id=claims.account_id)
         return Caller(id=claims.account_id, session_id=claims.session_id), None
 

@@ -6,17 +6,28 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """A JWT in the Authorization header."""
+    """A JWT in the Authorization header, and how Swagger UI gets one."""
 
     # By name: the class cannot be imported while Django REST framework is being imported.
     target_class = "accounts.authentication.BearerToken"
-    name = "bearerAuth"
+    name = ["logIn", "pasteToken"]  # shown in this order
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """Return the OpenAPI security scheme."""
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "The `access_token` that `POST /auth/token` answers.",
-        }
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        """Return the two as alternatives."""
+        return [{name: []} for name in self.name]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        """Return the OpenAPI security schemes, in the order of their names."""
+        return [
+            {
+                "type": "oauth2",
+                "description": "Log in here: username or e-mail address, and password.",
+                "flows": {"password": {"tokenUrl": "/auth/token", "scopes": {}}},
+            },
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "Or paste an `access_token` that `POST /auth/token` answered.",
+            },
+        ]

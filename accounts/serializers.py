@@ -3,6 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiRequest,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+)
 from rest_framework import serializers
 
 from accounts.validators import (
@@ -14,7 +20,7 @@ from accounts.validators import (
     validate_username_pattern,
 )
 from twitter.lib import characters
-from twitter.lib.fields import LineField, LinesField, TextField
+from twitter.lib.fields import InputSerializer, LineField, LinesField, TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
 
@@ -57,7 +63,7 @@ class PublicMetricsSerializer(serializers.Serializer[Any]):
 
 
 class UserSerializer(serializers.Serializer[Any]):
-    """A user as everybody sees it; serializes `selectors.Profile`."""
+    """A user as everybody sees it."""
 
     id = WireIdField()
     username = serializers.CharField()
@@ -72,7 +78,7 @@ class UserSerializer(serializers.Serializer[Any]):
         return name
 
     def get_created_at(self, profile: Any) -> datetime:
-        """The id tells when the account was made."""
+        """When the account was made, UTC."""
         return time_of(profile.id)
 
 
@@ -82,9 +88,9 @@ class OwnerSerializer(UserSerializer):
     email = serializers.EmailField(allow_null=True)
 
 
-UserEnvelope = shape("UserEnvelope", example={"data": USER_EXAMPLE}, data=UserSerializer())
-OwnerEnvelope = shape(
-    "OwnerEnvelope",
+UserResponse = shape("UserResponse", example={"data": USER_EXAMPLE}, data=UserSerializer())
+OwnerResponse = shape(
+    "OwnerResponse",
     example={"data": {**USER_EXAMPLE, "email": "jack@example.com"}},
     data=OwnerSerializer(),
 )
@@ -103,16 +109,15 @@ UsersPage = shape(
         ),
     )(),
 )
-TokensEnvelope = shape(
-    "TokensEnvelope",
-    example={
-        "data": {
-            "access_token": "eyJhbGciOi….eyJpc3MiOi….c2lnbmF0dXJl",
-            "refresh_token": "374005570000002.mZ0nTq…",
-            "token_type": "Bearer",
-            "expires_in": 900,
-        }
-    },
+_TOKENS_EXAMPLE = {
+    "access_token": "eyJhbGciOi….eyJpc3MiOi….c2lnbmF0dXJl",
+    "refresh_token": "374005570000002.mZ0nTq…",
+    "token_type": "Bearer",
+    "expires_in": 900,
+}
+TokensResponse = shape(
+    "TokensResponse",
+    example={"data": _TOKENS_EXAMPLE},
     data=shape(
         "Tokens",
         access_token=serializers.CharField(help_text="Send it as `Authorization: Bearer …`."),
@@ -121,24 +126,41 @@ TokensEnvelope = shape(
         expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
     )(),
 )
+# What OAuth clients get instead: the same without `data` around it.
+OAuthTokens = shape(
+    "OAuthTokens",
+    access_token=serializers.CharField(),
+    refresh_token=serializers.CharField(),
+    token_type=serializers.ChoiceField(["Bearer"]),
+    expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
+)
+TOKENS = OpenApiResponse(
+    PolymorphicProxySerializer(
+        "TokensInEitherForm", [TokensResponse, OAuthTokens], resource_type_field_name=None
+    ),
+    examples=[
+        OpenApiExample("For JSON", value={"data": _TOKENS_EXAMPLE}),
+        OpenApiExample("For a form", value=_TOKENS_EXAMPLE),
+    ],
+)
 Following = shape(
     "Following",
     example={"data": {"following": True}},
-    data=shape("FollowingData", following=serializers.BooleanField())(),
+    data=shape("FollowingState", following=serializers.BooleanField())(),
 )
 Revoked = shape(
     "Revoked",
     example={"data": {"revoked": True}},
-    data=shape("RevokedData", revoked=serializers.BooleanField())(),
+    data=shape("RevokedState", revoked=serializers.BooleanField())(),
 )
 AccountDeleted = shape(
     "AccountDeleted",
     example={"data": {"deleted": True}},
-    data=shape("AccountDeletedData", deleted=serializers.BooleanField())(),
+    data=shape("AccountDeletedState", deleted=serializers.BooleanField())(),
 )
 
 
-class ProfileInputSerializer(serializers.Serializer[Any]):
+class ProfileInputSerializer(InputSerializer):
     """What people say of themselves, at sign-up and later."""
 
     username = TextField(
@@ -182,29 +204,52 @@ class UpdateSerializer(ProfileInputSerializer):
 
 
 @request_example({"username": "jack", "password": "correct horse battery"})
-class LogInSerializer(serializers.Serializer[Any]):
+class LogInSerializer(InputSerializer):
     """Credentials."""
 
     username = TextField(max_length=MAX_EMAIL, help_text="A username or an e-mail address.")
     password = PasswordField()
 
 
+class PasswordGrantSerializer(serializers.Serializer[Any]):
+    """Credentials as OAuth 2 sends them; `accounts.oauth` reads the form itself."""
+
+    grant_type = serializers.ChoiceField(["password"])
+    username = TextField(max_length=MAX_EMAIL, help_text="A username or an e-mail address.")
+    password = PasswordField()
+
+
+PASSWORD_GRANT = OpenApiRequest(
+    PasswordGrantSerializer,
+    examples=[
+        OpenApiExample(
+            "Example",
+            value={
+                "grant_type": "password",
+                "username": "jack",
+                "password": "correct horse battery",
+            },
+        )
+    ],
+)
+
+
 @request_example({"refresh_token": "374005570000002.mZ0nTq…"})
-class RefreshTokenSerializer(serializers.Serializer[Any]):
+class RefreshTokenSerializer(InputSerializer):
     """A refresh token."""
 
     refresh_token = TextField(max_length=200)
 
 
 @request_example({"password": "correct horse battery"})
-class PasswordSerializer(serializers.Serializer[Any]):
+class PasswordSerializer(InputSerializer):
     """A password that confirms what cannot be undone."""
 
     password = PasswordField()
 
 
 @request_example({"user_id": USER_EXAMPLE["id"]})
-class UserIdSerializer(serializers.Serializer[Any]):
+class UserIdSerializer(InputSerializer):
     """Names a user."""
 
     user_id = WireIdField()

@@ -43,6 +43,7 @@ from twitter.lib.errors import (
     unless_purged,
     violated_constraint,
 )
+from twitter.lib.problems import Kind
 from twitter.outbox.events import publish
 
 NEEDS_PASSWORD = "Another username, e-mail address or password needs the current password."
@@ -52,8 +53,8 @@ COUNTERS = ("followers_count", "following_count", "tweet_count")
 def sign_up(*, username: str, password: str | None, **profile: str) -> int:
     """Store a new account; returns its id. `profile`: email, name, bio.
 
-    Without a password nobody can log in to it. Raises Invalid for a weak password or a taken
-    username or e-mail address.
+    Without a password nobody can log in to it. Raises Invalid for a weak password, Conflict for a
+    taken username or e-mail address.
     """
     if password is not None:
         _check_strength(password, account=Account(username=username, **profile))
@@ -64,7 +65,7 @@ def sign_up(*, username: str, password: str | None, **profile: str) -> int:
 
 
 def create_admin(*, username: str, password: str) -> int:
-    """Store an account that may do everything in the admin; returns its id. Raises Invalid."""
+    """Store an account that may do everything in the admin; returns its id. Raises Conflict."""
     with transaction.atomic(), taking(username=username):
         account = Account.objects.create_superuser(username, password=password)
     account_id: int = account.pk
@@ -83,8 +84,8 @@ def update(
 
     `session_id`: the session that asks. `changes`: username, email, name, bio. What one logs in
     with (another username or e-mail address, a new password) needs the current password. Raises
-    Invalid when that is missing or wrong or a new value is taken or weak, TooMany (see `guessing`),
-    TooBusy, Unauthenticated when the account is gone.
+    Invalid when that is missing or wrong or the new one is weak, Conflict when a value is taken,
+    TooMany (see `guessing`), TooBusy, Unauthenticated when the account is gone.
     """
     seen = _active(account_id)
     needs_password = new_password is not None or _is_another(seen, changes, "username", "email")
@@ -327,7 +328,7 @@ def _check_password(account: Account, password: str, *, session_id: int, field: 
         failures = guessing.begin_check(session_id=session_id)
         is_right = account.check_password(password)
     if not is_right:
-        raise Invalid("The password is wrong.", field=field)
+        raise Invalid("The password is wrong.", field=field, kind=Kind.WRONG_PASSWORD)
     if failures:
         limits.forget(failures)
 
@@ -341,7 +342,7 @@ def _check_strength(password: str, *, account: Account) -> None:
 
 @contextmanager
 def taking(*, username: str | None = None, email: str | None = None) -> Iterator[None]:
-    """Raise Invalid when what is written within is taken, or reserved (see `reserved`).
+    """Raise Conflict when what is written within is taken, or reserved (see `reserved`).
 
     A unique constraint says so, which settles races too; what is reserved is looked up after the
     write. The answer does not tell one from the other.
@@ -363,9 +364,9 @@ def taking(*, username: str | None = None, email: str | None = None) -> Iterator
         raise
 
 
-def _username_taken() -> Invalid:
-    return Invalid("This username is taken.", field="username")
+def _username_taken() -> Conflict:
+    return Conflict("This username is taken.", field="username", kind=Kind.USERNAME_TAKEN)
 
 
-def _email_taken() -> Invalid:
-    return Invalid("This e-mail address is taken.", field="email")
+def _email_taken() -> Conflict:
+    return Conflict("This e-mail address is taken.", field="email", kind=Kind.EMAIL_TAKEN)

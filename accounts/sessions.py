@@ -12,7 +12,8 @@ from accounts import guessing, hashing, selectors, tokens
 from accounts.events import SessionsRevoked
 from accounts.models import Account, Session
 from accounts.tokens import RefreshToken
-from twitter.lib.errors import Unauthenticated
+from twitter.lib.errors import Forbidden, Unauthenticated
+from twitter.lib.problems import Kind
 from twitter.outbox.events import publish
 
 # How long a refresh token that was exchanged may be exchanged once more.
@@ -29,13 +30,16 @@ class TokenPair:
 
 
 def log_in(*, login: str, password: str, address: str) -> TokenPair:
-    """Begin a session for a username or e-mail address. Raises Unauthenticated, TooMany, TooBusy.
+    """Begin a session for a username or e-mail address.
+
+    Raises Unauthenticated, TooMany, TooBusy, and Forbidden when the password is right and the
+    account is suspended.
 
     `address` is where the request comes from; see `guessing`. Refused as TooBusy, an attempt does
     not count.
 
-    Whether the account is unknown or suspended or the password wrong, the answer and the time that
-    it takes are the same: the password is hashed once.
+    Whether the account is unknown or deleted or the password wrong, the answer and the time that it
+    takes are the same: the password is hashed once.
     """
     account = selectors.by_login(login)
     with hashing.place():
@@ -50,12 +54,19 @@ def log_in(*, login: str, password: str, address: str) -> TokenPair:
             is_right = False
         else:
             is_right = account.check_password(password)
-    if account is None or not is_right or not account.is_active:
+    if account is None or not is_right or account.deleted_at:
         guessing.failed(attempt)
-        raise Unauthenticated("Username or password is wrong.")
+        raise _wrong()
+    if account.suspended_at:
+        guessing.failed(attempt)
+        raise Forbidden("This account is suspended.", kind=Kind.SUSPENDED)
     pair = _begin(account)
     guessing.succeeded(attempt)
     return pair
+
+
+def _wrong() -> Unauthenticated:
+    return Unauthenticated("Username or password is wrong.", kind=Kind.WRONG_PASSWORD)
 
 
 def _begin(account: Account) -> TokenPair:
@@ -66,7 +77,7 @@ def _begin(account: Account) -> TokenPair:
             selectors.VISIBLE, id=account.pk, token_generation=account.token_generation
         )
         if not unchanged.values_list("id").first():
-            raise Unauthenticated("Username or password is wrong.")
+            raise _wrong()
         session = Session.objects.create(
             account_id=account.pk,
             family_hash=tokens.digest(family),
@@ -86,7 +97,9 @@ def refresh(refresh_token: str) -> TokenPair:
     """
     pair = _exchange(tokens.parse_refresh_token(refresh_token))
     if pair is None:
-        raise Unauthenticated("The refresh token is not valid, or has expired.")
+        raise Unauthenticated(
+            "The refresh token is not valid, or has expired.", kind=Kind.INVALID_TOKEN
+        )
     return pair
 
 

@@ -37,6 +37,10 @@ class InvalidToken(Exception):
     """Malformed, not signed by us, not yet valid, or expired."""
 
 
+class ExpiredToken(InvalidToken):
+    """It was valid until a moment ago, or longer ago."""
+
+
 @dataclass(frozen=True)
 class Claims:
     """What an access token says. `expires_at` is in seconds since 1970."""
@@ -78,7 +82,7 @@ def bearer_in(header: str) -> str | None:
 
 
 def verify_access_token(token: str) -> Claims:
-    """Return what a token of ours says; raises InvalidToken.
+    """Return what a token of ours says; raises InvalidToken, ExpiredToken if that is all.
 
     Whether its account and session still stand is for the caller to find out.
     """
@@ -86,7 +90,7 @@ def verify_access_token(token: str) -> Claims:
         raise InvalidToken
     claims = _verify_signature(token)
     if claims.expires_at <= time.time():
-        raise InvalidToken
+        raise ExpiredToken
     return claims
 
 

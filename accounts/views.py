@@ -4,41 +4,57 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import schema, selectors, services, sessions  # noqa: F401 - schema registers itself
+from accounts import (
+    oauth,
+    schema,  # noqa: F401 - registers itself
+    selectors,
+    services,
+    sessions,
+)
 from accounts.authentication import session_id
 from accounts.selectors import Neighbour
 from accounts.serializers import (
+    PASSWORD_GRANT,
+    TOKENS,
+    USER_EXAMPLE,
     AccountDeleted,
     Following,
     LogInSerializer,
-    OwnerEnvelope,
+    OwnerResponse,
     OwnerSerializer,
     PasswordSerializer,
     RefreshTokenSerializer,
     Revoked,
     SignUpSerializer,
-    TokensEnvelope,
+    TokensResponse,
     UpdateSerializer,
-    UserEnvelope,
     UserIdSerializer,
+    UserResponse,
     UsersPage,
 )
 from accounts.sessions import TokenPair
 from twitter.lib.errors import NotFound
 from twitter.lib.limits import client_address
 from twitter.lib.pagination import CursorQuery, link_header
+from twitter.lib.parsers import BoundedJSONParser
+from twitter.lib.problems import Kind
 from twitter.lib.renderers import array, envelope, to_json
 from twitter.lib.requests import actor_id, body_or_query, query
-from twitter.lib.schema import WIRE_ID, delete_parameter, problems
+from twitter.lib.schema import WIRE_ID, delete_parameter, invalid, path_id, problems, refused
 
 ACCOUNT_HEADER = "X-Account-Id"
+SESSIONS, USERS, FOLLOWS = "Sign-up and sessions", "Users", "Follows"
+NO_USER = refused(404, Kind.NOT_FOUND, "There is no such user.")
+USERNAME_TAKEN = refused(409, Kind.USERNAME_TAKEN, "This username is taken.", field="username")
+EMAIL_TAKEN = refused(409, Kind.EMAIL_TAKEN, "This e-mail address is taken.", field="email")
 
 Serializer = TypeVar("Serializer", bound=serializers.Serializer[Any])
 
@@ -81,9 +97,23 @@ class OpenView(APIView):
 class CreateView(OpenView):
     """`POST /auth/create`."""
 
-    @extend_schema(request=SignUpSerializer, responses={201: OwnerEnvelope})
+    @extend_schema(
+        operation_id="create_account",
+        tags=[SESSIONS],
+        request=SignUpSerializer,
+        responses={
+            201: OwnerResponse,
+            **problems(
+                invalid("password", "This password is too common."), USERNAME_TAKEN, EMAIL_TAKEN
+            ),
+        },
+    )
     def post(self, request: Request) -> Response:
-        """Sign up."""
+        """Sign up.
+
+        The answer is the new profile, without tokens: log in next. How many accounts one address
+        may make in an hour is limited.
+        """
         account_id = services.sign_up(**_valid(SignUpSerializer, request.data))
         return Response(_owner(account_id), status=201)
 
@@ -91,12 +121,35 @@ class CreateView(OpenView):
 class TokenView(OpenView):
     """`POST /auth/token`."""
 
+    parser_classes = [BoundedJSONParser, FormParser]
+
     @extend_schema(
-        request=LogInSerializer,
-        responses={200: TokensEnvelope, **problems(401)},
+        operation_id="log_in",
+        tags=[SESSIONS],
+        request={
+            BoundedJSONParser.media_type: LogInSerializer,
+            FormParser.media_type: PASSWORD_GRANT,
+        },
+        responses={
+            200: TOKENS,
+            **problems(
+                invalid("username", "This field is required."),
+                refused(401, Kind.WRONG_PASSWORD, "Username or password is wrong."),
+                refused(403, Kind.SUSPENDED, "This account is suspended."),
+            ),
+        },
     )
     def post(self, request: Request) -> Response:
-        """Log in with a username or an e-mail address."""
+        """Log in with a username or an e-mail address.
+
+        Begins a session: an access token to send with each request, and a refresh token to get the
+        next pair with. Too many wrong passwords, and the name has to wait at this address.
+
+        As a form, this is the token endpoint of OAuth 2 (RFC 6749, grant type `password`): the
+        tokens then stand at the top of the answer, and errors have `error` as well.
+        """
+        if isinstance(request.data, QueryDict):  # made of a form
+            return oauth.token(request.data, address=client_address(request.META))
         values = _valid(LogInSerializer, request.data)
         pair = sessions.log_in(
             login=values["username"],
@@ -109,12 +162,24 @@ class TokenView(OpenView):
 class RefreshView(OpenView):
     """`POST /auth/token/refresh`."""
 
-    @extend_schema(request=RefreshTokenSerializer, responses={200: TokensEnvelope, **problems(401)})
+    @extend_schema(
+        operation_id="refresh_tokens",
+        tags=[SESSIONS],
+        request=RefreshTokenSerializer,
+        responses={
+            200: TokensResponse,
+            **problems(
+                invalid("refresh_token", "This field is required."),
+                refused(401, Kind.INVALID_TOKEN, "The refresh token is not valid, or has expired."),
+            ),
+        },
+    )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair.
 
-        Sent again within 30 seconds, it brings the same new refresh token. Sent later, or after the
-        new one was used, it ends the session.
+        When the access token has expired, or is about to. Store the new refresh token at once: the
+        old one is used up. Sent again within 30 seconds, it brings the same new refresh token. Sent
+        later, or after the new one was used, it ends the session.
         """
         values = _valid(RefreshTokenSerializer, request.data)
         return _tokens(sessions.refresh(values["refresh_token"]))
@@ -123,9 +188,18 @@ class RefreshView(OpenView):
 class RevokeView(OpenView):
     """`POST /auth/token/revoke`."""
 
-    @extend_schema(request=RefreshTokenSerializer, responses={200: Revoked})
+    @extend_schema(
+        operation_id="log_out",
+        tags=[SESSIONS],
+        request=RefreshTokenSerializer,
+        responses={200: Revoked, **problems(invalid("refresh_token", "This field is required."))},
+    )
     def post(self, request: Request) -> Response:
-        """Log out: the refresh token and its access tokens stop at once."""
+        """Log out.
+
+        Ends the session that the refresh token belongs to: this token and the session's access
+        tokens stop at once. Other sessions go on. A token that is none is answered alike.
+        """
         sessions.log_out(_valid(RefreshTokenSerializer, request.data)["refresh_token"])
         return Response({"data": {"revoked": True}})
 
@@ -133,9 +207,12 @@ class RevokeView(OpenView):
 class MeView(APIView):
     """`GET /auth/me`."""
 
-    @extend_schema(responses={200: OwnerEnvelope})
+    @extend_schema(operation_id="own_profile", tags=[USERS], responses={200: OwnerResponse})
     def get(self, request: Request) -> Response:
-        """Read one's own profile."""
+        """Read one's own profile.
+
+        It has the e-mail address, which others do not see.
+        """
         return Response(_owner(actor_id(request)))
 
 
@@ -143,6 +220,8 @@ class VerifyView(APIView):
     """`GET /auth/verify`, for a proxy that asks on behalf of services beside this one."""
 
     @extend_schema(
+        operation_id="verify_token",
+        tags=[SESSIONS],
         parameters=[
             OpenApiParameter(
                 ACCOUNT_HEADER,
@@ -155,25 +234,52 @@ class VerifyView(APIView):
         responses={204: None},
     )
     def get(self, request: Request) -> Response:
-        """Learn whose access token it is; for a proxy that asks on behalf of other services."""
+        """Learn whose access token it is.
+
+        For a proxy that asks on behalf of services beside this one. 204 means that the API would
+        take the token now; its account is in the header `X-Account-Id`.
+        """
         return Response(status=204, headers={ACCOUNT_HEADER: str(actor_id(request))})
 
 
 class UserView(APIView):
     """`GET /auth/id/{id}`."""
 
-    @extend_schema(responses={200: UserEnvelope})
+    @extend_schema(
+        operation_id="user_by_id",
+        tags=[USERS],
+        parameters=[path_id("user_id", "Whose profile.")],
+        responses={200: UserResponse, **problems(NO_USER)},
+    )
     def get(self, request: Request, user_id: int) -> HttpResponse:
-        """Read a profile by id."""
+        """Read a profile by id.
+
+        Counts are up to a second behind. A suspended or deleted user answers 404.
+        """
         return _user(user_id)
 
 
 class UsernameView(APIView):
     """`GET /auth/name/{name}`."""
 
-    @extend_schema(responses={200: UserEnvelope})
+    @extend_schema(
+        operation_id="user_by_name",
+        tags=[USERS],
+        parameters=[
+            OpenApiParameter(
+                "name",
+                {"type": "string", "examples": [USER_EXAMPLE["username"]]},
+                OpenApiParameter.PATH,
+                description="A username, without the @.",
+            )
+        ],
+        responses={200: UserResponse, **problems(NO_USER)},
+    )
     def get(self, request: Request, name: str) -> HttpResponse:
-        """Read a profile by username, in whatever case."""
+        """Read a profile by username.
+
+        Upper and lower case do not matter. Usernames may change; keep the id.
+        """
         return _user(selectors.resolve_username(name))
 
 
@@ -181,12 +287,25 @@ class UpdateView(APIView):
     """`PATCH /auth/update`."""
 
     @extend_schema(
+        operation_id="update_account",
+        tags=[USERS],
         request=UpdateSerializer,
-        responses={200: OwnerEnvelope, **problems(409)},
+        responses={
+            200: OwnerResponse,
+            **problems(
+                invalid("bio", "Ensure this field has no more than 160 characters."),
+                refused(
+                    400, Kind.WRONG_PASSWORD, "The password is wrong.", field="current_password"
+                ),
+                USERNAME_TAKEN,
+                EMAIL_TAKEN,
+            ),
+        },
     )
     def patch(self, request: Request) -> Response:
         """Change one's own profile or password.
 
+        Fields that are left out stay.
         Another username, e-mail address or password needs `current_password`. A new password ends
         all sessions, this one too; the former e-mail address is told that it was replaced.
         """
@@ -205,11 +324,25 @@ class DeleteView(APIView):
     """`DELETE /auth/delete/{id}`."""
 
     @extend_schema(
+        operation_id="delete_account",
+        tags=[SESSIONS],
+        parameters=[path_id("user_id", "Your own id.")],
         request=PasswordSerializer,
-        responses={200: AccountDeleted, **problems(403, 409)},
+        responses={
+            200: AccountDeleted,
+            **problems(
+                refused(400, Kind.WRONG_PASSWORD, "The password is wrong.", field="password"),
+                refused(403, Kind.FORBIDDEN, "This is not your account."),
+                refused(409, Kind.CONFLICT, "An account of the staff cannot delete itself."),
+            ),
+        },
     )
     def delete(self, request: Request, user_id: int) -> Response:
-        """Delete one's own account; that cannot be undone."""
+        """Delete one's own account.
+
+        That cannot be undone. Profile and tweets are invisible at once; the data is erased in the
+        background.
+        """
         # Never from the query: addresses get into logs and histories.
         values = _valid(PasswordSerializer, request.data)
         services.delete(
@@ -224,9 +357,21 @@ class DeleteView(APIView):
 class FollowView(APIView):
     """`POST /auth/follow`."""
 
-    @extend_schema(request=UserIdSerializer, responses={200: Following})
+    @extend_schema(
+        operation_id="follow",
+        tags=[FOLLOWS],
+        request=UserIdSerializer,
+        responses={
+            200: Following,
+            **problems(invalid("user_id", "You cannot follow yourself."), NO_USER),
+        },
+    )
     def post(self, request: Request) -> Response:
-        """Follow a user. Doing so again changes nothing."""
+        """Follow a user.
+
+        Their tweets are in your home timeline from the next read on, older ones too. Following
+        again changes nothing. How many one may follow is limited.
+        """
         values = _valid(UserIdSerializer, request.data)
         services.follow(follower_id=actor_id(request), followed_id=values["user_id"])
         return Response({"data": {"following": True}})
@@ -236,10 +381,21 @@ class UnfollowView(APIView):
     """`DELETE /auth/unfollow`."""
 
     @extend_schema(
-        parameters=[delete_parameter("user_id")], request=None, responses={200: Following}
+        operation_id="unfollow",
+        tags=[FOLLOWS],
+        parameters=[delete_parameter("user_id", "Whom you follow no more.")],
+        request=None,
+        responses={
+            200: Following,
+            **problems(invalid("user_id", "This field is required."), NO_USER),
+        },
     )
     def delete(self, request: Request) -> Response:
-        """Stop following a user. Doing so again changes nothing."""
+        """Stop following a user.
+
+        Their tweets are gone from your home timeline with the next read. Doing so again changes
+        nothing.
+        """
         values = _valid(UserIdSerializer, body_or_query(request))
         services.unfollow(follower_id=actor_id(request), followed_id=values["user_id"])
         return Response({"data": {"following": False}})
@@ -265,25 +421,50 @@ def _page(
         envelope({"data": array(shown), "meta": to_json(meta)}), content_type="application/json"
     )
     if following_page is not None:
-        response["Link"] = link_header(
-            path=request.path, query=request.query_params.dict(), next=following_page
-        )
+        response["Link"] = link_header(path=request.path_info, limit=limit, next=following_page)
     return response
 
 
 class FollowersView(APIView):
     """`GET /auth/followers/{id}`."""
 
-    @extend_schema(parameters=[CursorQuery], responses={200: UsersPage})
+    @extend_schema(
+        operation_id="followers",
+        tags=[FOLLOWS],
+        parameters=[path_id("user_id", "Whose followers."), CursorQuery],
+        responses={
+            200: UsersPage,
+            **problems(
+                invalid("limit", "Ensure this value is less than or equal to 100."), NO_USER
+            ),
+        },
+    )
     def get(self, request: Request, user_id: int) -> HttpResponse:
-        """Page through those who follow a user, the latest first."""
+        """Page through those who follow a user.
+
+        The latest follow comes first. The next page is the `Link` header's, or `cursor` with
+        `meta.next_cursor`. Suspended users are left out, so a page may be shorter than `limit`.
+        """
         return _page(request, user_id=user_id, neighbours=selectors.followers)
 
 
 class FollowingView(APIView):
     """`GET /auth/following/{id}`."""
 
-    @extend_schema(parameters=[CursorQuery], responses={200: UsersPage})
+    @extend_schema(
+        operation_id="following",
+        tags=[FOLLOWS],
+        parameters=[path_id("user_id", "Whose followees."), CursorQuery],
+        responses={
+            200: UsersPage,
+            **problems(
+                invalid("limit", "Ensure this value is less than or equal to 100."), NO_USER
+            ),
+        },
+    )
     def get(self, request: Request, user_id: int) -> HttpResponse:
-        """Page through those whom a user follows, the latest first."""
+        """Page through those whom a user follows.
+
+        In the order of the follows, the latest first; pages are as those of followers.
+        """
         return _page(request, user_id=user_id, neighbours=selectors.following)

@@ -30,7 +30,6 @@ from tests.lib.test_parsers import parse as parse_json
 from timelines import warm
 from timelines.serializers import HomeQuery
 from twitter.lib import ids, limits, resp
-from twitter.lib.pagination import link_header
 
 ANY = st.text(st.characters(max_codepoint=255))  # as a header arrives in WSGI
 ODD = st.text(st.sampled_from("0123456789 .,:-+_%[]eE\0\n\u0663\uff11\u00b2")) | st.text()
@@ -135,16 +134,6 @@ def test_the_warm_read_takes_a_query_as_django_does_or_leaves_it(text: str) -> N
         checked = HomeQuery(data=QueryDict(text.encode("latin-1")).dict())
         assert checked.is_valid(), checked.errors
         assert query == {name: checked.validated_data[name] for name in query}
-
-
-@FUZZ
-@given(st.dictionaries(st.text(), st.text(), max_size=4))
-def test_no_query_gets_out_of_its_link(query: dict[str, str]) -> None:
-    with contextlib.suppress(UnicodeEncodeError):  # half of a surrogate pair is in no query
-        header = link_header(path="/x", query=query, next={"max_id": 7})
-        assert header.isascii()
-        assert header.isprintable()
-        assert header.count(">") == header.count("<") == header.count('"') / 2 == 1
 
 
 # --- files ---------------------------------------------------------------------------------------

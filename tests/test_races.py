@@ -143,7 +143,7 @@ def test_of_those_who_sign_up_under_one_name_one_gets_it(api, race, settle, same
         names = [f"Ada{number}", f"ada{number}", f"ADA{number}"]
         other = [f"other{number}{letter}" for letter in "abc"]
         both = (names, other) if same == "username" else (other, names)
-        assert sorted(race(*map(partial(sign_up, api), *both))) == [201, 400, 400]
+        assert sorted(race(*map(partial(sign_up, api), *both))) == [201, 409, 409]
     assert Account.objects.count() == ROUNDS
     settle()
 
@@ -152,7 +152,7 @@ def test_of_two_who_change_to_one_name_one_gets_it(api, race, join, settle):
     ann, bob = join("ann"), join("bob")
     for number in range(ROUNDS):
         statuses = race(*(rename(api, who, f"Same{number}") for who in (ann, bob)))
-        assert sorted(statuses) == [200, 400]
+        assert sorted(statuses) == [200, 409]
         assert Account.objects.filter(username=f"Same{number}").count() == 1
     settle()
 

@@ -1,6 +1,5 @@
 """From a page to the answer: `meta`, and the `Link` header."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tweets import facade as tweets
@@ -19,27 +18,27 @@ class Answer(NamedTuple):
     links: str
 
 
-def home(page: Page, *, reader: Reader, query: Mapping[str, str]) -> Answer:
+def home(page: Page, *, reader: Reader, limit: int) -> Answer:
     """Return the answer to a read of the home timeline: what is older, and what is newer."""
     newer = {"since_id": page.refs[0].id} if page.refs else None
     links = [
-        link_header(path=HOME_PATH, query=query, next=_next(page)),
-        link_header(path=NEWS_PATH, query=query, prev=newer),
+        link_header(path=HOME_PATH, limit=limit, next=_next(page)),
+        link_header(path=NEWS_PATH, limit=limit, prev=newer),
     ]
     body = tweets.present(page, reader=reader, meta=to_json({**edges(page), **_cursor(page)}))
     return Answer(body, ", ".join(filter(None, links)))
 
 
-def author(page: Page, *, reader: Reader, path: str, query: Mapping[str, str]) -> Answer:
+def author(page: Page, *, reader: Reader, path: str, limit: int) -> Answer:
     """Return the answer to a read of an author's tweets."""
     newer = {"since_id": page.refs[0].id} if page.refs else None
-    links = link_header(path=path, query=query, next=_next(page), prev=newer)
+    links = link_header(path=path, limit=limit, next=_next(page), prev=newer)
     body = tweets.present(page, reader=reader, meta=to_json({**edges(page), **_cursor(page)}))
     return Answer(body, links)
 
 
 def news(
-    page: Page, *, reader: Reader, next_since_id: int, deleted: list[int], query: Mapping[str, str]
+    page: Page, *, reader: Reader, next_since_id: int, deleted: list[int], limit: int
 ) -> Answer:
     """Return the answer to the question what is new."""
     body = tweets.present(
@@ -49,7 +48,7 @@ def news(
         deleted=to_json([str(number) for number in deleted]),
     )
     newer = {"since_id": next_since_id}
-    return Answer(body, link_header(path=NEWS_PATH, query=query, prev=newer))
+    return Answer(body, link_header(path=NEWS_PATH, limit=limit, prev=newer))
 
 
 def edges(page: Page) -> dict[str, Any]:

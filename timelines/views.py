@@ -1,7 +1,7 @@
 """The timeline service: validate, one call, respond."""
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -17,7 +17,12 @@ from timelines.serializers import (
 )
 from tweets import facade as tweets
 from twitter.lib.errors import NotFound
+from twitter.lib.problems import Kind
 from twitter.lib.requests import actor_id, query
+from twitter.lib.schema import WIRE_ID, invalid, path_id, problems, refused
+
+TIMELINES = "Timelines"
+TOO_MANY = invalid("limit", "Ensure this value is less than or equal to 100.")
 
 
 def _respond(answer: Answer) -> HttpResponse:
@@ -30,28 +35,61 @@ def _respond(answer: Answer) -> HttpResponse:
 class HomeView(APIView):
     """`GET /timeline/timeline`, when `warm` leaves it to this view."""
 
-    @extend_schema(parameters=[HomeQuery], responses={200: TimelinePage})
+    @extend_schema(
+        operation_id="home_timeline",
+        tags=[TIMELINES],
+        parameters=[HomeQuery],
+        responses={200: TimelinePage, **problems(TOO_MANY)},
+    )
     def get(self, request: Request) -> HttpResponse:
-        """Read the home timeline, newest first."""
-        page, reader = home.read(actor_id(request), **query(HomeQuery, request))
-        asked = request.query_params.dict()
-        return _respond(rendering.home(page, reader=reader, query=asked))
+        """Read the home timeline.
+
+        Tweets and retweets of those whom you follow and your own, newest first, down to the very
+        first one. Each original is shown once. Go on with the `Link` header's `next`; `prev` leads
+        to what is newer, by `GET /timeline/update`.
+        """
+        which = query(HomeQuery, request)
+        page, reader = home.read(actor_id(request), **which)
+        return _respond(rendering.home(page, reader=reader, limit=which["limit"]))
 
 
 class NewsView(APIView):
     """`GET /timeline/update`."""
 
-    @extend_schema(parameters=[NewsQuery], responses={200: NewsPage})
+    @extend_schema(
+        operation_id="home_updates",
+        tags=[TIMELINES],
+        parameters=[
+            NewsQuery,
+            OpenApiParameter(
+                "since_id",
+                WIRE_ID,
+                description="The tweets right after this id, the newest that you show: an earlier "
+                "answer's `meta.next_since_id`. Give this or `since`.",
+                examples=[OpenApiExample("The newest that you show", value="374005570052401")],
+            ),
+        ],
+        responses={
+            200: NewsPage,
+            **problems(invalid("since_id", "Give either since_id or since.")),
+        },
+    )
     def get(self, request: Request) -> HttpResponse:
-        """Read what is new in the home timeline, and what is gone from it."""
+        """Read what is new in the home timeline, and what is gone from it.
+
+        For a client that shows a page already. Give exactly one of `since_id` and `since`; go on
+        with `meta.next_since_id`. `data` is the tweets right after that, so the newest come last
+        if there are several pages. `deleted` names tweets to take off the screen.
+        """
+        which = query(NewsQuery, request)
         reader = tweets.reader(actor_id(request))
-        found = news.read(reader=reader, **query(NewsQuery, request))
+        found = news.read(reader=reader, **which)
         answer = rendering.news(
             found.page,
             reader=reader,
             next_since_id=found.next_since_id,
             deleted=found.deleted,
-            query=request.query_params.dict(),
+            limit=which["limit"],
         )
         return _respond(answer)
 
@@ -59,9 +97,20 @@ class NewsView(APIView):
 class AuthorView(APIView):
     """`GET /timeline/user/{id}`."""
 
-    @extend_schema(parameters=[AuthorQuery], responses={200: TimelinePage})
+    @extend_schema(
+        operation_id="user_timeline",
+        tags=[TIMELINES],
+        parameters=[path_id("author_id", "Whose tweets."), AuthorQuery],
+        responses={
+            200: TimelinePage,
+            **problems(TOO_MANY, refused(404, Kind.NOT_FOUND, "There is no such account.")),
+        },
+    )
     def get(self, request: Request, author_id: int) -> HttpResponse:
-        """Read an author's tweets and retweets, newest first."""
+        """Read an author's tweets and retweets.
+
+        Newest first; `max_id` goes on to older ones, `since_id` back to newer ones.
+        """
         if not accounts.visible({author_id}):
             raise NotFound("There is no such account.")
         which = query(AuthorQuery, request)
@@ -70,5 +119,5 @@ class AuthorView(APIView):
         if which["since_id"] is not None:
             # Upwards, there is always something older: what the reader came from.
             page.next_id = page.refs[-1].id if page.refs else None
-        asked = request.query_params.dict()
-        return _respond(rendering.author(page, reader=reader, path=request.path, query=asked))
+        answer = rendering.author(page, reader=reader, path=request.path_info, limit=which["limit"])
+        return _respond(answer)

@@ -7,16 +7,11 @@ returns None for whatever is left to that view.
 """
 
 from collections.abc import MutableMapping
-from functools import lru_cache, partial
-from http import HTTPStatus
-from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
-from django.core.exceptions import DisallowedHost, ValidationError
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, HttpResponse
 from redis.exceptions import RedisError
 
 from accounts import facade as accounts
@@ -24,8 +19,7 @@ from timelines import home, rendering
 from tweets import facade as tweets
 from twitter.lib import headers, limits, logging, parts
 from twitter.lib.ids import parse_id
-from twitter.lib.middleware import is_admin_host
-from twitter.lib.pagination import MAX_LIMIT
+from twitter.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
 Headers = list[tuple[str, str]]
 
@@ -37,7 +31,7 @@ def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
     if "HTTP_TRANSFER_ENCODING" in environ:
         return None
     claims = accounts.claims_in(environ.get("HTTP_AUTHORIZATION", ""))
-    fixed = _fixed_headers(*(environ.get(name, "") for name in _DECISIVE))
+    fixed = headers.of_a_read(environ)
     query = _query(environ.get("QUERY_STRING", ""))
     if claims is None or fixed is None or query is None:
         return None
@@ -55,8 +49,8 @@ def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
             return None
         reader = tweets.Reader(reader_id, known)
         page = home.page(reading, reader=reader, **query)
-        asked = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-        found = rendering.home(page, reader=reader, query=asked)
+        limit = query.get("limit", DEFAULT_LIMIT)
+        found = rendering.home(page, reader=reader, limit=limit)
     except (RedisError, DatabaseError, InterfaceError):
         return None  # Django takes up a new connection, or tells that it cannot.
     logging.note(account_id=reader_id, route=rendering.HOME_PATH)
@@ -77,31 +71,3 @@ def _query(text: str) -> dict[str, int] | None:
     if query.keys() <= {"limit", "max_id"} and query.get("limit", 1) <= MAX_LIMIT:
         return query
     return None
-
-
-# What of a request middleware looks at, as WSGI names it.
-_DECISIVE = ("wsgi.url_scheme", "HTTP_HOST", "HTTP_X_FORWARDED_PROTO", "SERVER_NAME", "SERVER_PORT")
-
-
-@lru_cache(maxsize=1_000)
-def _fixed_headers(*decisive: str) -> Headers | None:
-    """Return the headers that every answer of the view has; None when a request is refused.
-
-    `decisive` are the values of _DECISIVE.
-    """
-    environ = dict(zip(_DECISIVE, decisive, strict=True))
-    request = WSGIRequest({**environ, "REQUEST_METHOD": "GET", "wsgi.input": BytesIO()})
-    try:
-        if is_admin_host(request):
-            return None
-    except DisallowedHost:
-        return None
-    response: Any = HttpResponse(headers={"Content-Type": "", "Allow": "GET, HEAD, OPTIONS"})
-    for middleware in headers.MIDDLEWARE:
-        response = middleware(partial(_given, response))(request)
-    del response["Content-Type"]
-    return list(response.items()) if response.status_code == HTTPStatus.OK else None
-
-
-def _given(response: HttpResponse, request: HttpRequest) -> HttpResponse:
-    return response

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from accounts.serializers import USER_EXAMPLE, UserSerializer
 from tweets import text
 from tweets.models import Tweet
-from twitter.lib.fields import TextField
+from twitter.lib.fields import InputSerializer, TextField
 from twitter.lib.ids import WireIdField, time_of
 from twitter.lib.shapes import request_example, shape
 
@@ -57,7 +57,7 @@ class TweetSerializer(serializers.ModelSerializer[Tweet]):
         )
 
     def get_created_at(self, tweet: Tweet) -> datetime:
-        """The id tells when it was made."""
+        """When it was posted, UTC."""
         return time_of(tweet.pk)
 
     def get_conversation_id(self, tweet: Tweet) -> str:
@@ -72,11 +72,16 @@ class TweetSerializer(serializers.ModelSerializer[Tweet]):
         return [{"type": "retweeted", "id": str(tweet.original_id)}]
 
     def get_entities(self, tweet: Tweet) -> text.Entities:
-        """Found in the text when it is rendered, so that better rules reach old tweets too."""
+        """What stands in the text, and where: `start` and `end` count Unicode code points.
+
+        In JavaScript: `Array.from(text).slice(start, end).join("")`.
+        """
+        # Found when it is rendered, so that better rules reach old tweets too.
         return text.entities(tweet.text)
 
     def get_public_metrics(self, tweet: Tweet) -> PublicMetrics:
-        """Counted by `selectors.load`."""
+        """How often it was liked and retweeted, up to a second behind."""
+        # `selectors.load` counts.
         return {
             "like_count": getattr(tweet, "like_count", 0),
             "retweet_count": getattr(tweet, "retweet_count", 0),
@@ -117,8 +122,8 @@ TWEET_EXAMPLE = {
 INCLUDES_EXAMPLE = {"users": [USER_EXAMPLE], "tweets": []}
 VIEWER_EXAMPLE = {"liked": [TWEET_EXAMPLE["id"]], "retweeted": []}
 
-TweetEnvelope = shape(
-    "TweetEnvelope",
+TweetResponse = shape(
+    "TweetResponse",
     example={"data": TWEET_EXAMPLE, "includes": INCLUDES_EXAMPLE, "viewer": VIEWER_EXAMPLE},
     data=TweetSerializer(),
     includes=IncludesSerializer(),
@@ -127,7 +132,7 @@ TweetEnvelope = shape(
 
 
 @request_example({"text": "just setting up my #twttr"})
-class PostTweetSerializer(serializers.Serializer[Any]):
+class PostTweetSerializer(InputSerializer):
     """The body of a new tweet."""
 
     text = TextField(
@@ -146,7 +151,7 @@ class PostTweetSerializer(serializers.Serializer[Any]):
 
 
 @request_example({"tweet_id": "374005570052401"})
-class TweetIdSerializer(serializers.Serializer[Any]):
+class TweetIdSerializer(InputSerializer):
     """Names a tweet."""
 
     tweet_id = WireIdField()
@@ -155,15 +160,15 @@ class TweetIdSerializer(serializers.Serializer[Any]):
 Liked = shape(
     "Liked",
     example={"data": {"liked": True}},
-    data=shape("LikedData", liked=serializers.BooleanField())(),
+    data=shape("LikedState", liked=serializers.BooleanField())(),
 )
 Retweeted = shape(
     "Retweeted",
     example={"data": {"retweeted": False}},
-    data=shape("RetweetedData", retweeted=serializers.BooleanField())(),
+    data=shape("RetweetedState", retweeted=serializers.BooleanField())(),
 )
 TweetDeleted = shape(
     "TweetDeleted",
     example={"data": {"deleted": True}},
-    data=shape("TweetDeletedData", deleted=serializers.BooleanField())(),
+    data=shape("TweetDeletedState", deleted=serializers.BooleanField())(),
 )

@@ -17,18 +17,24 @@ from tweets.serializers import (
     PostTweetSerializer,
     Retweeted,
     TweetDeleted,
-    TweetEnvelope,
     TweetIdSerializer,
+    TweetResponse,
 )
 from twitter.lib.errors import Invalid, NotFound
+from twitter.lib.problems import Kind
 from twitter.lib.requests import actor_id, body_or_query
-from twitter.lib.schema import delete_parameter, problems
+from twitter.lib.schema import delete_parameter, invalid, path_id, problems, refused
+
+TWEETS, REACTIONS = "Tweets", "Likes and retweets"
+NO_TWEET = refused(404, Kind.NOT_FOUND, "There is no such tweet.")
+NO_ID = invalid("tweet_id", "This field is required.")
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
     OpenApiParameter.HEADER,
-    description="A repeat with the same key and body, within a day, gets the first answer.",
+    description="A random text for each tweet. A repeat with the same key and body, within a day, "
+    "gets the first answer, and posts nothing.",
 )
 
 
@@ -49,12 +55,28 @@ class CreateView(APIView):
     """`POST /tweet/create`."""
 
     @extend_schema(
+        operation_id="create_tweet",
+        tags=[TWEETS],
         parameters=[IDEMPOTENCY_KEY],
         request=PostTweetSerializer,
-        responses={201: TweetEnvelope, **problems(422)},
+        responses={
+            201: TweetResponse,
+            **problems(
+                invalid("in_reply_to_tweet_id", "There is no such field."),
+                refused(
+                    422,
+                    Kind.IDEMPOTENCY_KEY_REUSED,
+                    "This Idempotency-Key was used with another body.",
+                ),
+            ),
+        },
     )
     def post(self, request: Request) -> HttpResponse:
-        """Post a tweet."""
+        """Post a tweet.
+
+        It is in your own home timeline with the next read, and in your followers' within a second
+        or so. Send an `Idempotency-Key`, so that you can repeat the request if its answer is lost.
+        """
         serializer = PostTweetSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         text = serializer.validated_data["text"]
@@ -87,18 +109,39 @@ def _valid_key(key: str) -> str:
 class TweetView(APIView):
     """`GET /tweet/id/{id}`."""
 
-    @extend_schema(responses={200: TweetEnvelope})
+    @extend_schema(
+        operation_id="tweet_by_id",
+        tags=[TWEETS],
+        parameters=[path_id("tweet_id", "Which tweet.")],
+        responses={200: TweetResponse, **problems(NO_TWEET)},
+    )
     def get(self, request: Request, tweet_id: int) -> HttpResponse:
-        """Read one tweet."""
+        """Read one tweet.
+
+        Its author is in `includes.users`; the original of a retweet, in `includes.tweets`.
+        """
         return _json(_tweet_answer(tweet_id=tweet_id, reader_id=actor_id(request)))
 
 
 class DeleteView(APIView):
     """`DELETE /tweet/delete/{id}`."""
 
-    @extend_schema(request=None, responses={200: TweetDeleted, **problems(403)})
+    @extend_schema(
+        operation_id="delete_tweet",
+        tags=[TWEETS],
+        parameters=[path_id("tweet_id", "A tweet or a retweet of your own.")],
+        request=None,
+        responses={
+            200: TweetDeleted,
+            **problems(refused(403, Kind.FORBIDDEN, "This is not your tweet."), NO_TWEET),
+        },
+    )
     def delete(self, request: Request, tweet_id: int) -> Response:
-        """Delete one of one's own tweets, or take a retweet back."""
+        """Delete one of one's own tweets, or take a retweet back.
+
+        It is gone for everybody at once, and the retweets of it. Clients that show it are told by
+        `GET /timeline/update`.
+        """
         services.delete(account_id=actor_id(request), tweet_id=tweet_id)
         return Response({"data": {"deleted": True}})
 
@@ -113,15 +156,32 @@ def _tweet_id(data: Any) -> int:
 class LikeView(APIView):
     """`POST` and `DELETE /tweet/like`."""
 
-    @extend_schema(request=TweetIdSerializer, responses={200: Liked})
+    @extend_schema(
+        operation_id="like",
+        tags=[REACTIONS],
+        request=TweetIdSerializer,
+        responses={200: Liked, **problems(NO_ID, NO_TWEET)},
+    )
     def post(self, request: Request) -> Response:
-        """Like a tweet. Liking a retweet likes its original."""
+        """Like a tweet.
+
+        Liking a retweet likes its original. `like_count` follows within a second.
+        """
         services.like(account_id=actor_id(request), tweet_id=_tweet_id(request.data))
         return Response({"data": {"liked": True}})
 
-    @extend_schema(parameters=[delete_parameter("tweet_id")], request=None, responses={200: Liked})
+    @extend_schema(
+        operation_id="unlike",
+        tags=[REACTIONS],
+        parameters=[delete_parameter("tweet_id", "Which tweet.")],
+        request=None,
+        responses={200: Liked, **problems(NO_ID, NO_TWEET)},
+    )
     def delete(self, request: Request) -> Response:
-        """Take a like back. `tweet_id` may stand in a JSON body instead."""
+        """Take a like back.
+
+        Also of a tweet that was not liked, or is gone since.
+        """
         services.unlike(account_id=actor_id(request), tweet_id=_tweet_id(body_or_query(request)))
         return Response({"data": {"liked": False}})
 
@@ -130,23 +190,34 @@ class RetweetView(APIView):
     """`POST` and `DELETE /tweet/retweet`."""
 
     @extend_schema(
+        operation_id="retweet",
+        tags=[REACTIONS],
         request=TweetIdSerializer,
-        responses={200: TweetEnvelope, 201: TweetEnvelope},
+        responses={200: TweetResponse, 201: TweetResponse, **problems(NO_ID, NO_TWEET)},
     )
     def post(self, request: Request) -> HttpResponse:
-        """Retweet a tweet: 201 with the retweet, or 200 when it was there already."""
+        """Retweet a tweet.
+
+        201 with the retweet, a tweet of your own without text that your followers see; 200 when it
+        was there already. Retweeting a retweet retweets its original.
+        """
         account_id = actor_id(request)
         retweet_id, new = services.retweet(account_id=account_id, tweet_id=_tweet_id(request.data))
         body = _tweet_answer(tweet_id=retweet_id, reader_id=account_id)
         return _json(body, status=201 if new else 200)
 
     @extend_schema(
-        parameters=[delete_parameter("tweet_id")],
+        operation_id="undo_retweet",
+        tags=[REACTIONS],
+        parameters=[delete_parameter("tweet_id", "The retweet, or its original.")],
         request=None,
-        responses={200: Retweeted},
+        responses={200: Retweeted, **problems(NO_ID, NO_TWEET)},
     )
     def delete(self, request: Request) -> Response:
-        """Take a retweet back. `tweet_id` may stand in a JSON body instead."""
+        """Take a retweet back.
+
+        It is gone from your followers' home timelines at once.
+        """
         services.undo_retweet(
             account_id=actor_id(request), tweet_id=_tweet_id(body_or_query(request))
         )

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
+from twitter.frontpage import DESCRIPTION, TAGS
 from twitter.lib import servers
 from twitter.lib.environment import Env, address, choice, hosts, number, required, switch
 
@@ -67,6 +68,23 @@ if ADMIN_HOST and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", ADMIN_HOST
     )
 if ADMIN_HOST:
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, ADMIN_HOST]
+
+# --- pages of other origins ----------------------------------------------------------------------
+# Whose scripts may use the API (never the admin), by the library django-cors-headers. It has no
+# cookies, so that a page gets no more than whoever has a token.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOW_ALL_ORIGINS = CORS_ALLOWED_ORIGINS == ["*"]
+if not CORS_ALLOW_ALL_ORIGINS and not all(
+    re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?", origin)
+    for origin in CORS_ALLOWED_ORIGINS
+):
+    raise ImproperlyConfigured(
+        "CORS_ALLOWED_ORIGINS: origins such as https://app.example.com, in lower case and without "
+        "a path, with commas between them; or * alone, for any."
+    )
+CORS_ALLOW_METHODS = ["DELETE", "GET", "HEAD", "PATCH", "POST"]
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key"]
+CORS_EXPOSE_HEADERS = ["Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
 
 # --- the rules of the product --------------------------------------------------------------------
 HOME_SIZE = 400
@@ -148,13 +166,15 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "twitter.lib.middleware.Told",
-    # These three come first, so that refusals by the others have their headers as well.
+    # These four come first, so that refusals by the others have their headers as well.
     "twitter.lib.headers.SecurityHeaders",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "twitter.lib.headers.CrossOrigin",
     "twitter.lib.middleware.bounded_body",
     "twitter.lib.middleware.in_time",
     "twitter.lib.middleware.admin_apart",
+    "twitter.lib.middleware.options",
     "accounts.limits.rate_limits",
     "twitter.lib.middleware.StaticFiles",
     "twitter.lib.middleware.Session",
@@ -165,7 +185,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "twitter.urls"
 WSGI_APPLICATION = "twitter.wsgi.application"
-APPEND_SLASH = False
+APPEND_SLASH = False  # twitter/urls.py says for which pages a missing one is added
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -283,30 +303,26 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "twitter",
-    "DESCRIPTION": "Post 280 characters, follow people, read a home timeline.",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {
-        "persistAuthorization": True,
-        "displayRequestDuration": True,
-        "validatorUrl": None,  # no badge of a stranger's host
-    },
+    "SORT_OPERATIONS": False,  # within a group they come as in the urls.py
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "HealthState": "twitter.lib.health.STATES",
         "PostgresState": "twitter.lib.health.POSTGRES_STATES",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "twitter.lib.schema.share",
+    ],
 }
 
 # --- people --------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.Account"
 # A username is unique whatever the case, by a constraint on lower(username), which it cannot see.
-SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+SILENCED_SYSTEM_CHECKS = ["auth.E003", "security.W005", "security.W021"]
 PASSWORD_HASHERS = ["accounts.hashing.BoundedArgon2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -340,8 +356,10 @@ CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "__Host-admin" if PRODUCTION else "admin"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
 SESSION_COOKIE_AGE = number("ADMIN_SESSION_SECONDS", 8 * 3600)
-SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+# Browsers remember it, and there is no way to take it back before it ends. So it is short at first,
+# and never speaks for other host names (SILENCED_SYSTEM_CHECKS: W005 and W021 ask for that).
+HSTS_SECONDS = number("HSTS_SECONDS", 86_400, least=0)
+SECURE_HSTS_SECONDS = HSTS_SECONDS if PRODUCTION else 0
 SECURE_REDIRECT_EXEMPT = [r"^(auth|tweet|timeline)/(healthz|helthz)$"]
 if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

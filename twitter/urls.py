@@ -3,9 +3,9 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView
+from django.views.generic import RedirectView
 
-from twitter.lib.swagger import SwaggerView
+from twitter.lib.swagger import SchemaView, ScriptView, SwaggerView
 
 handler400 = "twitter.lib.errors.bad_request"
 handler403 = "twitter.lib.errors.permission_denied"
@@ -21,7 +21,13 @@ urlpatterns = [
     path("auth/", include("twitter.privacy.urls")),
     path("tweet/", include("tweets.urls")),
     path("timeline/", include("timelines.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/schema/", SchemaView.as_view()),
+    path("api/docs/", SwaggerView.as_view()),
+    path("api/docs/start.js", ScriptView.as_view()),
     path(settings.ADMIN_PATH, admin.site.urls),
+    # What people type: without the slash, which no address of the API has, or nothing at all.
+    path("", RedirectView.as_view(url="/api/docs/")),
+    path("api/docs", RedirectView.as_view(url="/api/docs/")),
+    path("api/schema", RedirectView.as_view(url="/api/schema/")),
+    path(settings.ADMIN_PATH.rstrip("/"), RedirectView.as_view(url=f"/{settings.ADMIN_PATH}")),
 ]

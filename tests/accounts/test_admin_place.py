@@ -85,7 +85,8 @@ def test_the_admin_answers_on_its_host(apart: None, chief: Account, host: str) -
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "options"])
 @pytest.mark.parametrize(
-    "path", ["/admin/", "/admin/login/", "/admin/password_change/", "/admin/accounts/account/1/"]
+    "path",
+    ["/admin", "/admin/", "/admin/login/", "/admin/password_change/", "/admin/accounts/account/1/"],
 )
 def test_elsewhere_the_admin_answers_like_what_is_not_there(
     apart: None, chief: Account, path: str, method: str
@@ -101,7 +102,7 @@ def test_elsewhere_the_admin_answers_like_what_is_not_there(
     "path",
     [
         *("/auth/me", "/tweet/id/1", "/timeline/timeline", "/auth/healthz"),
-        *("/api/docs/", "/api/schema/", "/admin"),
+        *("/api/docs/", "/api/schema/", "/"),
     ],
 )
 def test_on_its_host_there_is_nothing_else(apart: None, path: str) -> None:

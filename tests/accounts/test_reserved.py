@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import purging, reserved, services
 from accounts.models import Account, ReservedLogin
 from tests.accounts.factories import PASSWORD, AccountFactory
-from twitter.lib.errors import Invalid
+from twitter.lib.errors import Conflict
 
 pytestmark = pytest.mark.django_db
 
@@ -48,15 +48,15 @@ def test_no_one_takes_them_and_the_answer_is_the_one_of_taken(
     taken = sign_up(api, **{field: value})
     delete(ada)
     answer = sign_up(api, **{field: value})
-    assert (answer.status_code, answer.content) == (400, taken.content)
-    with pytest.raises(Invalid, match="is taken"):
+    assert (answer.status_code, answer.content) == (409, taken.content)
+    with pytest.raises(Conflict, match="is taken"):
         services.update(
             account_id=AccountFactory().pk,
             session_id=1,
             changes={field: value},
             current_password=PASSWORD,
         )
-    with pytest.raises(Invalid, match="is taken"):
+    with pytest.raises(Conflict, match="is taken"):
         services.moderate(account_id=AccountFactory().pk, changes={field: value})
     assert sign_up(api).status_code == 201
     assert Account.objects.filter(username__iexact=USERNAME).count() == 0
@@ -69,7 +69,7 @@ def test_the_admin_and_commands_do_not_take_them_either(ada: Account) -> None:
     form = {"username": USERNAME, "name": "Ada", "password1": PASSWORD, "password2": PASSWORD}
     answer = client.post("/admin/accounts/account/add/", form, follow=True)
     assert b"This username is taken." in answer.content
-    with pytest.raises(Invalid, match="is taken"):
+    with pytest.raises(Conflict, match="is taken"):
         services.create_admin(username=USERNAME, password=PASSWORD)
 
 
@@ -77,7 +77,7 @@ def test_after_30_days_they_are_free(ada: Account, api: Any) -> None:
     delete(ada)
     both = {"username": USERNAME, "email": EMAIL}
     ReservedLogin.objects.update(until=F("until") - timedelta(days=30) + timedelta(seconds=30))
-    assert sign_up(api, **both).status_code == 400
+    assert sign_up(api, **both).status_code == 409
     ReservedLogin.objects.update(until=F("until") - timedelta(seconds=30))
     assert sign_up(api, **both).status_code == 201
     assert not purging.delete_expired()
@@ -122,7 +122,7 @@ def test_who_signs_up_while_the_account_is_purged_does_not_slip_through(
             status: int = sign_up(api, username=name.lower(), email=email).status_code
             return status
 
-        assert at_once(purge, sign_up_again) == [True, 400]
+        assert at_once(purge, sign_up_again) == [True, 409]
         assert not Account.objects.filter(username__iexact=name).exists()
 
 
@@ -147,7 +147,7 @@ def test_who_waits_for_the_purge_finds_the_name_reserved(
         return status
 
     monkeypatch.setattr(purging, "publish", late)
-    assert at_once(lambda: purging.purge_account(account.pk), sign_up_again) == [True, 400]
+    assert at_once(lambda: purging.purge_account(account.pk), sign_up_again) == [True, 409]
     assert not Account.objects.filter(username__iexact=USERNAME).exists()
 
 

@@ -20,7 +20,8 @@ from accounts.tokens import (
     verify_access_token,
 )
 from tests.accounts.factories import PASSWORD, AccountFactory
-from twitter.lib.errors import Unauthenticated
+from twitter.lib.errors import Forbidden, Unauthenticated
+from twitter.lib.problems import Kind
 
 pytestmark = pytest.mark.django_db
 
@@ -57,9 +58,16 @@ def test_wrong_credentials_get_one_answer_and_cost_one_hash(
     assert len(hashes) == 1
 
 
-def test_a_suspended_account_cannot_log_in(ada: Account) -> None:
+def test_who_is_suspended_is_told_so_after_the_right_password_only(ada: Account) -> None:
     services.suspend(account_id=ada.id, by_id=AccountFactory().id, reason="spam")
-    with pytest.raises(Unauthenticated, match="Username or password is wrong"):
+    with pytest.raises(Unauthenticated) as guessed:
+        sessions.log_in(address="192.0.2.1", login="ada", password="a wrong guess")
+    assert guessed.value.kind == Kind.WRONG_PASSWORD
+    with pytest.raises(Forbidden) as told:
+        sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
+    assert told.value.kind == Kind.SUSPENDED
+    Account.objects.filter(id=ada.pk).update(deleted_at=timezone.now())
+    with pytest.raises(Unauthenticated):
         sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
 
 

@@ -55,11 +55,11 @@ def test_two_sign_ups_at_once_for_one_name(api: Any, at_once: Any, assert_proble
     answers = at_once(sign_up("Ada", "a"), sign_up("aDA", "b"))
     won, lost = sorted(answers, key=lambda answer: int(answer.status_code))
     assert won.status_code == 201
-    assert_problem(lost, 400, "username")
+    assert_problem(lost, 409, "username")
     answers = at_once(sign_up("bob", "Same"), sign_up("cat", "same"))
     won, lost = sorted(answers, key=lambda answer: int(answer.status_code))
     assert won.status_code == 201
-    assert_problem(lost, 400, "email")
+    assert_problem(lost, 409, "email")
 
 
 def test_logging_in_refreshing_and_logging_out(ada: Account, api: Any, assert_problem: Any) -> None:
@@ -194,9 +194,9 @@ def test_what_changes_in_nothing_but_its_case_needs_no_password(client: Any) -> 
 def test_what_is_taken_is_refused(client: Any, assert_problem: Any) -> None:
     AccountFactory(username="Bob", email="bob@example.org")
     proof = {"current_password": PASSWORD}
-    assert_problem(client.patch("/auth/update", {"username": "bOB", **proof}), 400, "username")
+    assert_problem(client.patch("/auth/update", {"username": "bOB", **proof}), 409, "username")
     answer = client.patch("/auth/update", {"email": "BOB@example.org", "name": "X", **proof})
-    assert_problem(answer, 400, "email")
+    assert_problem(answer, 409, "email")
     assert client.get("/auth/me").json()["data"]["name"] == "Ada L."
 
 

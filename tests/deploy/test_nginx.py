@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
 from tests.e2e.client import Answer, Client, User, eventually, sign_up
 from twitter.lib.middleware import REQUEST_SECONDS
+from twitter.lib.problems import KIND_OF
 from twitter.read_pool import HEAD_BYTES
 
 pytestmark = needs_nginx
@@ -103,7 +103,8 @@ def assert_problem(answer: Answer, status: int) -> None:
     answer.assert_problem(status)
     problem = answer.json
     assert list(problem) == ["type", "title", "status", "detail"]
-    assert problem["type"] == "about:blank"
+    assert problem["type"] == KIND_OF[status].uri
+    assert problem["title"] == KIND_OF[status].title
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-store"
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
@@ -418,8 +419,8 @@ def test_what_is_not_valid_or_too_much_is_refused_in_the_shape_of_all_errors(pro
         problem = json.loads(body)
         assert list(problem) == ["type", "title", "status", "detail"], name
         assert problem["status"] == status, name
-        if status not in {413, 414}:  # which were called otherwise before RFC 9110
-            assert problem["title"] == HTTPStatus(status).phrase, name
+        assert problem["type"] == KIND_OF[status].uri, name
+        assert problem["title"] == KIND_OF[status].title, name
     assert not read.received + write.received
 
 

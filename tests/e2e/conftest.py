@@ -25,7 +25,10 @@ from tests.e2e.client import Client, User, sign_up
 from tests.limits import NOBODY_MEETS
 
 START_SECONDS = 180.0
-SETTINGS = {"LOG_LEVEL": "WARNING", **NOBODY_MEETS}
+# The origin of an app in the browser, which may use the API; a test serves its page there.
+APP_PORT = free_port()
+APP = f"http://localhost:{APP_PORT}"
+SETTINGS = {"LOG_LEVEL": "WARNING", "CORS_ALLOWED_ORIGINS": APP, **NOBODY_MEETS}
 # What `make test` sets for the tests' own servers; the stack makes its own.
 OF_THE_TESTS = {
     "CELERY_BROKER_URL",

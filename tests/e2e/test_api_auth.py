@@ -148,8 +148,8 @@ def test_a_new_password_needs_the_old_one_and_ends_all_sessions(anybody: Client,
 def test_a_taken_name_or_email_is_refused_whatever_its_case(ada: User, bob: User) -> None:
     for field, value in (("username", ada.username), ("email", ada.email)):
         change = {field: value.upper(), "current_password": PASSWORD}
-        taken = bob.patch("/auth/update", change, status=400)
-        taken.assert_problem(400, field=field)
+        taken = bob.patch("/auth/update", change, status=409)
+        taken.assert_problem(409, field=field)
 
 
 def test_a_deleted_account_is_gone_at_once_and_then_cleared_away(

@@ -110,7 +110,8 @@ def test_a_body_without_a_length_is_read(eve: User) -> None:
 )
 def test_another_content_type(eve: User, name: str, kind: str) -> None:
     answer = send(eve, name, json.dumps(BODIES[name][2]).encode(), {"Content-Type": kind})
-    answer.assert_problem(415)
+    is_form = name == "token" and kind == "application/x-www-form-urlencoded"
+    answer.assert_problem(400 if is_form else 415)  # a log-in may be a form, which this is not
 
 
 @every_body
@@ -271,14 +272,15 @@ def test_what_is_not_yours(eve: User, join: Callable[[], User]) -> None:
     eve.delete(f"/tweet/delete/{tweet}", status=403).assert_problem(403)
     body = {"password": PASSWORD}
     eve.delete(f"/auth/delete/{victim.id}", body, status=403).assert_problem(403)
-    eve.patch("/auth/update", {"id": str(victim.id), "user_id": str(victim.id), "bio": "mine"})
+    names = {"id": str(victim.id), "user_id": str(victim.id), "bio": "mine"}
+    eve.patch("/auth/update", names, status=400).assert_problem(400, field="user_id")
     assert victim.get("/auth/me").data["bio"] == ""
     assert victim.home() == [tweet]
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nothing", "/auth", "/auth/", "/auth/me/", "/tweet/id/", "/timeline/%00", "/%ED%A0%80"],
+    ["/nothing", "/auth", "/auth/", "/auth/me/", "/tweet/id/", "/timeline/%00", "/%ED%A0%80"],
 )
 def test_a_path_that_leads_nowhere(eve: User, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
@@ -305,4 +307,4 @@ def test_a_host_that_is_not_ours(anybody: Client, host: str) -> None:
 
 def test_a_username_taken_in_another_case(anybody: Client, eve: User) -> None:
     taken = SIGN_UP | {"username": eve.username.upper(), "email": f"{new_name()}@example.org"}
-    anybody.post("/auth/create", taken, status=400).assert_problem(400, field="username")
+    anybody.post("/auth/create", taken, status=409).assert_problem(409, field="username")

@@ -6,15 +6,25 @@ Screenshots go to the folder SCREENSHOTS, when it is set.
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.e2e.client import User, eventually
-from tests.e2e.conftest import Stack
+from tests.e2e.conftest import APP, APP_PORT, Stack
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -29,6 +39,9 @@ FLAGS = [
     "--no-first-run",
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
 ]
+
+# On a machine that does much else, a page takes its time.
+expect.set_options(timeout=30_000)
 
 pytestmark = [
     pytest.mark.e2e,
@@ -79,22 +92,71 @@ def shoot(page: Page, tmp_path: Path) -> Callable[[str], None]:
     return shoot
 
 
-def test_swagger_ui_posts_a_tweet_with_a_pasted_token(
-    stack: Stack, page: Page, shoot: Callable[[str], None], ada: User
-) -> None:
+def open_swagger(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.url}/")  # which leads there
+    expect(page.locator(".opblock")).to_have_count(28)
+
+
+def operation(page: Page, name: str) -> Locator:
+    return page.locator(f"[id$='-{name}'].opblock")
+
+
+def test_swagger_ui_explains_itself(stack: Stack, page: Page, shoot: Callable[[str], None]) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.goto(f"{stack.url}/api/docs/")
-    expect(page.locator(".opblock")).to_have_count(28)
+    open_swagger(stack, page)
+    expect(page.get_by_text("/problems/expired-token").first).to_be_visible()
     shoot("swagger")
+    groups = page.locator(".opblock-tag-section h3").all_inner_texts()
+    assert groups[0].startswith("Sign-up and sessions")
+    assert groups[-1].startswith("Health")
+    expect(page.locator("section.models")).to_have_count(0)
+    page.get_by_placeholder("Filter by tag").fill("Timelines")
+    expect(page.locator(".opblock")).to_have_count(3)
+    assert {host for host in hosts if host} == {urlsplit(stack.url).netloc}
 
+
+def test_an_operation_has_an_address(
+    stack: Stack, page: Page, shoot: Callable[[str], None]
+) -> None:
+    page.goto(f"{stack.url}/api/docs/#/Tweets/create_tweet")
+    create = operation(page, "create_tweet")
+    expect(create.get_by_text("Send an Idempotency-Key")).to_be_visible()
+    create.scroll_into_view_if_needed()
+    shoot("swagger-create-tweet")
+    create.locator(".responses-wrapper").scroll_into_view_if_needed()
+    shoot("swagger-responses")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="create_account").first.click()
+    expect(operation(opened.value, "create_account").get_by_text("log in next")).to_be_visible()
+
+
+def test_a_page_that_is_loaded_again_works(stack: Stack, page: Page) -> None:
+    """The browser has it all, and is told so."""
+    for _ in range(3):
+        page.goto(f"{stack.url}/api/docs/")
+        expect(page.locator(".opblock")).to_have_count(28)
+        page.goto("about:blank")
+
+
+def test_who_logs_in_under_authorize_can_try_everything(
+    stack: Stack, page: Page, shoot: Callable[[str], None], ada: User
+) -> None:
+    open_swagger(stack, page)
     page.get_by_role("button", name="Authorize").click()
-    page.get_by_label("Value").fill(ada.token or "")
+    form = page.locator(".modal-ux .auth-container").first
+    expect(form.get_by_label("client_id:")).to_be_hidden()
+    form.get_by_label("username:").fill(ada.username)
+    form.get_by_label("password:").fill("a wrong guess")
+    form.get_by_role("button", name="Apply given OAuth2 credentials").click()
+    expect(form.get_by_text("Username or password is wrong.")).to_be_visible()
+    form.get_by_label("password:").fill(ada.password)
     shoot("swagger-authorize")
-    page.locator(".modal-ux").get_by_role("button", name="Apply credentials").click()
-    page.locator(".modal-ux").get_by_role("button", name="Close").click()
+    form.get_by_role("button", name="Apply given OAuth2 credentials").click()
+    expect(form.get_by_role("button", name="Remove authorization")).to_be_visible()
+    page.locator(".modal-ux").get_by_role("button", name="Close").first.click()
 
-    create = page.locator(".opblock", has_text="/tweet/create")
+    create = operation(page, "create_tweet")
     create.locator(".opblock-summary-control").click()
     create.get_by_role("button", name="Try it out").click()
     create.locator("textarea.body-param__text").fill('{"text": "posted in a browser"}')
@@ -103,10 +165,68 @@ def test_swagger_ui_posts_a_tweet_with_a_pasted_token(
     expect(answer.locator("tbody .response-col_status").first).to_contain_text("201")
     create.get_by_role("heading", name="Request URL").scroll_into_view_if_needed()
     shoot("swagger-posted")
-
     tweet = ada.get(f"/timeline/user/{ada.id}").data[0]
     assert tweet["text"] == "posted in a browser"
-    assert {host for host in hosts if host} == {urlsplit(stack.url).netloc}
+
+    updates = operation(page, "home_updates")
+    updates.locator(".opblock-summary-control").click()
+    updates.get_by_role("button", name="Try it out").click()
+    updates.get_by_role("button", name="Execute").click()  # as it is filled in
+    answer = updates.locator(".live-responses-table")
+    expect(answer.locator("tbody .response-col_status").first).to_contain_text("200")
+    shoot("swagger-updates")
+
+
+USE = """async ([api, token]) => {
+    const headers = {"Authorization": `Bearer ${token}`, "Content-Type": "application/json"};
+    const posted = await fetch(`${api}/tweet/create`, {
+        method: "POST",
+        headers: {...headers, "Idempotency-Key": crypto.randomUUID?.() ?? "once"},
+        body: JSON.stringify({text: "from another origin"}),
+    });
+    const cold = await fetch(`${api}/timeline/timeline?limit=1`, {headers});
+    const warm = await fetch(`${api}/timeline/timeline?limit=1`, {headers});
+    const wrong = await fetch(`${api}/auth/me`);
+    const told = ["Link", "RateLimit", "X-Request-Id"].map((name) => warm.headers.get(name));
+    return [[posted.status, cold.status, warm.status, wrong.status], told];
+}"""
+
+
+@pytest.fixture
+def app() -> Iterator[None]:
+    """Serve an empty page on APP_PORT."""
+    with ThreadingHTTPServer(("127.0.0.1", APP_PORT), EmptyPage) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
+class EmptyPage(BaseHTTPRequestHandler):
+    """Answers everything with an empty page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_pages_of_an_allowed_origin_use_the_api_and_those_of_others_do_not(
+    stack: Stack, page: Page, ada: User, app: None
+) -> None:
+    if not stack.environment:
+        pytest.skip("The service was not started here, with an origin that is allowed.")
+    page.goto(APP)
+    statuses, told = page.evaluate(USE, [stack.url, ada.token])
+    assert statuses == [201, 200, 200, 401]
+    assert all(told)
+    page.goto(APP.replace("localhost", "127.0.0.1"))  # another origin for a browser
+    with pytest.raises(Error, match="Failed to fetch"):
+        page.evaluate(USE, [stack.url, ada.token])
+    assert len(ada.home()) == 1
 
 
 def open_admin(stack: Stack, page: Page) -> None:
@@ -164,7 +284,7 @@ def test_a_moderator_suspends_and_lifts(
 
     ada.get("/auth/me", status=401)
     credentials = {"username": ada.username, "password": ada.password}
-    ada.post("/auth/token", credentials, status=401)
+    ada.post("/auth/token", credentials, status=403)
     assert bob.home() == []
     bob.get(f"/tweet/id/{tweet}", status=404)
     bob.get(f"/auth/id/{ada.id}", status=404)

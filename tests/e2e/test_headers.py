@@ -46,6 +46,11 @@ def log_in(anybody: Client, ada: User) -> Answer:
     return anybody.post("/auth/token", {"username": ada.username, "password": ada.password})
 
 
+def docs_again(anybody: Client, ada: User) -> Answer:
+    etag = anybody.get("/api/docs/").headers["ETag"]
+    return anybody.send("GET", "/api/docs/", headers={"If-None-Match": etag})
+
+
 # What is asked, and the status of the answer.
 DATA_ANSWERS: dict[str, tuple[Ask, int]] = {
     "a warm read": (warm, 200),
@@ -56,6 +61,7 @@ DATA_ANSWERS: dict[str, tuple[Ask, int]] = {
     "health": (get("/auth/healthz"), 200),
     "no token": (get("/auth/me"), 401),
     "an unknown path": (get("/nothing"), 404),
+    "OPTIONS": (lambda anybody, ada: ada.send("OPTIONS", "/auth/me"), 204),
     "an unknown path of the API": (get("/auth/nothing"), 404),
     "a wrong method": (lambda anybody, ada: ada.send("PUT", "/auth/me"), 405),
     "no JSON": (post("/auth/token", b"{", Content_Type="application/json"), 400),
@@ -66,8 +72,11 @@ DATA_ANSWERS: dict[str, tuple[Ask, int]] = {
 }
 # The same, and Content-Security-Policy and Cache-Control.
 PAGE_ANSWERS: dict[str, tuple[Ask, int, str | None, str]] = {
-    "Swagger UI": (get("/api/docs/"), 200, SWAGGER, UNSTORED),
-    "Swagger UI's script": (get("/api/docs/?script="), 200, SWAGGER, UNSTORED),
+    "the first address": (get("/"), 302, PAGE, UNSTORED),
+    "the schema": (get("/api/schema/"), 200, SWAGGER, "no-cache"),
+    "Swagger UI": (get("/api/docs/"), 200, SWAGGER, "no-cache"),
+    "Swagger UI, which the browser has": (docs_again, 304, SWAGGER, "no-cache"),
+    "Swagger UI's script": (get("/api/docs/start.js"), 200, SWAGGER, "no-cache"),
     "the admin": (get("/admin/"), 302, PAGE, NEVER),
     "the admin's log-in": (get("/admin/login/"), 200, PAGE, NEVER),
     "a forged form": (post("/admin/login/"), 403, PAGE, UNSTORED),

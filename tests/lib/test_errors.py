@@ -58,12 +58,12 @@ def test_a_bug_is_not_hidden():
     assert errors.handle(ZeroDivisionError(), {}) is None
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/tweet/id/abc", f"/tweet/id/{2**63}"])
+@pytest.mark.parametrize("path", ["/nowhere", "/tweet/id/abc", f"/tweet/id/{2**63}"])
 def test_an_unknown_path_is_a_problem_too(api, path):
     answer = api().get(path)
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == PROBLEM
-    assert json.loads(answer.content)["title"] == "Not Found"
+    assert json.loads(answer.content)["type"] == "/problems/not-found"
 
 
 def test_an_unknown_host_is_a_problem(api):

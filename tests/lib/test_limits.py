@@ -171,3 +171,15 @@ def test_counting_takes_one_round_trip(monkeypatch):
     monkeypatch.setattr(resp, "exchange", lambda *commands: sent.append(1) or exchange(*commands))
     limits.count([bucket(), bucket(who="bob"), bucket(kind="writes")])
     assert sent == [1]
+
+
+def test_who_is_not_limited_does_not_cost_a_round_trip(redis_gone, caplog):
+    redis_gone()
+    assert limits.count(()) == []
+    assert caplog.records == []
+
+
+def test_a_liveness_check_does_not_open_redis(client, redis_gone, caplog):
+    redis_gone()
+    assert client.get("/auth/healthz").status_code == 200
+    assert caplog.records == []

@@ -298,3 +298,31 @@ def test_the_names_of_others_are_none_of_our_business(name):
 def test_host_names_may_have_blanks_between_them():
     result = start(COMPLETE | {"ALLOWED_HOSTS": "a.example, .b.example,[::1],*"})
     assert result.stdout == "['a.example', '.b.example', '[::1]', '*'] True\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [({}, 86_400), ({"HSTS_SECONDS": "31536000"}, 31536000)]
+)
+def test_hsts_is_a_day_unless_set_and_speaks_for_this_host_only(given, seconds):
+    code = (
+        "import django; from django.conf import settings as s; django.setup(); "
+        "print(s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)"
+    )
+    named = {"DJANGO_SETTINGS_MODULE": "twitter.settings"}
+    assert start(COMPLETE | given | named, code).stdout == f"{seconds} False False\n"
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["https://app.example/", "app.example", "https://a.example,*", "https://A.example", "null"],
+)
+def test_an_origin_that_is_none_is_refused(origins):
+    assert (
+        "CORS_ALLOWED_ORIGINS: origins such as"
+        in start(COMPLETE | {"CORS_ALLOWED_ORIGINS": origins}).stderr
+    )
+
+
+@pytest.mark.parametrize("origins", ["", "*", "https://app.example:8443,http://[::1]:3000"])
+def test_origins_that_are_some_are_taken(origins):
+    assert start(COMPLETE | {"CORS_ALLOWED_ORIGINS": origins}).returncode == 0

@@ -106,7 +106,7 @@ def test_it_is_as_described(ada, account):
     )
     document = json.loads(ada.api.get("/auth/export").getvalue())
     Draft202012Validator(
-        {"$ref": "urn:schema#/components/schemas/ExportEnvelope"}, registry=registry
+        {"$ref": "urn:schema#/components/schemas/ExportResponse"}, registry=registry
     ).validate(document)
     empty = {name for name in export.LISTS if not document["data"][name]}
     assert empty == {"moderation"}

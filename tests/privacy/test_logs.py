@@ -63,7 +63,7 @@ def log_in(client, status=200, **changes):
 # run_outbox comes first: it has Celery set logging up anew.
 def test_nothing_secret_is_logged(run_outbox, logged, client, a_rule_that_no_view_knows):
     sign_up(client)
-    sign_up(client, 400)
+    sign_up(client, 409)
     sign_up(client, 500, username="odd", email="odd.one@example.org", bio="odd")
     log_in(client, 401, password="a wrong password")
     tokens = log_in(client)

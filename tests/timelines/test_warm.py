@@ -15,6 +15,7 @@ from tweets.models import Tweet
 from tweets.rendering import Found
 from twitter import wsgi
 from twitter.lib import redis, resp
+from twitter.lib.headers import _of_a_read
 from twitter.lib.renderers import to_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,26 +92,26 @@ def test_whatever_is_out_of_the_ordinary_is_left_to_django(bob, changes):
 
 def test_on_the_admins_host_there_is_no_timeline(bob, settings):
     settings.ADMIN_HOST = "127.0.0.1"
-    warm._fixed_headers.cache_clear()
+    _of_a_read.cache_clear()
     try:
         assert ask(wsgi.application, request(bob))[0] == "404 Not Found"
         assert ask(wsgi.application, request(bob, HTTP_HOST="localhost"))[0] == "200 OK"
     finally:
-        warm._fixed_headers.cache_clear()
+        _of_a_read.cache_clear()
 
 
 def test_plain_http_is_redirected_where_that_is_required(bob, settings):
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 60
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    warm._fixed_headers.cache_clear()
+    _of_a_read.cache_clear()
     try:
         assert warm.answer(request(bob)) is None
         behind_a_proxy = request(bob, HTTP_X_FORWARDED_PROTO="https")
         headers, _ = warm.answer(behind_a_proxy)
         assert "Strict-Transport-Security" in dict(headers)
     finally:
-        warm._fixed_headers.cache_clear()
+        _of_a_read.cache_clear()
 
 
 def test_a_suspended_reader_is_out_at_once(bob, api):

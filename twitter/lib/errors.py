@@ -1,4 +1,4 @@
-"""One error shape everywhere: `application/problem+json` (RFC 9457)."""
+"""What goes wrong, as exceptions, and how each becomes an answer: a problem (RFC 9457)."""
 
 import logging
 import sys
@@ -15,9 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from twitter.lib.postgresql import trouble
+from twitter.lib.problems import CONTENT_TYPE, Kind, problem
 from twitter.lib.shapes import shape
-
-CONTENT_TYPE = "application/problem+json"
 
 RETRY_AFTER_SECONDS = 5
 
@@ -25,18 +24,25 @@ logger = logging.getLogger(__name__)
 
 
 class DomainError(Exception):
-    """A rule of the domain says no. `field` names the part of the input that broke it."""
+    """A rule of the domain says no. `field` names the part of the input that broke it.
+
+    Without `kind`, here or in the class, it is of what KIND_OF has for the status.
+    """
 
     status = HTTPStatus.BAD_REQUEST
+    kind: Kind | None = None
 
-    def __init__(self, detail: str, *, field: str | None = None) -> None:
+    def __init__(self, detail: str, *, field: str | None = None, kind: Kind | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.field = field
+        self.kind = kind or self.kind
 
 
 class Invalid(DomainError):
     """400: the input is well-formed but breaks a rule."""
+
+    kind = Kind.INVALID_INPUT
 
 
 class Unauthenticated(DomainError):
@@ -64,10 +70,11 @@ class Conflict(DomainError):
 
 
 class Unavailable(exceptions.APIException):
-    """503: PostgreSQL cannot do it right now, or all places are taken."""
+    """503: PostgreSQL cannot do it right now."""
 
     status_code = 503
     default_detail = "The service cannot do this right now; try again in a moment."
+    kind = Kind.UNAVAILABLE
     wait = RETRY_AFTER_SECONDS  # becomes the Retry-After header
 
 
@@ -91,6 +98,7 @@ class TooBusy(DomainError):
     """503: this process does all of it that it may; `seconds` from now it is worth another try."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    kind = Kind.BUSY
 
     def __init__(self, detail: str, *, seconds: int) -> None:
         super().__init__(detail)
@@ -121,31 +129,19 @@ def violated_constraint(error: IntegrityError) -> str | None:
 
 Problem = shape(
     "Problem",
-    type=serializers.CharField(default="about:blank"),
-    title=serializers.CharField(help_text="The status in words."),
-    status=serializers.IntegerField(),
-    detail=serializers.CharField(help_text="What went wrong, for a person."),
+    type=serializers.CharField(
+        help_text="The kind of problem, for programs to compare: `/problems/expired-token`, say. "
+        "It is a name, not an address to open."
+    ),
+    title=serializers.CharField(help_text="The kind of problem, for a person."),
+    status=serializers.IntegerField(help_text="The same as the answer's own."),
+    detail=serializers.CharField(help_text="What went wrong this time, for a person."),
     errors=serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="Field name to messages, when the input was not valid.",
+        help_text="When input was not valid: the name of each field, and what is wrong with it.",
     ),
 )
-
-
-def problem(
-    *, status: int, detail: str, errors: dict[str, list[str]] | None = None
-) -> dict[str, Any]:
-    """Return the body of an error."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        body["errors"] = errors
-    return body
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -160,27 +156,30 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     response = exception_handler(error, context)
     if response is None:
         return None
+    kind = getattr(error, "kind", None)
     if isinstance(error, exceptions.ValidationError):
+        kind = kind or Kind.INVALID_INPUT
         errors = _by_field(error.detail)
         detail = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in errors.items())
     else:
         errors, detail = None, _detail(error)
-    response.data = problem(status=response.status_code, detail=detail, errors=errors)
+    response.data = problem(status=response.status_code, kind=kind, detail=detail, errors=errors)
     response.content_type = CONTENT_TYPE
     return response
 
 
 def _as_api_error(error: DomainError) -> exceptions.APIException:
-    if error.field and error.status == HTTPStatus.BAD_REQUEST:
-        return exceptions.ValidationError({error.field: [error.detail]})
     translated: exceptions.APIException
-    if error.status == HTTPStatus.UNAUTHORIZED:
+    if error.field:
+        translated = exceptions.ValidationError({error.field: [error.detail]})
+    elif error.status == HTTPStatus.UNAUTHORIZED:
         translated = exceptions.AuthenticationFailed(error.detail)
         # DRF sets the challenge of 401 answers from this attribute.
         translated.auth_header = 'Bearer realm="api"'  # type: ignore[attr-defined]
     else:
         translated = exceptions.APIException(error.detail)
-        translated.status_code = error.status
+    translated.status_code = error.status
+    translated.kind = error.kind  # type: ignore[attr-defined]  # for `handle`
     if isinstance(error, TooMany | TooBusy):
         translated.wait = error.seconds  # type: ignore[attr-defined]  # becomes Retry-After
     return translated

@@ -1,10 +1,41 @@
-"""Serializer fields that are stricter than DRF's own."""
+"""Serializers and fields that are stricter than DRF's own."""
 
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from rest_framework import serializers
 
 from twitter.lib import characters
+
+# Of the fields that a body should not have, so many are named, and so much of their names: the
+# answer must not be many times as long as the request.
+NAMED_FIELDS = 20
+NAMED_CHARACTERS = 100
+
+
+class InputSerializer(serializers.Serializer[Any]):
+    """Input of which nothing is ignored: a field that is not known is refused by its name.
+
+    Who sends one wishes for something that would not happen.
+    """
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the checked values; raises ValidationError for all that is wrong at once."""
+        unknown = self._unknown(data) if isinstance(data, Mapping) else {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if isinstance(error.detail, dict):
+                raise serializers.ValidationError({**error.detail, **unknown}) from error
+            raise
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return values
+
+    def _unknown(self, data: Mapping[Any, Any]) -> dict[str, list[str]]:
+        names = (str(name)[:NAMED_CHARACTERS] for name in data if name not in self.fields)
+        return {name: ["There is no such field."] for name in islice(names, NAMED_FIELDS)}
 
 
 class TextField(serializers.CharField):

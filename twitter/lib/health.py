@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from twitter.lib import redis
 from twitter.lib.postgresql.trouble import refusals
 from twitter.lib.requests import query
+from twitter.lib.schema import HEALTH, invalid, problems
 from twitter.lib.shapes import shape
 
 # A process looks no more often than this, however often it is asked: anybody may ask.
@@ -30,6 +31,7 @@ POSTGRES_STATES = [*STATES, ("read-only", "read-only")]
 
 
 PARTS = ("postgres", "redis", "relay", "worker")
+NO_BOOLEAN = invalid("ready", "Must be a valid boolean.")
 
 
 class Look:
@@ -84,11 +86,16 @@ class HealthView(APIView):
     permission_classes = ()
 
     @extend_schema(
+        tags=[HEALTH],
         parameters=[HealthQuery],
-        responses={200: Health, 503: Health},
+        responses={200: Health, 503: Health, **problems(NO_BOOLEAN)},
     )
     def get(self, request: Request) -> Response:
-        """Say how this service is."""
+        """Say how this service is.
+
+        200 while the process answers: what a load balancer asks. With `ready=1` 503 when
+        PostgreSQL, Redis or the worker is out: what a monitor asks. Not counted by rate limits.
+        """
         if not query(HealthQuery, request)["ready"]:
             return Response({"status": "ok"})
         parts = look.parts()

@@ -112,7 +112,7 @@ def part(buckets: Sequence[Bucket]) -> Part[list[Standing]]:
 
 
 def count(buckets: Sequence[Bucket]) -> list[Standing]:
-    """Count a request; return how full its buckets are."""
+    """Count a request; return how full its buckets are. Without buckets Redis is not asked."""
     if not buckets:
         return []
     try:

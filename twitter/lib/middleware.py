@@ -110,6 +110,29 @@ def bounded_body(
     return middleware
 
 
+def options(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer OPTIONS with 204 and `Allow`, which anybody may know; the admin does it itself.
+
+    Comes before the rate limits and the API's authentication: it asks neither Redis nor PostgreSQL.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method != "OPTIONS":
+            return get_response(request)
+        view = getattr(resolve(request.path_info).func, "view_class", None)
+        if view is None:
+            return get_response(request)
+        response = HttpResponse(status=HTTPStatus.NO_CONTENT)
+        del response["Content-Type"]
+        allowed = {name.upper() for name in view.http_method_names if hasattr(view, name)}
+        response["Allow"] = ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+        return response
+
+    return middleware
+
+
 def is_admin_host(request: HttpRequest) -> bool:
     """Return whether a request names ADMIN_HOST; raises DisallowedHost."""
     domain, _ = split_domain_port(request.get_host())
@@ -128,7 +151,7 @@ def admin_apart(
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if settings.ADMIN_HOST and not request.path_info.startswith(settings.STATIC_URL):
-            is_admin = request.path_info.startswith(f"/{settings.ADMIN_PATH}")
+            is_admin = f"{request.path_info}/".startswith(f"/{settings.ADMIN_PATH}")
             if is_admin != is_admin_host(request):
                 return not_found(request, Http404())
         return get_response(request)

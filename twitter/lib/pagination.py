@@ -10,38 +10,41 @@ from twitter.lib.ids import WireIdField
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
-# Query parameters that say where a page begins.
-CURSORS = ("max_id", "since_id", "since", "cursor")
 
 
 class LimitQuery(serializers.Serializer[Any]):
     """How many things a page has."""
 
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
+    limit = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_LIMIT,
+        default=DEFAULT_LIMIT,
+        help_text="How many items the page has at most.",
+    )
 
 
 class CursorQuery(LimitQuery):
     """A page of people: after a cursor, which is an earlier page's `meta.next_cursor`."""
 
-    cursor = WireIdField(required=False, default=None)
+    cursor = WireIdField(
+        required=False,
+        default=None,
+        help_text="The `meta.next_cursor` of the page before; without it, the first page.",
+    )
 
 
-def link_header(
-    *, path: str, query: Mapping[str, str], **relations: Mapping[str, int] | None
-) -> str:
-    """Return a `Link` header (RFC 8288): relation to the query parameters that it replaces.
+def link_header(*, path: str, limit: int, **relations: Mapping[str, int] | None) -> str:
+    """Return a `Link` header (RFC 8288): of each relation, which page it is.
 
-    The addresses are relative to the request's own, so that they are right behind any proxy.
-    Relations to None are left out.
+    Nothing of the request's query gets into it but `limit`, as a number: a header is not longer
+    because an address was. The addresses are relative to the request's own, so that they are right
+    behind any proxy. Relations to None are left out.
 
-    >>> link_header(path="/x", query={"limit": "2", "max_id": "9"}, next={"max_id": 7})
+    >>> link_header(path="/x", limit=2, next={"max_id": 7})
     '</x?limit=2&max_id=7>; rel="next"'
     """
-    kept = {name: value for name, value in query.items() if name not in CURSORS}
-    start = f"{path}?{urlencode(kept)}&" if kept else f"{path}?"
     return ", ".join(
-        f"<{start}{'&'.join(f'{name}={number}' for name, number in changes.items())}>"
-        f'; rel="{relation}"'
-        for relation, changes in relations.items()
-        if changes is not None
+        f'<{path}?{urlencode({"limit": limit, **which})}>; rel="{relation}"'
+        for relation, which in relations.items()
+        if which is not None
     )

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.serializers import USER_EXAMPLE
-from tweets.serializers import TWEET_EXAMPLE, TweetEnvelope
+from tweets.serializers import TWEET_EXAMPLE, TweetResponse
 from twitter.lib.ids import WireIdField
 from twitter.lib.shapes import shape
 
@@ -106,7 +106,7 @@ class ExportedAnswerSerializer(serializers.Serializer[Any]):
 
     idempotency_key = serializers.CharField()
     created_at = serializers.DateTimeField()
-    answer = TweetEnvelope()
+    answer = TweetResponse()
 
 
 _ENTRY = {
@@ -154,8 +154,8 @@ _EXAMPLE: dict[str, Any] = {
     "audit_log_of_tweets": [_ENTRY],
 }
 
-ExportEnvelope = shape(
-    "ExportEnvelope",
+ExportResponse = shape(
+    "ExportResponse",
     example={"data": _EXAMPLE},
     data=shape(
         "Export",

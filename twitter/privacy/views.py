@@ -9,10 +9,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from twitter.lib.errors import Unavailable
+from twitter.lib.errors import TooBusy
+from twitter.lib.problems import Kind
 from twitter.lib.requests import actor_id
+from twitter.lib.schema import problems, refused
 from twitter.privacy import export
-from twitter.privacy.serializers import ExportEnvelope
+from twitter.privacy.serializers import ExportResponse
 
 # A thread of the web server sends an export as fast as the client reads it. So that slow readers
 # never hold all threads, each process sends this many at once, and none for ever.
@@ -54,9 +56,10 @@ class _Turn:
 
 def _begin(account_id: int) -> _Turn:
     if not _turns.acquire(timeout=WAIT_SECONDS):
-        error = Unavailable("Others are being given their data right now; try again in a moment.")
-        error.wait = RETRY_AFTER_SECONDS
-        raise error
+        raise TooBusy(
+            "Others are being given their data right now; try again in a moment.",
+            seconds=RETRY_AFTER_SECONDS,
+        )
     try:
         return _Turn(export.document(account_id))
     except BaseException:
@@ -67,7 +70,20 @@ def _begin(account_id: int) -> _Turn:
 class ExportView(APIView):
     """`GET /auth/export`."""
 
-    @extend_schema(responses={200: ExportEnvelope})
+    @extend_schema(
+        operation_id="export_data",
+        tags=["Your data"],
+        responses={
+            200: ExportResponse,
+            **problems(
+                refused(
+                    503,
+                    Kind.BUSY,
+                    "Others are being given their data right now; try again in a moment.",
+                )
+            ),
+        },
+    )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Download all that is stored of oneself.
 

@@ -7,7 +7,7 @@ Feature: Moderation
     And Bob's home shows "buy my cheap watches"
     When a moderator suspends Ada for "spam"
     Then Ada has to log in
-    And Ada can't log in
+    And Ada is told to be suspended, after the right password only
     And Bob can't find Ada
     And Bob can't find "buy my cheap watches"
     And Bob's home is empty

@@ -131,6 +131,14 @@ def has_to_log_in(people: People, who: str) -> None:
     people[who].post("/auth/token/refresh", refresh, status=401)
 
 
+@then(sentence("{who} is told to be suspended, after the right password only"))
+def is_told(people: People, who: str) -> None:
+    form = {"username": people[who].username, "password": people[who].password}
+    answer = people[who].post("/auth/token", form, status=403)
+    assert answer.json["type"] == "/problems/suspended"
+    refused(people[who], password="a wrong guess")
+
+
 @then(sentence("{who} can't log in"))
 def cannot_log_in(people: People, who: str) -> None:
     refused(people[who], password=people[who].password)
@@ -140,8 +148,8 @@ def cannot_log_in(people: People, who: str) -> None:
 def name_is_taken(people: People, who: str) -> None:
     name = people[who].username.upper()
     form = {"username": name, "password": people[who].password, "email": f"{name}@example.com"}
-    again = people[who].post("/auth/create", form, status=400)
-    again.assert_problem(400, field="username")
+    again = people[who].post("/auth/create", form, status=409)
+    again.assert_problem(409, field="username")
 
 
 @when(sentence("{who} changes the password"))
