@@ -2,7 +2,7 @@
 
 What they have begun is done to its end.
 
-What TERM does to the web server is in test_webworker.py.
+What TERM does to the web servers is in test_web_servers.py.
 """
 
 import base64
