@@ -165,9 +165,10 @@ def install_with_uv(environment: Environment) -> bool:
     options = uv_options()
     if options is None:
         return False
-    install = [UV.program("uv"), "pip", "install", "--quiet", "--require-hashes", *options]
-    python = environment.program("python")
-    return call(*install, "--python", python, "--requirement", str(environment.lock)) == 0
+    python, lock = environment.program("python"), str(environment.lock)
+    install = [UV.program("uv"), "pip", "install", "--quiet", "--python", python, *options]
+    # Like pip. Where PYTHONDONTWRITEBYTECODE is set, each process would compile all it imports.
+    return call(*install, "--compile-bytecode", "--require-hashes", "--requirement", lock) == 0
 
 
 def uv_options() -> list[str] | None:
