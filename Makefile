@@ -1,7 +1,7 @@
-# Every target works on a fresh clone: bootstrap.py makes .venv, keeps it current, and becomes its
-# Python. What the targets do is in deploy/local/.
+# Every target works on a fresh clone: bootstrap.py makes the environment that it names, keeps it
+# current, and becomes its Python. What the targets do is in deploy/local/.
 PYTHON ?= python3
-BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py -m
+BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py
 
 .PHONY: help run run/migration manage env backup restore test e2e bench chaos check audit openapi \
 	openapi/breaking requirements
@@ -14,13 +14,13 @@ help: ## List the targets
 ## Run
 
 run: ## Serve on PORT (8080) with embedded PostgreSQL and Valkey, state in STATE_DIR (.local)
-	$(BOOTSTRAP) deploy.local run
+	$(BOOTSTRAP) run python -m deploy.local run
 
 run/migration: ## Apply migrations to the database of `make run`, or to DATABASE_URL
-	$(BOOTSTRAP) deploy.local manage migrate --noinput
+	$(BOOTSTRAP) run python -m deploy.local manage migrate --noinput
 
 manage: ## Run a manage.py command there: make manage ARGS="verify_timelines --all"
-	$(BOOTSTRAP) deploy.local manage $(ARGS)
+	$(BOOTSTRAP) run python -m deploy.local manage $(ARGS)
 
 env: ## Write .env, with new secrets, for `docker compose up`
 	@$(PYTHON) deploy/env.py
@@ -28,33 +28,33 @@ env: ## Write .env, with new secrets, for `docker compose up`
 ## Data
 
 backup: ## Write all that PostgreSQL holds to FILE (backups/…), also while it serves
-	$(BOOTSTRAP) deploy.local backup $(if $(FILE),"$(FILE)")
+	$(BOOTSTRAP) run python -m deploy.local backup $(if $(FILE),"$(FILE)")
 
 restore: ## Fill an empty database from FILE; ARGS=--replace destroys what is in one
-	$(BOOTSTRAP) deploy.local restore $(ARGS) $(if $(FILE),"$(FILE)")
+	$(BOOTSTRAP) run python -m deploy.local restore $(ARGS) $(if $(FILE),"$(FILE)")
 
 ## Develop
 
 test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goes to pytest
-	$(BOOTSTRAP) deploy.local test $(ARGS)
+	$(BOOTSTRAP) test python -m deploy.local test $(ARGS)
 
 e2e: ## Run the stories of tests/e2e/features on the service at BASE_URL; ARGS goes to pytest
-	$(BOOTSTRAP) deploy.local e2e "$(BASE_URL)" $(ARGS)
+	$(BOOTSTRAP) test python -m deploy.local e2e "$(BASE_URL)" $(ARGS)
 
 bench: ## Measure and write docs/benchmarks.*; ARGS="--graph FILE", "--quick", "--only reads"
-	$(BOOTSTRAP) deploy.local bench $(ARGS)
+	$(BOOTSTRAP) bench python -m deploy.local bench $(ARGS)
 
 chaos: ## Kill, stop and fill the service's parts while people use it; ARGS="--seeds 7 --faults 15"
-	$(BOOTSTRAP) deploy.local chaos $(ARGS)
+	$(BOOTSTRAP) bench python -m deploy.local chaos $(ARGS)
 
 check: ## Lint, types, import contracts, migrations and whether they are safe, API snapshot, lock files
-	$(BOOTSTRAP) deploy.local check
+	$(BOOTSTRAP) check python -m deploy.local check
 
 audit: ## Ask whether a pinned dependency has a known vulnerability; ARGS goes to pip-audit
-	$(BOOTSTRAP) deploy.local audit $(ARGS)
+	$(BOOTSTRAP) run python -m deploy.local audit $(ARGS)
 
 openapi: ## Write docs/openapi.yaml, the reviewed snapshot of the API
-	$(BOOTSTRAP) deploy.local openapi
+	$(BOOTSTRAP) run python -m deploy.local openapi
 
 # Go verifies the version that is named here. BASE: a branch, a tag, a commit.
 OASDIFF = github.com/oasdiff/oasdiff@v1.37.0
@@ -65,4 +65,4 @@ openapi/breaking: ## Compare docs/openapi.yaml with that of BASE (origin/main): 
 		OASDIFF_NO_TELEMETRY=1 go run $(OASDIFF) breaking --fail-on ERR "$$old" docs/openapi.yaml
 
 requirements: ## Write the lock files; ARGS=--upgrade takes the newest versions
-	$(BOOTSTRAP) deploy.local requirements $(ARGS)
+	$(BOOTSTRAP) run python -m deploy.local requirements $(ARGS)

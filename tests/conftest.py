@@ -128,7 +128,7 @@ def _deleting_instead_of_truncating() -> Iterator[None]:
 
     That truncates every table, which makes new files for each and for its indexes, and stores
     content types and permissions again: 130 ms a test. Tables that hold a few rows are emptied in
-    4 ms by DELETE. Without triggers the order does not matter; foreign keys are triggers.
+    10 ms by DELETE. Without triggers the order does not matter; foreign keys are triggers.
     """
     tables = sorted(set(connection.introspection.django_table_names()) - KEPT_TABLES)
     delete = ";".join(f'DELETE FROM "{table}"' for table in tables)

@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from deploy.local import bootstrap
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("twitter", "accounts", "tweets", "timelines")
@@ -29,7 +30,7 @@ STRAY_FILES = ("accounts/helpers.py", "tweets/helpers.py", "timelines/helpers.py
 
 
 def lint(folder: Path, *contracts: str) -> subprocess.CompletedProcess:
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    command = bootstrap.command("check", "lint-imports", "--no-cache")
     for contract in contracts:
         command += ["--contract", contract]
     return subprocess.run(
@@ -89,10 +90,8 @@ def test_a_stray_module_has_no_place_in_an_app(copy, file):
 def test_the_escapes_are_closed(tmp_path, line):
     planted = tmp_path / "services.py"
     planted.write_text(f'"""A module."""\n\n{line}\n')
-    command = [
-        Path(sys.executable).with_name("ruff"), "check", "--select", "TID251", "--no-cache",
-        "--config", ROOT / "pyproject.toml", planted,
-    ]  # fmt: skip
+    options = ["--select", "TID251", "--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    command = bootstrap.command("check", "ruff", "check", *options, str(planted))
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "TID251" in result.stdout

@@ -1,6 +1,6 @@
 """The local stack: what `make run`, `make test` and `make check` need, from nothing but Python.
 
-bootstrap.py    makes `.venv`, then becomes its Python
+bootstrap.py    makes an environment, `.venv` or another, then becomes a program of it
 __main__.py     the commands behind the Makefile
 run.py          `make run`: servers, migrations, demo data, web, worker, relay
 supervisor.py   starts processes, ends them all together, says which one died

@@ -12,7 +12,7 @@ audit OPTIONS        ask whether a dependency has a known vulnerability; options
 bench BENCH_OPTIONS  measure, and write docs/benchmarks.md
 chaos CHAOS_OPTIONS  let things go wrong, and compare what was promised with what there is
 openapi              write docs/openapi.yaml
-requirements         write requirements.txt and requirements-dev.txt (--upgrade: newest)
+requirements         write requirements.txt and requirements/ (--upgrade: newest)
 """
 
 import contextlib

@@ -2,16 +2,16 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deploy.local import bootstrap
 from deploy.local.errors import StackError
 from deploy.local.requirements import RUNTIME
 
 # The pins are complete and hashed: nothing is resolved or downloaded, only asked about.
 PIP_AUDIT = [
-    *(sys.executable, "-m", "pip_audit", "--requirement", str(RUNTIME)),
+    *bootstrap.command("audit", "pip-audit", "--requirement", str(RUNTIME)),
     *("--require-hashes", "--disable-pip", "--format", "json", "--progress-spinner", "off"),
 ]
 # What pip-audit ends with when the service does not answer, or not as it should.

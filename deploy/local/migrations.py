@@ -22,6 +22,8 @@ import django
 from django.core.management import call_command
 from django.db.migrations.loader import MigrationLoader
 
+from deploy.local import bootstrap
+
 CONFIGURATION = Path(".squawk.toml").absolute()
 # Squawk reads it from the SQL that Django makes, where a migration's comments are not.
 EXCEPTION = re.compile(r"^# (squawk-ignore-file .*)$", re.MULTILINE)
@@ -35,7 +37,8 @@ def main() -> int:
         for app, name, source in _own_migrations():
             files.append(f"{app}.{name}.sql")
             Path(folder, files[-1]).write_text(_sql(app, name, source), encoding="utf-8")
-        squawk = ["squawk", "--config", str(CONFIGURATION), "--reporter", "gcc", *files]
+        options = ["--config", str(CONFIGURATION), "--reporter", "gcc", *files]
+        squawk = bootstrap.command("check", "squawk", *options)
         return subprocess.run(squawk, cwd=folder, check=False).returncode
 
 

@@ -1,17 +1,23 @@
-"""The lock files: requirements.txt and requirements-dev.txt, compiled from pyproject.toml."""
+"""The lock files, compiled from pyproject.toml: requirements.txt, what the service needs, and
+requirements/NAME.txt for each environment that bootstrap.py makes.
+"""
 
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-RUNTIME, EVERYTHING = Path("requirements.txt"), Path("requirements-dev.txt")
+from deploy.local import bootstrap
+
+RUNTIME = Path("requirements.txt")
+# Those that import this project have its pins; tools that only run beside it need not fit to them.
+WITH_PROJECT = ("run", "test", "check", "bench")
+ALONE = ("audit", "schemathesis", "uv")
 # For every platform and Python from 3.11 on; no addresses of the indexes that happened to be used.
 COMPILE = [
-    *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--no-header"),
+    *bootstrap.command("uv", "uv", "pip", "compile", "--quiet", "--no-header"),
     *("--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--no-emit-index-url", "--no-emit-find-links"),
 ]
@@ -19,7 +25,7 @@ UNREACHABLE = ("Failed to fetch", "error sending request", "Could not connect")
 
 
 def write(options: Sequence[str]) -> int:
-    """Compile both files anew, keeping pins that still fit; return uv's exit code."""
+    """Compile all of them anew, keeping pins that still fit; return uv's exit code."""
     for command in _commands(Path()):
         compiled = subprocess.run([*command, *options], check=False)
         if compiled.returncode != 0:
@@ -32,26 +38,38 @@ def problem() -> str:
 
     Without an index to ask, that can't be known; then it is printed, and no problem.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        for file in (RUNTIME, EVERYTHING):
-            shutil.copy(file, folder)  # uv keeps the pins that it finds in its output file
-        for command in _commands(Path(folder)):
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "requirements").mkdir()
+        for file in _files():
+            shutil.copy(file, folder / file)  # uv keeps the pins that it finds in its output file
+        for command in _commands(folder):
             compiled = subprocess.run(command, capture_output=True, text=True, check=False)
             if any(words in compiled.stderr for words in UNREACHABLE):
                 print("requirements: not checked, the package index can't be reached")
                 return ""
             if compiled.returncode != 0:
                 return compiled.stderr
-        stale = [str(file) for file in (RUNTIME, EVERYTHING) if _pins(file) != _pins(folder / file)]
+        stale = [str(file) for file in _files() if _pins(file) != _pins(folder / file)]
     return f"{' and '.join(stale)} not current: run `make requirements`." if stale else ""
 
 
+def _files() -> list[Path]:
+    return [RUNTIME, *(Path("requirements", f"{name}.txt") for name in (*WITH_PROJECT, *ALONE))]
+
+
 def _commands(folder: Path) -> list[list[str]]:
-    """Return the commands that compile both files, in order; the second keeps the first's pins."""
-    runtime, everything = str(folder / RUNTIME), str(folder / EVERYTHING)
+    """Return the commands that compile the files, in order; those after the first keep its pins."""
+    runtime = str(folder / RUNTIME)
+    project = [*COMPILE, "pyproject.toml"]
+
+    def group(name: str) -> list[str]:
+        return ["--group", name, "--output-file", str(folder / "requirements" / f"{name}.txt")]
+
     return [
-        [*COMPILE, "--output-file", runtime],
-        [*COMPILE, "--all-extras", "--constraints", runtime, "--output-file", everything],
+        [*project, "--output-file", runtime],
+        *([*project, "--constraints", runtime, *group(name)] for name in WITH_PROJECT),
+        *([*COMPILE, *group(name)] for name in ALONE),
     ]
 
 

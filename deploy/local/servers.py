@@ -54,4 +54,7 @@ def run_with(command: Sequence[str], *, throwaway: bool = True) -> int:
             "DATABASE_URL": postgres.start(supervisor, state, throwaway=throwaway),
             "REDIS_URL": valkey.start(supervisor, state),
         }
-        return supervisor.run_in_foreground(command, environment=environment(state, urls))
+        surroundings = environment(state, urls)
+        # Hundreds of processes follow, each of which would compile this project again.
+        surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+        return supervisor.run_in_foreground(command, environment=surroundings)

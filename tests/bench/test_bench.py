@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import bootstrap
 from deploy.local.supervisor import Supervisor
 from tests.bench.figures import Figure, alternate, number, ratios
 from tests.bench.load import Client, Job, LoadError, LoadGenerator, get
@@ -49,9 +50,9 @@ FIGURES = {
 
 
 def test_the_smallest_bench_has_every_figure_and_leaves_homes_right(tmp_path: Path) -> None:
-    bench = [sys.executable, "-m", "deploy.local", "bench", "--quick", "--only", *AREAS]
+    options = ["--quick", "--only", *AREAS, "--output", str(tmp_path)]
     done = subprocess.run(
-        [*bench, "--output", tmp_path],
+        bootstrap.command("bench", "python", "-m", "deploy.local", "bench", *options),
         cwd=ROOT,
         env={**os.environ, "WEB_WORKERS": "1"},
         capture_output=True,

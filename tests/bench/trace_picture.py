@@ -1,6 +1,7 @@
 """Draws the trace of one tweet, from its POST to the last of many homes.
 
-    .venv/bin/python -m deploy.local with -- .venv/bin/python -m tests.bench.trace_picture FILE.png
+    python3 deploy/local/bootstrap.py bench python -m deploy.local with -- \\
+        .venv-bench/bin/python -m tests.bench.trace_picture FILE.png
 
 It needs servers that are new and empty, as `make bench` does.
 """

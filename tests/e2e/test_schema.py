@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from deploy.local import bootstrap
 from tests.e2e.client import Client, User
 from tests.e2e.conftest import Stack
 
@@ -52,7 +52,7 @@ def fuzz(base_url: str, folder: Path, *options: str, token: str, user_id: int) -
     """
     report = folder / "report.har"
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--no-color"),
+        *bootstrap.command("schemathesis", "schemathesis", "--no-color"),
         *("--config-file", str(HERE / "schemathesis.toml")),
         *("run", f"{base_url}/api/schema/", "--report-har-path", str(report), *options),
         *(["--max-time", FUZZ_SECONDS] if FUZZ_SECONDS else AS_EVER),
