@@ -9,6 +9,8 @@ from accounts.exporting import profile as exported_profile
 from accounts.limits import COUNTED, buckets
 from accounts.relations import Relations, relations_part
 from accounts.relations import filled as filled_relations
+from accounts.rereads import gone_since
+from accounts.rereads import is_due as is_reread_due
 from accounts.selectors import (
     Reach,
     all_ids,
@@ -17,8 +19,6 @@ from accounts.selectors import (
     followees,
     follower_page,
     followers_between,
-    gone_followees,
-    gone_since,
     imported_ids,
     popular_ids,
     reach_of,
@@ -49,9 +49,9 @@ __all__ = [
     "followees",
     "follower_page",
     "followers_between",
-    "gone_followees",
     "gone_since",
     "imported_ids",
+    "is_reread_due",
     "popular_ids",
     "reach_of",
     "relations_part",

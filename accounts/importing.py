@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
-from accounts import popularity
+from accounts import popularity, rereads
 from accounts.events import CountersFolded, GraphImported
 from twitter.outbox.events import publish
 
@@ -90,6 +90,7 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
         cursor.execute(_MAKE_FOLLOWS)
         made, known, changed = cursor.fetchone()
         popularity.note(changed)
+        rereads.note_readers(changed)
         for start in range(0, len(changed), _CACHE_STEP):
             publish(CountersFolded(account_ids=changed[start : start + _CACHE_STEP]))
     return Imported(accounts=accounts, follows=made, refused=len(follows) - known)

@@ -65,6 +65,9 @@ class Account(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("may use the admin", default=False)
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # `/timeline/update` tells by these that the home is to be read again.
+    home_changed_at = models.DateTimeField(null=True, editable=False)
+    followers_homes_changed_at = models.DateTimeField(null=True, editable=False)
     token_generation = models.PositiveIntegerField(
         default=0, editable=False, help_text="Raised to make all access tokens invalid."
     )
@@ -102,6 +105,11 @@ class Account(AbstractBaseUser, PermissionsMixin):
                 fields=("deleted_at",),
                 name="accounts_deleted",
                 condition=Q(deleted_at__isnull=False),
+            ),
+            models.Index(
+                fields=("followers_homes_changed_at",),
+                name="accounts_homes_changed",
+                condition=Q(followers_homes_changed_at__isnull=False),
             ),
             models.Index(fields=("id",), name="accounts_staff", condition=Q(is_staff=True)),
         )

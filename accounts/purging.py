@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import ForeignKeyViolation
 
-from accounts import cache, exporting, guessing, limits, relations, reserved
+from accounts import cache, exporting, guessing, limits, relations, rereads, reserved
 from accounts.events import AccountDeleted, AccountPurged, EmailReplaced
 from accounts.models import (
     Account,
@@ -51,7 +51,9 @@ def purge_account(account_id: int) -> bool:
     if account is None:
         return True
     with transaction.atomic():
-        others = _unfollow(_FOLLOWEES, account_id) + _unfollow(_FOLLOWERS, account_id)
+        followers = _unfollow(_FOLLOWERS, account_id)
+        rereads.note_readers(followers)
+        others = _unfollow(_FOLLOWEES, account_id) + followers
         # Before the commit, so that it cannot be missed. Counts are replaced when they are folded.
         relations.drop(others)
     if others:

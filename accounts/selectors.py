@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
 from unicodedata import normalize
 
@@ -238,19 +237,6 @@ def reach_of(account_id: int) -> Reach:
 def popular_ids() -> list[int]:
     """Return who is popular, visible or not."""
     return list(PopularAuthor.objects.values_list("account_id", flat=True))
-
-
-def gone_followees(*, account_id: int, since: datetime) -> list[int]:
-    """Return whom the account follows that were suspended or deleted at `since` or later."""
-    gone = Q(followed__suspended_at__gte=since) | Q(followed__deleted_at__gte=since)
-    followed = Follow.objects.filter(gone, follower_id=account_id)
-    return list(followed.values_list("followed_id", flat=True))
-
-
-def gone_since(since: datetime, *, limit: int) -> list[int]:
-    """Return up to `limit` accounts that were suspended or deleted at `since` or later."""
-    gone = Account.objects.filter(Q(suspended_at__gte=since) | Q(deleted_at__gte=since))
-    return list(gone.values_list("id", flat=True)[:limit])
 
 
 def follower_page(*, account_id: int, after: int, limit: int) -> list[int]:

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from accounts import cache, guessing, hashing, popularity, reserved, selectors
+from accounts import cache, guessing, hashing, popularity, rereads, reserved, selectors
 from accounts.events import (
     AccountChanged,
     AccountDeleted,
@@ -172,6 +172,7 @@ def _delete(account: Account) -> None:
     if account.is_staff or LogEntry.objects.filter(user_id=account.pk).exists():
         raise Conflict("An account of the staff, or of a former moderator, cannot be deleted.")
     Account.objects.filter(id=account.pk).update(deleted_at=Now())
+    rereads.note_author(account.pk)
     account.end_sessions()
     publish(AccountDeleted(account_id=account.pk))
 
@@ -187,6 +188,7 @@ def suspend(*, account_id: int, by_id: int, reason: str) -> None:
         account = _locked(account_id)
         if account.suspended_at is None:
             Account.objects.filter(id=account_id).update(suspended_at=Now())
+            rereads.note_author(account_id)
             account.end_sessions()
             publish(AccountSuspended(account_id=account_id))
             audit.record(by_id=by_id, target=account, action="Suspended", reason=reason)
@@ -198,6 +200,7 @@ def lift(*, account_id: int, by_id: int, reason: str) -> None:
         account = _locked(account_id)
         if account.suspended_at is not None:
             Account.objects.filter(id=account_id).update(suspended_at=None)
+            rereads.note_author(account_id)
             publish(AccountRestored(account_id=account_id))
             audit.record(by_id=by_id, target=account, action="Suspension lifted", reason=reason)
 
@@ -223,6 +226,7 @@ def follow(*, follower_id: int, followed_id: int) -> None:
             raise Invalid(
                 f"You cannot follow more than {settings.FOLLOWING_MAX} users.", field="user_id"
             )
+        rereads.note_readers([follower_id])
         _count_follow(follower_id=follower_id, followed_id=followed_id, change=1)
         publish(Followed(follower_id=follower_id, followed_id=followed_id))
 
@@ -236,6 +240,7 @@ def unfollow(*, follower_id: int, followed_id: int) -> None:
         followed = Follow.objects.filter(follower_id=follower_id, followed_id=followed_id)
         deleted, _ = followed.delete()
         if deleted:
+            rereads.note_readers([follower_id])
             _count_follow(follower_id=follower_id, followed_id=followed_id, change=-1)
             publish(Unfollowed(follower_id=follower_id, followed_id=followed_id))
         elif not selectors.visible({followed_id}):

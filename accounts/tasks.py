@@ -8,7 +8,7 @@ from typing import Protocol
 
 from celery import shared_task
 
-from accounts import mail, popularity, purging, relations, selectors, services
+from accounts import mail, popularity, purging, relations, rereads, selectors, services
 from accounts.events import (
     AccountEvent,
     AccountPurged,
@@ -96,6 +96,12 @@ def count_many_removed(event: OfAuthorsTweets) -> None:
 def count_many_restored(event: OfAuthorsTweets) -> None:
     """Count so many tweets more."""
     services.count_tweets({event.author_id: len(event.tweet_ids)})
+
+
+@task()
+def note_restored(event: OfAuthor) -> None:
+    """Have followers read their homes again: tweets are back that are not the newest."""
+    rereads.note_author(event.author_id)
 
 
 @task(atomic=True)

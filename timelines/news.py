@@ -4,46 +4,72 @@ PostgreSQL's answer does not depend on how far fan-out has come.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from accounts import facade as accounts
 from timelines import build
 from timelines.author import StoredSource
 from timelines.home import TOP, repeats
 from tweets import facade as tweets
-from tweets.facade import Drawn, Entry, Page, Reader
-from twitter.lib.ids import time_of
+from tweets.facade import Drawn, Entry, Page, Reader, Settled, ref_of
+from twitter.lib.ids import id_at, time_of
 
-# Ids of each kind that are reported as gone, at most.
-MAX_DELETED = 1_000
+# Of so many of a home's newest entries it is told when a retweet's original went: what a client
+# shows at most before it reads the home again.
+ON_SCREEN = 120
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass
+class Gone:
+    """Ids to take off the screen. After `next_since_id` there may be more; None if that is all.
+
+    `reread`: ids do not tell all, the home is to be read again.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    next_since_id: int | None = None
+    reread: bool = False
 
 
 @dataclass
 class News:
-    """What is new to a reader, and what is gone."""
+    """What is new to a reader, and what is gone; `has_more` when it goes on at `next_since_id`."""
 
     page: Page
+    gone: Gone
     next_since_id: int
-    deleted: list[int]
+    has_more: bool
 
 
 def read(*, reader: Reader, limit: int, since_id: int) -> News:
-    """Return the `limit` tweets of the home timeline right after `since_id`, newest first.
+    """Return up to `limit` tweets of the home timeline right after `since_id`, newest first.
 
-    Nothing is missed or repeated when called again with `next_since_id`: only ids below which
-    nothing can appear any more are given out, also if `since_id` lies in the future.
+    And up to `limit` that are gone since then. Nothing is missed or repeated when called again with
+    `next_since_id`: only ids below which nothing can appear any more are given out, also if
+    `since_id` lies in the future.
     """
     author_ids = build.authors_of(reader.id)
     settled = tweets.settled()
+    since_id = since_id if since_id < settled.now else settled.id - 1
     source = NewsSource(author_ids, reader_id=reader.id, after=since_id, before=settled.id)
     page = tweets.read(source, reader=reader, limit=limit)
     page.refs.reverse()
-    known = since_id if since_id < settled.now else 0
+    gone = _gone(
+        reader_id=reader.id,
+        author_ids=author_ids,
+        since_id=since_id,
+        settled=settled,
+        limit=limit,
+    )
+    ends = [one for one in (page.next_id, gone.next_since_id) if one is not None]
     return News(
         page=page,
-        next_since_id=page.next_id or max(known, settled.id - 1),
-        deleted=_gone(account_id=reader.id, author_ids=author_ids, since=time_of(since_id)),
+        gone=gone,
+        next_since_id=min(ends, default=max(since_id, settled.id - 1)),
+        has_more=bool(ends),
     )
 
 
@@ -67,20 +93,48 @@ class NewsSource:
         return self._stored.draw(count, reader=reader, without={*without, *repeated})
 
 
-def _gone(*, account_id: int, author_ids: Sequence[int], since: datetime) -> list[int]:
-    """Return tweets that were in the home at `since`, and are not any more.
+def _gone(
+    *, reader_id: int, author_ids: Sequence[int], since_id: int, settled: Settled, limit: int
+) -> Gone:
+    """Return up to `limit` tweets that were in the home at `since_id`, and are not any more.
 
-    Removed ones, those of followees who were suspended or deleted, and retweets of anybody who
-    was; at most MAX_DELETED of each kind.
+    The oldest removals first. A removal's time is that of its transaction's start, so whatever is
+    not committed yet is not below what is settled, and is told the next time.
     """
-    followees = accounts.gone_followees(account_id=account_id, since=since)
-    gone = tweets.removed_since(
-        author_ids=[*author_ids, *followees], since=since, limit=MAX_DELETED
-    )
-    if followees:
-        gone += [ref.id for ref in tweets.newest(author_ids=followees, limit=MAX_DELETED)]
-    if anybody := accounts.gone_since(since, limit=MAX_DELETED):
-        gone += tweets.retweets_of_authors(
-            author_ids=author_ids, original_author_ids=anybody, limit=TOP
-        )
-    return gone
+    since, until = time_of(since_id + 1), time_of(settled.id)
+    # Nothing is left of what was removed longer ago, and nothing of follows that ended.
+    is_late = since < datetime.now(UTC) - tweets.KEEP_TOMBSTONES
+    reread = is_late or accounts.is_reread_due(account_id=reader_id, since=since)
+    bounds = {"since": since, "until": until, "limit": limit + 1}
+    found = tweets.removed_between(author_ids=author_ids, **bounds)
+    found += _lost_retweets(author_ids=author_ids, since=since, until=until)
+    found = sorted(set(found), key=itemgetter(1))
+    if len(found) <= limit:
+        return Gone(ids=[tweet_id for tweet_id, _ in found], reread=reread)
+    cut = _in_milliseconds(found[limit][1])
+    told = [tweet_id for tweet_id, moment in found[:limit] if _in_milliseconds(moment) < cut]
+    if not told:  # So many went in one millisecond: no cursor leads through them.
+        return Gone(next_since_id=id_at(cut + _MILLISECOND) - 1, reread=True)
+    return Gone(ids=told, next_since_id=id_at(cut) - 1, reread=reread)
+
+
+def _in_milliseconds(moment: datetime) -> datetime:
+    return time_of(id_at(moment))
+
+
+def _lost_retweets(
+    *, author_ids: Sequence[int], since: datetime, until: datetime
+) -> list[tuple[int, datetime]]:
+    """Return the retweets on the screen whose original, or its author, went between two moments."""
+    entries = build.newest_entries(author_ids=author_ids, limit=ON_SCREEN)
+    retweets = [ref for ref in map(ref_of, entries) if ref.original_id]
+    if not retweets:
+        return []
+    originals = tweets.hidden_since({ref.original_id for ref in retweets}, since=since)
+    authors = accounts.gone_since({ref.original_author_id for ref in retweets}, since=since)
+    lost = [
+        (ref.id, moment)
+        for ref in retweets
+        if (moment := originals.get(ref.original_id) or authors.get(ref.original_author_id))
+    ]
+    return [(tweet_id, moment) for tweet_id, moment in lost if moment < until]

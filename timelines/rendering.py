@@ -38,13 +38,21 @@ def author(page: Page, *, reader: Reader, path: str, limit: int) -> Answer:
 
 
 def news(
-    page: Page, *, reader: Reader, next_since_id: int, deleted: list[int], limit: int
+    page: Page,
+    *,
+    reader: Reader,
+    next_since_id: int,
+    deleted: list[int],
+    has_more: bool,
+    reread: bool,
+    limit: int,
 ) -> Answer:
     """Return the answer to the question what is new."""
+    meta = {"next_since_id": str(next_since_id), "has_more": has_more, "reread": reread}
     body = tweets.present(
         page,
         reader=reader,
-        meta=to_json({**edges(page), "next_since_id": str(next_since_id)}),
+        meta=to_json({**edges(page), **meta}),
         deleted=to_json([str(number) for number in deleted]),
     )
     newer = {"since_id": next_since_id}

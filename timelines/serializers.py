@@ -94,12 +94,26 @@ NewsPage = shape(
     "NewsPage",
     example={
         **_TWEETS_EXAMPLE,
-        "meta": {**_EDGES_EXAMPLE, "next_since_id": "374005571170615"},
+        "meta": {
+            **_EDGES_EXAMPLE,
+            "next_since_id": "374005571170615",
+            "has_more": False,
+            "reread": False,
+        },
         "deleted": ["374005559812096"],
     },
     **_TWEETS,
     meta=shape(
-        "NewsMeta", **_EDGES, next_since_id=WireIdField(help_text="The next call's `since_id`.")
+        "NewsMeta",
+        **_EDGES,
+        next_since_id=WireIdField(help_text="The next call's `since_id`."),
+        has_more=serializers.BooleanField(
+            help_text="Whether there is more to tell right now: ask again at `next_since_id`."
+        ),
+        reread=serializers.BooleanField(
+            help_text="Whether to read the home timeline again: whom you follow has changed, or"
+            " somebody whom you follow was suspended, came back, or deleted the account."
+        ),
     )(),
     deleted=serializers.ListField(
         child=WireIdField(), help_text="Tweets to take off the screen, if they are on it."

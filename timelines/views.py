@@ -88,7 +88,9 @@ class NewsView(APIView):
             found.page,
             reader=reader,
             next_since_id=found.next_since_id,
-            deleted=found.deleted,
+            deleted=found.gone.ids,
+            has_more=found.has_more,
+            reread=found.gone.reread,
             limit=which["limit"],
         )
         return _respond(answer)

@@ -50,6 +50,7 @@ class TweetRestored(Event):
 
     name: ClassVar[str] = "tweets.tweet_restored"
     tweet_id: int
+    author_id: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,17 @@
 from tweets.entries import ID_SIZE, TWEET_SIZE, Entry, Ref, id_bytes, id_of, ref_of
 from tweets.exporting import LISTS as EXPORTED_LISTS
 from tweets.pipeline import MOST_LOOKED_AT, Drawn, Page, present, read
+from tweets.purging import KEEP_TOMBSTONES
 from tweets.reader import Reader, reader, reader_part
 from tweets.selectors import (
+    Settled,
     author_of,
     authors_of,
     clock,
+    hidden_since,
     is_visible,
     newest,
-    removed_since,
-    retweets_of_authors,
+    removed_between,
     settled,
 )
 from tweets.visibility import Kind, shows
@@ -19,6 +21,7 @@ from tweets.visibility import Kind, shows
 __all__ = [
     "EXPORTED_LISTS",
     "ID_SIZE",
+    "KEEP_TOMBSTONES",
     "MOST_LOOKED_AT",
     "TWEET_SIZE",
     "Drawn",
@@ -27,9 +30,11 @@ __all__ = [
     "Page",
     "Reader",
     "Ref",
+    "Settled",
     "author_of",
     "authors_of",
     "clock",
+    "hidden_since",
     "id_bytes",
     "id_of",
     "is_visible",
@@ -39,8 +44,7 @@ __all__ = [
     "reader",
     "reader_part",
     "ref_of",
-    "removed_since",
-    "retweets_of_authors",
+    "removed_between",
     "settled",
     "shows",
 ]

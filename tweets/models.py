@@ -121,10 +121,6 @@ class TweetMetricsDelta(models.Model):
         return f"change of {self.tweet_id}"
 
 
-# The author of tombstones whose author's account is purged.
-NOBODY = 0
-
-
 class Tombstone(models.Model):
     """A removed tweet, remembered for a while so that clients take it off their screens."""
 

@@ -9,7 +9,6 @@ from django.db.models.functions import Now
 from tweets import cache, selectors
 from tweets.events import AuthorPurged
 from tweets.models import (
-    NOBODY,
     FirstAnswer,
     Like,
     Tombstone,
@@ -17,7 +16,7 @@ from tweets.models import (
     TweetMetrics,
     TweetMetricsDelta,
 )
-from tweets.services import bury, remove_retweet
+from tweets.services import remove_retweet
 from twitter.lib import audit, expiry
 from twitter.outbox.events import publish
 
@@ -65,7 +64,7 @@ def purge_author(author_id: int) -> bool:
 
     The last step publishes AuthorPurged.
     """
-    steps = (_purge_tweets_by, _purge_likes_by, _disown_tombstones_of, _purge_answers_to)
+    steps = (_purge_tweets_by, _purge_likes_by, _purge_tombstones_of, _purge_answers_to)
     if any(purge(author_id) for purge in steps):
         return False
     with transaction.atomic():
@@ -93,7 +92,6 @@ def _delete_tweets_by(author_id: int) -> list[int]:
     own = Tweet.objects.filter(author_id=author_id)
     some = own.exclude(state=Tweet.State.DELETED).order_by("-id").select_for_update()[:STEP]
     tweets = list(some)
-    bury(tweet for tweet in tweets if tweet.state == Tweet.State.VISIBLE)
     retweets = [tweet for tweet in tweets if tweet.original_id]
     TweetMetricsDelta.objects.bulk_create(
         TweetMetricsDelta(tweet_id=retweet.original_id, retweet_count=-1) for retweet in retweets
@@ -122,12 +120,15 @@ def _purge_likes_by(account_id: int) -> int:
     return len(liked)
 
 
-def _disown_tombstones_of(author_id: int) -> int:
-    """Let tombstones tell what is gone, but not whose it was; the audit log not even what."""
+def _purge_tombstones_of(author_id: int) -> int:
+    """Delete some tombstones, and what the audit log says of their tweets.
+
+    Who followed the author is told to read the home again.
+    """
     some = Tombstone.objects.filter(author_id=author_id)
     tweet_ids = list(some.values_list("tweet_id", flat=True)[:STEP])
     audit.forget(audit.about(Tweet, tweet_ids), what="a tweet")
-    return Tombstone.objects.filter(tweet_id__in=tweet_ids).update(author_id=NOBODY)
+    return Tombstone.objects.filter(tweet_id__in=tweet_ids).delete()[0]
 
 
 def _purge_answers_to(account_id: int) -> bool:

@@ -11,7 +11,7 @@ from django.db import connection
 from accounts import facade as accounts
 from tweets import cache
 from tweets.entries import Ref
-from tweets.models import NOBODY, Tweet
+from tweets.models import Tweet
 from tweets.rendering import RenderedTweet, render
 from twitter.lib import stamped
 from twitter.lib.ids import MAX_ID, id_at
@@ -233,47 +233,32 @@ def author_of(tweet_id: int) -> int | None:
     return row[0] if row else None
 
 
-def removed_since(*, author_ids: Sequence[int], since: datetime, limit: int) -> list[int]:
-    """Return ids of tweets by these authors, and of retweets, that went away since then.
+def removed_between(
+    *, author_ids: Sequence[int], since: datetime, until: datetime, limit: int
+) -> list[tuple[int, datetime]]:
+    """Return tweets by these authors that went away, and when: `since` <= moment < `until`.
 
-    The newest removals first, at most `limit`; a retweet goes away with its original. Tweets of
-    accounts that are all purged are among them, whoever followed these: nobody knows any more.
+    The oldest removals first, at most `limit`. For each author a short scan of an index.
     """
     statement = """
-        SELECT id FROM (
-            SELECT tweet_id AS id, removed_at FROM tweets_tombstone
-            WHERE author_id = ANY(%(authors)s) AND removed_at >= %(since)s
-            UNION ALL
-            SELECT retweet.id, tombstone.removed_at FROM tweets_tombstone AS tombstone
-            JOIN tweets_tweet AS retweet ON retweet.original_id = tombstone.tweet_id
-            WHERE retweet.author_id = ANY(%(authors)s)
-                AND tombstone.removed_at >= %(since)s) AS gone
-        ORDER BY removed_at DESC LIMIT %(limit)s"""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement, {"authors": [*author_ids, NOBODY], "since": since, "limit": limit}
-        )
-        return [row[0] for row in cursor.fetchall()]
-
-
-def retweets_of_authors(
-    *, author_ids: Sequence[int], original_author_ids: Sequence[int], limit: int
-) -> list[int]:
-    """Return recent retweets by the former, of tweets by the latter; `limit` for each author."""
-    statement = f"""
-        SELECT retweet.id
-        FROM unnest(%(authors)s::bigint[]) AS author (id)
+        SELECT gone.tweet_id, gone.removed_at FROM unnest(%(authors)s::bigint[]) AS author (id)
         CROSS JOIN LATERAL (
-            SELECT id, original_id FROM {Tweet._meta.db_table}
-            WHERE author_id = author.id AND state = {Tweet.State.VISIBLE}
-            ORDER BY id DESC LIMIT %(limit)s) AS retweet
-        JOIN {Tweet._meta.db_table} AS original ON original.id = retweet.original_id
-        WHERE original.author_id = ANY(%(original_authors)s)"""
+            SELECT tweet_id, removed_at FROM tweets_tombstone
+            WHERE author_id = author.id AND removed_at >= %(since)s AND removed_at < %(until)s
+            ORDER BY removed_at LIMIT %(limit)s) AS gone
+        ORDER BY gone.removed_at LIMIT %(limit)s"""
     parameters: dict[str, Any] = {
         "authors": list(author_ids),
-        "original_authors": list(original_author_ids),
+        "since": since,
+        "until": until,
         "limit": limit,
     }
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return [row[0] for row in cursor.fetchall()]
+        return [(row[0], row[1]) for row in cursor.fetchall()]
+
+
+def hidden_since(tweet_ids: Collection[int], *, since: datetime) -> dict[int, datetime]:
+    """Return which of the tweets were hidden or deleted at `since` or later, and when."""
+    gone = Tweet.objects.filter(id__in=tweet_ids, removed_at__gte=since)
+    return dict(gone.values_list("id", "removed_at"))

@@ -374,7 +374,7 @@ def _restore_many(tweets: list[Tweet]) -> list[Tweet]:
     else:
         for ref in _refs_of(hidden):
             _visible(ref)
-            publish(TweetRestored(tweet_id=ref.id))
+            publish(TweetRestored(tweet_id=ref.id, author_id=ref.author_id))
     return hidden
 
 

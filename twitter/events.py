@@ -17,6 +17,7 @@ REFRESH_ACCOUNT = Subscription(task="accounts.tasks.refresh_account", at_once=Tr
 REFRESH_FOLLOW = Subscription(task="accounts.tasks.refresh_follow", at_once=True)
 REFRESH_TWEET = Subscription(task="tweets.tasks.refresh_tweet", at_once=True)
 REFRESH_TWEETS = Subscription(task="tweets.tasks.refresh_tweets", at_once=True)
+NOTE_RESTORED = Subscription(task="accounts.tasks.note_restored", in_transaction=True)
 DROP_HOME = Subscription(task="timelines.tasks.drop_home", at_once=True)
 # Whatever was under way has ended by then, requests and tasks.
 ALL_ENDED_SECONDS = 1.25 * max(settings.CELERY_TASK_TIME_LIMIT, settings.LONGEST_REQUEST_SECONDS)
@@ -72,10 +73,11 @@ SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     ],
     tweets.ManyRestored: [
         REFRESH_TWEETS,
+        NOTE_RESTORED,
         DROP_HOMES_AFTER_MANY,
         Subscription(task="accounts.tasks.count_many_restored", in_transaction=True),
     ],
-    tweets.TweetRestored: [REFRESH_TWEET],
+    tweets.TweetRestored: [REFRESH_TWEET, NOTE_RESTORED],
     tweets.TweetDeleted: [Subscription(task="tweets.tasks.purge_tweet")],
     tweets.MetricsFolded: [REFRESH_TWEETS],
     tweets.MarksChanged: [Subscription(task="tweets.tasks.refresh_marks", at_once=True)],

@@ -1,17 +1,17 @@
 """The follow graph: services, counters, facade."""
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import facade, purging, services, tasks
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
 from accounts.selectors import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
-from tweets.events import TweetPosted, TweetRemoved, TweetsImported
+from tweets.events import TweetPosted, TweetRemoved, TweetRestored, TweetsImported
 from twitter.lib.errors import DomainError, Invalid, NotFound, Unauthenticated
 from twitter.outbox.models import Delivery
 
@@ -168,9 +168,33 @@ def test_the_facade_knows_who_follows_whom() -> None:
     between = facade.followers_between
     assert between(account_id=hidden.id, first=ada.id, last=ada.id) == [ada.id]
     assert between(account_id=hidden.id, first=ada.id + 1, last=2**53) == []
-    ago = timezone.now() - timedelta(minutes=1)
-    assert facade.gone_followees(account_id=ada.id, since=ago) == [hidden.id]
-    assert facade.gone_followees(account_id=ada.id, since=timezone.now()) == []
+
+
+def test_a_home_is_to_be_read_again_after_follows_changed_or_a_followee_came_or_went() -> None:
+    ada = AccountFactory()
+    bob = FollowFactory(follower=ada).followed
+    other = AccountFactory()
+
+    def due() -> bool:
+        return facade.is_reread_due(account_id=ada.id, since=ago)
+
+    for act in (
+        partial(services.follow, follower_id=ada.id, followed_id=other.id),
+        partial(services.unfollow, follower_id=ada.id, followed_id=other.id),
+        partial(suspend, bob),
+        partial(services.lift, account_id=bob.id, by_id=other.id, reason="x"),
+        partial(tasks.note_restored.run, TweetRestored(tweet_id=1, author_id=bob.id)),
+        partial(services.delete, account_id=bob.id, by_id=bob.id, session_id=1, password=PASSWORD),
+        partial(purging.purge_account, bob.id),
+    ):
+        Account.objects.update(home_changed_at=None, followers_homes_changed_at=None)
+        ago = Account.objects.values_list(Now(), flat=True)[0]
+        assert not due()
+        act()
+        assert due(), act
+    Account.objects.update(home_changed_at=None, followers_homes_changed_at=None)
+    suspend(other)  # of no concern to Ada
+    assert not due()
 
 
 def test_followees_beyond_the_limit_are_followees_as_well(settings: Any) -> None:

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from accounts import services as accounts
 from accounts.models import Account
+from tests.accounts.factories import PASSWORD
 from tweets.importing import OldTweet, import_batch
 from tweets.models import Tombstone
 from twitter.lib.ids import time_of
@@ -67,7 +69,7 @@ def test_news_tell_what_is_gone(people, follow, post, retweet, read, api, run_ou
     follow("bob", "cat")
     follow("bob", "dan")
     start = post("ann")
-    kept, deleted, undone, by_dan = post("ann"), post("ann"), post("cat"), post("dan")
+    kept, deleted = post("ann"), post("ann")
     again = retweet("cat", deleted)
     undone_retweet = retweet("dan", kept)
     run_outbox()
@@ -80,10 +82,118 @@ def test_news_tell_what_is_gone(people, follow, post, retweet, read, api, run_ou
     run_outbox()
     page = read("bob", "update", since_id=since)
     assert set(page["deleted"]) == {str(deleted), str(again), str(undone_retweet)}
-    moderator = Account.objects.create_superuser("mod", password="x").pk
-    accounts.suspend(account_id=people["cat"], by_id=moderator, reason="spam")
-    assert str(undone) in read("bob", "update", since_id=since)["deleted"]
-    assert str(by_dan) not in read("bob", "update", since_id=since)["deleted"]
+    assert page["meta"]["has_more"] is False
+
+
+def test_news_tell_of_removals_by_whom_one_follows_and_of_no_strangers(
+    people, follow, post, read, api
+):
+    """Whatever strangers remove, it takes no place in the list."""
+    follow("bob", "ann")
+    start = post("ann")
+    tweet = post("ann")
+    since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
+    api(people["ann"]).delete(f"/tweet/delete/{tweet}")
+    Tombstone.objects.bulk_create(
+        Tombstone(tweet_id=number, author_id=people["dan"], removed_at=Now())
+        for number in range(1, 1_200)
+    )
+    page = read("bob", "update", since_id=since, limit=1)
+    assert page["deleted"] == [str(tweet)]
+
+
+def test_news_keep_the_limit_for_removals_too_and_go_on_where_the_list_was_cut(
+    people, follow, post, read, api
+):
+    follow("bob", "ann")
+    start = post("ann")
+    posted = [post("ann") for _ in range(7)]
+    kept = post("ann")
+    since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
+    for tweet in posted:
+        assert api(people["ann"]).delete(f"/tweet/delete/{tweet}").status_code == 200
+    later = post("ann")
+    told, new, pages = [], [], 0
+    while True:
+        page = read("bob", "update", since_id=since, limit=3)
+        pages += 1
+        assert len(page["deleted"]) <= 3
+        told += page["deleted"]
+        new += [tweet["id"] for tweet in page["data"]]
+        assert int(page["meta"]["next_since_id"]) > int(since)
+        since = page["meta"]["next_since_id"]
+        if not page["meta"]["has_more"]:
+            break
+    assert told == [str(tweet) for tweet in posted]
+    assert set(new) == {str(later)}
+    assert str(kept) not in told
+    assert pages < 6
+
+
+def test_so_many_removals_at_one_moment_that_no_cursor_leads_through_them_are_reread(
+    people, follow, post, read
+):
+    follow("bob", "ann")
+    start = post("ann")
+    since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
+    Account.objects.update(home_changed_at=None)
+    now = Account.objects.values_list(Now(), flat=True)[0]
+    Tombstone.objects.bulk_create(
+        Tombstone(tweet_id=number, author_id=people["ann"], removed_at=now)
+        for number in range(1, 6)
+    )
+    page = read("bob", "update", since_id=since, limit=3)
+    assert page["deleted"] == []
+    assert page["meta"]["reread"] is True
+    assert page["meta"]["has_more"] is True
+    page = read("bob", "update", since_id=page["meta"]["next_since_id"], limit=3)
+    assert (page["deleted"], page["meta"]["has_more"]) == ([], False)
+
+
+def test_a_cursor_from_the_future_is_brought_back_to_what_is_settled(
+    people, ids, follow, post, read
+):
+    follow("bob", "ann")
+    start = post("ann")
+    in_an_hour = start + (3_600_000 << 12)
+    since = read("bob", "update", since_id=in_an_hour)["meta"]["next_since_id"]
+    assert start < int(since) < in_an_hour
+    later = post("ann")
+    assert ids(read("bob", "update", since_id=since)) == [later]
+
+
+def test_an_old_cursor_says_that_the_home_is_to_be_read_again(people, follow, post, read):
+    follow("bob", "ann")
+    tweet = post("ann")
+    Account.objects.update(home_changed_at=None)
+    for days, reread in ((6, False), (8, True)):
+        since = tweet - (days * 86_400_000 << 12)
+        assert read("bob", "update", since_id=since)["meta"]["reread"] is reread
+
+
+def test_the_cost_of_removals_is_that_of_the_readers_authors(people, follow, post, read):
+    """Each index scan is of one author; what the whole site removed is not looked at."""
+    follow("bob", "ann")
+    follow("bob", "cat")
+    Tombstone.objects.bulk_create(
+        Tombstone(tweet_id=number, author_id=1_000_000 + number % 50) for number in range(1, 20_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tweets_tombstone")
+
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if "tweets_tombstone" in sql:
+            execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params, many, context)
+            [(plan,)] = context["cursor"].fetchall()
+            plans.append(plan)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        read("bob", "update", since_id=1)
+    [[plan]] = plans
+    assert "Seq Scan" not in str(plan)
 
 
 def test_an_authors_page_goes_both_ways(ids, people, post, read):
@@ -160,23 +270,37 @@ def test_news_leave_out_what_shows_already(ids, follow, post, retweet, read):
     assert ids(read("bob", "update", since_id=since)) == [later]
 
 
-def test_news_name_the_tweets_of_a_followee_who_deleted_the_account(
+def test_a_followee_who_is_suspended_comes_back_or_deletes_the_account_has_the_home_read_again(
     people, ids, follow, post, read, api, run_outbox
 ):
-    account = Account.objects.create_user("eve", password="correct horse battery").pk
+    account = Account.objects.create_user("eve", password=PASSWORD).pk
     people["eve"] = account
+    moderator = Account.objects.create_superuser("mod", password="x").pk
     follow("bob", "eve")
     start = post("bob")
-    tweet = post("eve")
+    post("eve")
     run_outbox()
-    since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
-    answer = api(account).delete(f"/auth/delete/{account}", {"password": "correct horse battery"})
+
+    def ask(since):
+        return read("bob", "update", since_id=since)["meta"]
+
+    since = ask(start)["next_since_id"]
+    assert ask(since)["reread"] is False
+    accounts.suspend(account_id=account, by_id=moderator, reason="spam")
+    assert ask(since)["reread"] is True
+    since = ask(since)["next_since_id"]
+    assert ask(since)["reread"] is False
+    accounts.lift(account_id=account, by_id=moderator, reason="a mistake")
+    assert ask(since)["reread"] is True
+    since = ask(since)["next_since_id"]
+    answer = api(account).delete(f"/auth/delete/{account}", {"password": PASSWORD})
     assert answer.status_code == 200
-    assert str(tweet) in read("bob", "update", since_id=since)["deleted"]
+    assert ask(since)["reread"] is True
     run_outbox()
     assert not Account.objects.filter(id=account).exists()
-    assert str(tweet) in read("bob", "update", since_id=since)["deleted"]
     assert not Tombstone.objects.filter(author_id=account).exists()
+    assert ask(since)["reread"] is True, "nothing is left of the follow"
+    assert ids(read("bob")) == [start]
 
 
 def test_news_name_retweets_of_somebody_who_was_suspended(ids, people, follow, post, retweet, read):
