@@ -35,6 +35,8 @@ def profile(account_id: int) -> Row | None:
         "groups": sorted(account.groups.values_list("name", flat=True)),
         "permissions": sorted(".".join(permission) for permission in permissions),
         "token_generation": account.token_generation,
+        "home_changed_at": account.home_changed_at,
+        "followers_homes_changed_at": account.followers_homes_changed_at,
         "is_popular": PopularAuthor.objects.filter(account_id=account_id).exists(),
         "imported_as": imported and str(imported.external_id),
     }

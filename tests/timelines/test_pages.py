@@ -271,7 +271,7 @@ def test_news_leave_out_what_shows_already(ids, follow, post, retweet, read):
 
 
 def test_a_followee_who_is_suspended_comes_back_or_deletes_the_account_has_the_home_read_again(
-    people, ids, follow, post, read, api, run_outbox
+    people, ids, follow, post, read, run_outbox
 ):
     account = Account.objects.create_user("eve", password=PASSWORD).pk
     people["eve"] = account
@@ -293,8 +293,7 @@ def test_a_followee_who_is_suspended_comes_back_or_deletes_the_account_has_the_h
     accounts.lift(account_id=account, by_id=moderator, reason="a mistake")
     assert ask(since)["reread"] is True
     since = ask(since)["next_since_id"]
-    answer = api(account).delete(f"/auth/delete/{account}", {"password": PASSWORD})
-    assert answer.status_code == 200
+    accounts.delete_as_admin(account_id=account, by_id=moderator, reason="a court's order")
     assert ask(since)["reread"] is True
     run_outbox()
     assert not Account.objects.filter(id=account).exists()

@@ -37,7 +37,13 @@ class ExportedAccountSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="Its own permissions in the admin."
     )
     token_generation = serializers.IntegerField(
-        help_text="How often all log-ins were ended at once."
+        help_text="How often all sessions were ended at once."
+    )
+    home_changed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When its home timeline last changed with whom it follows."
+    )
+    followers_homes_changed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When those of its followers last changed with its state."
     )
     is_popular = serializers.BooleanField(
         help_text="It has, or had, so many followers that they fetch its tweets."
@@ -129,6 +135,8 @@ _EXAMPLE: dict[str, Any] = {
         "groups": [],
         "permissions": [],
         "token_generation": 0,
+        "home_changed_at": "2026-11-22T19:52:33.613000Z",
+        "followers_homes_changed_at": None,
         "is_popular": False,
         "imported_as": None,
     },
