@@ -58,4 +58,5 @@ def gone_since(author_ids: Collection[int], *, since: datetime) -> dict[int, dat
     """Return which of the accounts became invisible at `since` or later, and when."""
     gone = Account.objects.filter(id__in=author_ids, followers_homes_changed_at__gte=since)
     invisible = gone.exclude(suspended_at=None, deleted_at=None)
-    return dict(invisible.values_list("id", "followers_homes_changed_at"))
+    rows = invisible.values_list("id", "followers_homes_changed_at")
+    return {account_id: moment for account_id, moment in rows if moment}

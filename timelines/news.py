@@ -105,8 +105,7 @@ def _gone(
     # Nothing is left of what was removed longer ago, and nothing of follows that ended.
     is_late = since < datetime.now(UTC) - tweets.KEEP_TOMBSTONES
     reread = is_late or accounts.is_reread_due(account_id=reader_id, since=since)
-    bounds = {"since": since, "until": until, "limit": limit + 1}
-    found = tweets.removed_between(author_ids=author_ids, **bounds)
+    found = tweets.removed_between(author_ids=author_ids, since=since, until=until, limit=limit + 1)
     found += _lost_retweets(author_ids=author_ids, since=since, until=until)
     found = sorted(set(found), key=itemgetter(1))
     if len(found) <= limit:

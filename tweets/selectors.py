@@ -261,4 +261,5 @@ def removed_between(
 def hidden_since(tweet_ids: Collection[int], *, since: datetime) -> dict[int, datetime]:
     """Return which of the tweets were hidden or deleted at `since` or later, and when."""
     gone = Tweet.objects.filter(id__in=tweet_ids, removed_at__gte=since)
-    return dict(gone.values_list("id", "removed_at"))
+    rows = gone.values_list("id", "removed_at")
+    return {tweet_id: moment for tweet_id, moment in rows if moment}
