@@ -187,7 +187,7 @@ def test_a_deleted_account_is_gone_at_once_and_then_cleared_away(
 
     eventually(corrected)
     again = {"username": ada.username, "password": PASSWORD, "email": ada.email}
-    anybody.post("/auth/create", again, status=400).assert_problem(400, field="username")
+    anybody.post("/auth/create", again, status=409).assert_problem(409, field="username")
 
 
 def contains(reader: User, tweet_id: int) -> None:
