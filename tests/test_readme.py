@@ -11,7 +11,6 @@ from django.urls import URLPattern, get_resolver
 from twitter.lib import environment
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
@@ -28,10 +27,8 @@ NOT_OURS = {"PATH", "SCRIPT_NAME", "PROMETHEUS_MULTIPROC_DIR"}
 SERVICES = ("auth/", "tweet/", "timeline/")
 
 
-def section(title: str) -> str:
-    _, _, rest = README.partition(f"\n## {title}\n")
-    assert rest, f"README.md has no section {title!r}"
-    return rest.partition("\n## ")[0]
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def rows(text: str) -> Iterator[list[str]]:
@@ -64,11 +61,11 @@ def test_the_table_of_variables_is_what_the_code_reads():
         for name in names
         if name
     }
-    assert {quoted(cells[0])[0] for cells in rows(section("Configuration"))} == found - NOT_OURS
+    assert {quoted(cells[0])[0] for cells in rows(page("configuration"))} == found - NOT_OURS
 
 
 def test_every_variable_of_the_table_is_known_so_that_it_is_not_called_misspelt():
-    listed = {quoted(cells[0])[0] for cells in rows(section("Configuration"))}
+    listed = {quoted(cells[0])[0] for cells in rows(page("configuration"))}
     assert listed == environment._names - {"DEMO_USERNAME", "ADMIN_USERNAME"}  # of `make run`
 
 
@@ -87,7 +84,7 @@ def operations() -> Iterator[tuple[str, str]]:
 def test_the_table_of_the_api_is_the_urlconf():
     named = {
         (method, re.sub("{.*?}", "{}", path))
-        for cells in rows(section("The API"))
+        for cells in rows(page("endpoints"))
         for method in quoted(cells[0])
         for path in quoted(cells[1])
     }
@@ -118,6 +115,6 @@ def test_what_a_document_names_exists(document):
         assert (document.parent / link).exists(), link
 
 
-def test_every_command_is_in_the_readme():
-    named = {quoted(cells[0])[0].split()[0] for cells in rows(section("Commands"))}
+def test_the_table_of_commands_is_what_there_is():
+    named = {quoted(cells[0])[0].split()[0] for cells in rows(page("commands"))}
     assert named == commands()

@@ -1,4 +1,4 @@
-"""The one settings module, driven by the environment (table in README.md).
+"""The one settings module, driven by the environment (table in docs/configuration.md).
 
 Production is the default, and starts only with its secrets. `TWITTER_ENV=development`, as `make
 run` and the tests set it, lets plain http on this machine in; it brings no secret of its own.
