@@ -102,7 +102,7 @@ def test_without_redis_those_who_read_do_not_make_those_who_guess_forgotten(
 def test_a_window_that_is_just_ending_is_worth_a_second(valkey):
     one = bucket()
     replies = [4, 0, -2, 4, 0, 0]
-    assert [standing.reset for standing in limits.standings([one, one], iter(replies))] == [1, 1]
+    assert [standing.reset for standing in limits.part([one, one]).parse(replies)] == [1, 1]
 
 
 def test_what_is_forgotten_is_counted_anew_with_redis_and_without(redis_gone, monkeypatch):
