@@ -67,7 +67,6 @@ DATA_ANSWERS: dict[str, tuple[Ask, int]] = {
     "no JSON": (post("/auth/token", b"{", Content_Type="application/json"), 400),
     "another media type": (post("/auth/token", Content_Type="text/xml"), 415),
     "a host that is not ours": (get("/auth/me", Host="evil.example"), 400),
-    "the schema": (get("/api/schema/"), 200),
     "a long body": (post("/auth/token", b" " * 70_000), 413),
 }
 # The same, and Content-Security-Policy and Cache-Control.
