@@ -41,9 +41,12 @@ def test_unfollow_takes_a_query_parameter_too(ada: User, bob: User) -> None:
     assert ada.get(f"/auth/followers/{bob.id}").ids == []
 
 
-def test_the_token_says_who_follows_whatever_the_body_says(ada: User, bob: User) -> None:
-    body = {"user_id": str(bob.id), "follower_id": str(bob.id), "id": str(bob.id)}
-    ada.post("/auth/follow", body)
+def test_the_token_says_who_follows_and_a_body_that_says_it_is_refused(
+    ada: User, bob: User
+) -> None:
+    body = {"user_id": str(bob.id), "follower_id": str(bob.id)}
+    ada.post("/auth/follow", body, status=400).assert_problem(400, field="follower_id")
+    ada.follow(bob)
     assert bob.get(f"/auth/followers/{bob.id}").ids == [ada.id]
 
 

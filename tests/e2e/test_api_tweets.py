@@ -12,7 +12,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
 def test_a_new_tweet_is_answered_whole_and_read_again(ada: User, bob: User) -> None:
     text = "Hello @ada_1, look: https://example.org/a?b=c #first 🐈 ﷽"
-    created = ada.post("/tweet/create", {"text": text, "author_id": str(bob.id)}, status=201)
+    claimed = {"text": text, "author_id": str(bob.id)}
+    ada.post("/tweet/create", claimed, status=400).assert_problem(400, field="author_id")
+    created = ada.post("/tweet/create", {"text": text}, status=201)
 
     tweet = created.data
     assert tweet["text"] == text
