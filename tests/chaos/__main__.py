@@ -147,7 +147,7 @@ def _bad_answers(world: World, seen: Seen) -> list[str]:
     wrong = []
     for one in world.sent:
         refused = one.status == HTTPStatus.SERVICE_UNAVAILABLE and one.retry_after
-        if (one.status >= 500 and not (refused and _during(one, away))) or (
+        if (one.status >= 500 and not (refused and (one.is_busy or _during(one, away)))) or (
             one.status == people.NO_ANSWER and not _during(one, nobody)
         ):
             what = one.status or "no answer"

@@ -21,6 +21,7 @@ PASSWORD = "correct horse battery 9"
 ANSWER_SECONDS = 60.0
 PAUSE_SECONDS = (0.02, 0.15)
 RETRY_SECONDS = 0.25
+BUSY = "/problems/busy"
 NO_ANSWER = 0
 
 
@@ -33,6 +34,8 @@ class Sent(NamedTuple):
     path: str
     status: int
     retry_after: bool
+    # A process makes two hashes of passwords at once; the next is told to come again.
+    is_busy: bool
 
 
 class Answer(NamedTuple):
@@ -116,7 +119,10 @@ class Person:
         except (OSError, http.client.HTTPException, ValueError):
             self.hang_up()
         ended = time.monotonic()
-        self.world.sent.append(Sent(begun, ended - begun, method, path, status, retry_after))
+        is_busy = isinstance(body, dict) and body.get("type") == BUSY
+        self.world.sent.append(
+            Sent(begun, ended - begun, method, path, status, retry_after, is_busy)
+        )
         return Answer(status, body)
 
     def hang_up(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.test_readme import quoted, rows, section
+from tests.test_readme import page, quoted, rows
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_every_variable_is_in_the_example_and_the_other_way_round():
 
 
 def test_every_setting_can_be_given_in_the_env_file():
-    settings = {quoted(row[0])[0] for row in rows(section("Configuration"))}
+    settings = {quoted(row[0])[0] for row in rows(page("configuration"))}
     assert settings - ELSEWHERE == set(COMPOSE["x-environment"]) - OF_OTHERS
 
 
@@ -74,7 +74,7 @@ def test_secrets_have_no_default_anywhere():
 
 
 def test_roles_are_given_only_what_the_code_reads():
-    ours = {quoted(cells[0])[0] for cells in rows(section("Configuration"))}
+    ours = {quoted(cells[0])[0] for cells in rows(page("configuration"))}
     ours |= {"METRICS_PORT", "READER_PASSWORD"}
     given = {name for each in ROLES.values() for name in each["environment"]}
     assert {name for name in given - ours if not name.startswith("OTEL_")} == set()

@@ -60,7 +60,9 @@ def required(name: str) -> str:
     """
     value = _read(name)
     if not value:
-        raise ImproperlyConfigured(f"Set {name} in the environment; docs/configuration.md has the table.")
+        raise ImproperlyConfigured(
+            f"Set {name} in the environment; docs/configuration.md has the table."
+        )
     return value
 
 
