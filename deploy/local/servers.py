@@ -21,7 +21,7 @@ def start(supervisor: Supervisor, state: StateFolder) -> dict[str, str]:
 
 
 def environment(state: StateFolder, servers: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole environment of this project's processes (docs/configuration.md has the table)."""
+    """Return the whole environment of this project's processes; docs/configuration.md has it."""
     secrets = state.secrets()
     inherited = dict(os.environ)
     if servers["REDIS_URL"] != os.environ.get("REDIS_URL"):

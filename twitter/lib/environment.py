@@ -60,9 +60,7 @@ def required(name: str) -> str:
     """
     value = _read(name)
     if not value:
-        raise ImproperlyConfigured(
-            f"Set {name} in the environment; docs/configuration.md has the table."
-        )
+        raise ImproperlyConfigured(f"Set {name} in the environment; see docs/configuration.md.")
     return value
 
 
