@@ -7,7 +7,7 @@ that changed them, after its commit (`twitter.lib.stamped`).
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import connection
 
@@ -46,13 +46,20 @@ NONE = Ids()
 class Relations:
     """Whom a reader follows, blocks and mutes, and who blocks the reader.
 
-    `followees` are all of them, suspended ones too. There are no blocks and mutes yet.
+    `followees` are all of them, suspended ones too. There are no blocks and mutes yet. `bars`:
+    whether there is anybody in the last three.
     """
 
     followees: Ids
     blocked: Ids = NONE
     blocked_by: Ids = NONE
     muted: Ids = NONE
+    bars: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what is asked for each tweet."""
+        bars = bool(self.blocked or self.blocked_by or self.muted)
+        object.__setattr__(self, "bars", bars)
 
 
 def relations_part(account_id: int) -> Part[Relations | None]:

@@ -1,6 +1,6 @@
 """The home timeline, warm or cold: what to read of it in the first round trip, and its page."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from timelines import build, store
@@ -142,13 +142,10 @@ class HomeSource:
         return shown
 
     def _repeated(self, reader: Reader, without: Collection[Entry]) -> Collection[Entry]:
-        originals = {entry[TWEET_SIZE:] or entry for entry in self._top}
-        if len(originals) == len(self._top):  # as most often
-            return ()
-        top = [
-            entry for entry in self._top if entry not in without and self._is_shown(entry, reader)
-        ]
-        return repeats(top, reader_id=reader.id)
+        def shows(entry: Entry) -> bool:
+            return entry not in without and self._is_shown(entry, reader)
+
+        return repeats(self._top, reader_id=reader.id, shows=shows)
 
     def _is_shown(self, entry: Entry, reader: Reader) -> bool:
         """Ask once for all entries of the same authors."""
@@ -160,22 +157,31 @@ class HomeSource:
         return verdict
 
 
-def repeats(top: Sequence[Entry], *, reader_id: int) -> set[Entry]:
+def repeats(
+    top: Sequence[Entry], *, reader_id: int, shows: Callable[[Entry], bool]
+) -> Collection[Entry]:
     """Return the retweets of which the original shows further down, by itself or retweeted.
 
-    `top` are the newest entries that show, newest first. The oldest stands: only what is older
-    decides, so that a tweet which was shown is never left out because newer ones arrive. What the
-    reader retweeted always shows.
+    `top` are the newest entries, newest first; `shows` tells of one whether it does, and is asked
+    only where an original is there more than once. The oldest stands: only what is older decides,
+    so that a tweet which was shown is never left out because newer ones arrive. What the reader
+    retweeted always shows.
     """
+    of_original: dict[Entry, list[Entry]] = {}
+    for entry in top:
+        of_original.setdefault(entry[TWEET_SIZE:] or entry, []).append(entry)
+    if len(of_original) == len(top):
+        return ()
     own = id_bytes(reader_id)
     repeated: set[Entry] = set()
-    seen: set[Entry] = set()
-    for entry in reversed(top):
-        is_retweet = len(entry) > TWEET_SIZE
-        original = entry[TWEET_SIZE:] if is_retweet else entry
-        if is_retweet and original in seen and entry[ID_SIZE:TWEET_SIZE] != own:
-            repeated.add(entry)
-        seen.add(original)
+    for alike in of_original.values():
+        if len(alike) > 1:
+            *newer, _ = [entry for entry in alike if shows(entry)] or [b""]
+            repeated.update(
+                entry
+                for entry in newer
+                if len(entry) > TWEET_SIZE and entry[ID_SIZE:TWEET_SIZE] != own
+            )
     return repeated
 
 

@@ -88,8 +88,9 @@ class NewsSource:
             return drawn
         if self._top is None:
             self._top = build.newest_entries(author_ids=self._author_ids, limit=TOP)
-        top = [entry for entry in self._top if entry not in without]
-        repeated = repeats(top, reader_id=self._reader_id)
+        repeated = repeats(
+            self._top, reader_id=self._reader_id, shows=lambda entry: entry not in without
+        )
         return self._stored.draw(count, reader=reader, without={*without, *repeated})
 
 

@@ -35,9 +35,7 @@ def may(reader: Reader, ref: Ref, found: Found) -> bool:
 def is_blocked(reader: Reader, ref: Ref) -> bool:
     """Tell whether the reader and the author, or the original's author, block each other."""
     relations = reader.relations
-    if not (relations.blocked or relations.blocked_by):
-        return False
-    return any(
+    return relations.bars and any(
         author in relations.blocked or author in relations.blocked_by
         for author in (ref.author_id, ref.original_author_id)
     )
@@ -54,8 +52,8 @@ def shows(kind: Kind, reader: Reader, ref: Ref) -> bool:
     relations = reader.relations
     if ref.author_id != reader.id and ref.author_id not in relations.followees:
         return False
-    if is_blocked(reader, ref):
-        return False
-    return not relations.muted or not (
-        ref.author_id in relations.muted or ref.original_author_id in relations.muted
+    return not relations.bars or not (
+        is_blocked(reader, ref)
+        or ref.author_id in relations.muted
+        or ref.original_author_id in relations.muted
     )

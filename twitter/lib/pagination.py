@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from rest_framework import serializers
 
@@ -44,7 +43,8 @@ def link_header(*, path: str, limit: int, **relations: Mapping[str, int] | None)
     '</x?limit=2&max_id=7>; rel="next"'
     """
     return ", ".join(
-        f'<{path}?{urlencode({"limit": limit, **which})}>; rel="{relation}"'
+        f"<{path}?limit={limit}&{'&'.join(f'{name}={number}' for name, number in which.items())}>"
+        f'; rel="{relation}"'
         for relation, which in relations.items()
         if which is not None
     )
