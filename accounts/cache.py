@@ -57,7 +57,7 @@ def fetch_cards(ids: Collection[int]) -> dict[int, bytes]:
     """Return those of the cards that are cached; empty ones of accounts that are not visible."""
     if not ids:
         return {}
-    values = parts.fetch(parts.values([CARDS.key(number) for number in ids]))
+    values = parts.fetch(parts.values(CARDS.keys(ids)))
     found = zip(ids, values, strict=True)
     return {number: card_in(value) for number, value in found if value}
 

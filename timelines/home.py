@@ -17,7 +17,6 @@ from tweets.facade import (
     Reader,
     id_bytes,
     id_of,
-    ref_of,
 )
 from twitter.lib import metrics, parts, redis
 from twitter.lib.ids import MAX_ID
@@ -149,11 +148,15 @@ class HomeSource:
 
     def _is_shown(self, entry: Entry, reader: Reader) -> bool:
         """Ask once for all entries of the same authors."""
-        authors = entry[ID_SIZE:TWEET_SIZE] + entry[TWEET_SIZE + ID_SIZE :]
-        verdict = self._verdicts.get(authors)
+        author, original_author = entry[ID_SIZE:TWEET_SIZE], entry[TWEET_SIZE + ID_SIZE :]
+        verdict = self._verdicts.get(author + original_author)
         if verdict is None:
-            verdict = tweets.shows(Kind.HOME, reader, ref_of(entry))
-            self._verdicts[authors] = verdict
+            verdict = self._verdicts[author + original_author] = tweets.shows(
+                Kind.HOME,
+                reader,
+                author_id=int.from_bytes(author, "big"),
+                original_author_id=int.from_bytes(original_author, "big"),
+            )
         return verdict
 
 
@@ -167,21 +170,20 @@ def repeats(
     so that a tweet which was shown is never left out because newer ones arrive. What the reader
     retweeted always shows.
     """
-    of_original: dict[Entry, list[Entry]] = {}
+    newest: dict[Entry, Entry] = {}
+    several: dict[Entry, list[Entry]] = {}
     for entry in top:
-        of_original.setdefault(entry[TWEET_SIZE:] or entry, []).append(entry)
-    if len(of_original) == len(top):
-        return ()
+        original = entry[TWEET_SIZE:] or entry
+        first = newest.setdefault(original, entry)
+        if first is not entry:
+            several.setdefault(original, [first]).append(entry)
     own = id_bytes(reader_id)
     repeated: set[Entry] = set()
-    for alike in of_original.values():
-        if len(alike) > 1:
-            *newer, _ = [entry for entry in alike if shows(entry)] or [b""]
-            repeated.update(
-                entry
-                for entry in newer
-                if len(entry) > TWEET_SIZE and entry[ID_SIZE:TWEET_SIZE] != own
-            )
+    for alike in several.values():
+        *newer, _ = [entry for entry in alike if shows(entry)] or [b""]
+        repeated.update(
+            entry for entry in newer if len(entry) > TWEET_SIZE and entry[ID_SIZE:TWEET_SIZE] != own
+        )
     return repeated
 
 

@@ -26,8 +26,7 @@ Values = tuple[Sequence[bytes | None], Sequence[bytes | None]]
 
 def fetch(tweet_ids: Sequence[int], author_ids: Sequence[int]) -> Values:
     """Return what is cached of tweets and of users' cards, in order, in one round trip."""
-    keys = [TWEETS.key(number) for number in tweet_ids]
-    keys += [accounts.CARDS.key(number) for number in author_ids]
+    keys = [*TWEETS.keys(tweet_ids), *accounts.CARDS.keys(author_ids)]
     values = _values(keys) or [None] * len(keys)
     return values[: len(tweet_ids)], values[len(tweet_ids) :]
 

@@ -31,8 +31,9 @@ class Ref(NamedTuple):
 
 def ref_of(entry: Entry) -> Ref:
     """Return what an entry says."""
-    form = _TWEET if len(entry) == TWEET_SIZE else _RETWEET
-    return Ref(*form.unpack(entry))
+    if len(entry) == TWEET_SIZE:
+        return Ref._make((*_TWEET.unpack(entry), 0, 0))
+    return Ref._make(_RETWEET.unpack(entry))
 
 
 def id_of(entry: Entry) -> int:

@@ -123,8 +123,12 @@ def hydrate(refs: Iterable[Ref], found: Found) -> None:
     if not tweet_ids and not author_ids:
         return
     tweet_values, cards = cache.fetch(tweet_ids, author_ids)
-    tweets.update((i, cache.tweet_in(v)) for i, v in zip(tweet_ids, tweet_values, strict=True) if v)
-    users.update((i, accounts.card_in(v)) for i, v in zip(author_ids, cards, strict=True) if v)
+    for number, value in zip(tweet_ids, tweet_values, strict=True):
+        if value:
+            tweets[number] = cache.tweet_in(value)
+    for number, value in zip(author_ids, cards, strict=True):
+        if value:
+            users[number] = accounts.card_in(value)
     missing = [number for number in tweet_ids if number not in tweets]
     unknown = [number for number in author_ids if number not in users]
     misses = len(missing) + len(unknown)

@@ -39,14 +39,13 @@ class Reader:
 
 def reader_part(account_id: int) -> Part[Known]:
     """Return the part that reads what is cached of a reader."""
-    related, marked = accounts.relations_part(account_id), marks.marks_part(account_id)
-    commands = [*related.commands, *marked.commands]
+    both = (accounts.relations_part(account_id), marks.marks_part(account_id))
 
     def parse(replies: Sequence[Any]) -> Known:
-        found_relations, found_marks = parts.parsed((related, marked), iter(replies))
-        return found_relations, found_marks
+        relations, marked = parts.parsed(both, replies)
+        return relations, marked
 
-    return Part(commands, parse)
+    return Part(parts.commands_of(both), parse)
 
 
 def reader(account_id: int) -> Reader:

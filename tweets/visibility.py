@@ -28,32 +28,32 @@ def may(reader: Reader, ref: Ref, found: Found) -> bool:
     return (
         found.has(ref.id, ref.author_id)
         and (not ref.original_id or found.has(ref.original_id, ref.original_author_id))
-        and not is_blocked(reader, ref)
+        and not is_blocked(reader, ref.author_id, ref.original_author_id)
     )
 
 
-def is_blocked(reader: Reader, ref: Ref) -> bool:
-    """Tell whether the reader and the author, or the original's author, block each other."""
+def is_blocked(reader: Reader, *author_ids: int) -> bool:
+    """Tell whether the reader and one of the authors block each other."""
     relations = reader.relations
     return relations.bars and any(
-        author in relations.blocked or author in relations.blocked_by
-        for author in (ref.author_id, ref.original_author_id)
+        author in relations.blocked or author in relations.blocked_by for author in author_ids
     )
 
 
-def shows(kind: Kind, reader: Reader, ref: Ref) -> bool:
+def shows(kind: Kind, reader: Reader, *, author_id: int, original_author_id: int) -> bool:
     """Tell whether a source shows a tweet to the reader, as far as ids and relations tell.
 
     A home shows what followees and the reader wrote: a delivery that came late proves nothing. It
     leaves out what blocked and muted accounts wrote, and retweets of that, before it is fetched.
+    `original_author_id` is 0 unless it is a retweet.
     """
     if kind is not Kind.HOME:
         return True
     relations = reader.relations
-    if ref.author_id != reader.id and ref.author_id not in relations.followees:
+    if author_id != reader.id and author_id not in relations.followees:
         return False
     return not relations.bars or not (
-        is_blocked(reader, ref)
-        or ref.author_id in relations.muted
-        or ref.original_author_id in relations.muted
+        is_blocked(reader, author_id, original_author_id)
+        or author_id in relations.muted
+        or original_author_id in relations.muted
     )

@@ -4,9 +4,8 @@ A part is some packed commands, and what their replies mean. Whoever makes a rou
 """
 
 from binascii import crc_hqx
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from twitter.lib import resp
@@ -29,8 +28,12 @@ class Part(Generic[T]):
 
 def exchange(*parts: Part[Any]) -> list[Any]:
     """Make one round trip; return what the replies mean for each part. Raises redis.RedisError."""
-    replies = resp.exchange(*(command for part in parts for command in part.commands))
-    return list(parsed(parts, iter(replies)))
+    return parsed(parts, resp.exchange(*commands_of(parts)))
+
+
+def commands_of(parts: Sequence[Part[Any]]) -> list[bytes]:
+    """Return the commands of all parts, in order."""
+    return [command for part in parts for command in part.commands]
 
 
 def fetch(part: Part[T]) -> T:
@@ -38,10 +41,14 @@ def fetch(part: Part[T]) -> T:
     return part.parse(resp.exchange(*part.commands))
 
 
-def parsed(parts: Sequence[Part[Any]], replies: Iterator[Any]) -> Iterator[Any]:
-    """Yield what the replies mean for each part; takes no more of them than belong to these."""
+def parsed(parts: Sequence[Part[Any]], replies: Sequence[Any]) -> list[Any]:
+    """Return what the replies to all parts' commands, in order, mean for each part."""
+    found, start = [], 0
     for part in parts:
-        yield part.parse(list(islice(replies, len(part.commands))))
+        end = start + len(part.commands)
+        found.append(part.parse(replies[start:end]))
+        start = end
+    return found
 
 
 def value(key: str) -> Part[bytes | None]:

@@ -100,12 +100,16 @@ class Stamped:
         absent_seconds: int = ABSENT_SECONDS,
         of_reader: bool = False,
     ) -> None:
-        self._form = f"{prefix}{{{{{{}}}}}}" if of_reader else f"{prefix}{{}}"
+        self._before, self._after = (f"{prefix}{{", "}") if of_reader else (prefix, "")
         self._seconds, self._absent_seconds = seconds, absent_seconds
 
     def key(self, number: int) -> str:
         """Return the key of a number's value."""
-        return self._form.format(number)
+        return f"{self._before}{number}{self._after}"
+
+    def keys(self, numbers: Iterable[int]) -> list[str]:
+        """Return the keys of numbers' values."""
+        return [f"{self._before}{number}{self._after}" for number in numbers]
 
     @redis.without_redis(lambda: None)
     def fill(self, values: Mapping[int, bytes]) -> None:
