@@ -15,7 +15,7 @@ from django.db import transaction
 from accounts import facade as accounts
 from accounts.facade import Reach
 from timelines import build, store
-from timelines.events import FollowersKnow
+from timelines.events import FollowersKnow, LeftHomes
 from tweets import facade as tweets
 from tweets.facade import Ref
 from twitter.lib import metrics, tracing
@@ -29,8 +29,14 @@ PAGES = 10
 
 
 def deliver_to_author(ref: Ref) -> None:
-    """Put a tweet that was just posted into its author's own home, unless it is removed already."""
-    store.push_unless_removed(_complete(ref).entry, ref.author_id)
+    """Put a tweet that was just posted into its author's own home, unless it is removed already.
+
+    One that was removed before, and restored by a moderator since, stays: `fan_out` may have been
+    here already, and does not come again.
+    """
+    entry = _complete(ref).entry
+    if store.push(entry, ref.author_id) and not tweets.is_visible(ref.id):
+        store.remove(entry, [ref.author_id])
 
 
 def _complete(ref: Ref) -> Ref:
@@ -146,14 +152,22 @@ def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
     return drop_homes(account_id=account_id, after=after)
 
 
-def stop_merging(*, account_id: int, after: int) -> int | None:
-    """Take a popular author off the lists of those whom followers merge, pages at a time."""
-    if accounts.reach_of(account_id) is not Reach.MERGE:
-        return None  # Their homes are dropped, and the lists with them.
-    audience = _Audience(account_id, after)
-    for page in audience:
-        store.stop_merging(account_id, page)
-    return audience.rest
+def leave_homes(*, account_id: int, after: int) -> int | None:
+    """Have homes lose all of a deleted author, pages at a time, and in the end tell that they did.
+
+    As `drop_homes_of_followers`; and an author whose tweets are merged is taken off the lists of
+    those whom followers merge. Follows are purged afterwards: they tell whose homes these are.
+    """
+    rest = drop_homes_of_followers(account_id=account_id, after=after)
+    if accounts.reach_of(account_id) is Reach.MERGE:
+        audience = _Audience(account_id, after)
+        for page in audience:
+            store.stop_merging(account_id, page)
+        rest = audience.rest
+    if rest is None:
+        with transaction.atomic():
+            publish(LeftHomes(account_id=account_id))
+    return rest
 
 
 def drop_homes(*, account_id: int, after: int) -> int | None:

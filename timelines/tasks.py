@@ -66,9 +66,9 @@ def forget_fanned_out(event: FollowersKnow, *, after: int = 0) -> dict[str, int]
 
 
 @task()
-def stop_merging(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | None:
-    """Have the followers of a popular author, who is deleted, merge the author's tweets no more."""
-    return _going_on(services.stop_merging(account_id=event.account_id, after=after))
+def leave_homes(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | None:
+    """Have the homes of an account's followers lose all of it, before the follows are purged."""
+    return _going_on(services.leave_homes(account_id=event.account_id, after=after))
 
 
 @task()
