@@ -41,7 +41,7 @@ def remove_from_homes(event: TweetRemoved, *, after: int = 0) -> dict[str, int] 
 def drop_homes_after_many(
     event: ManyRemoved | ManyRestored, *, after: int = 0
 ) -> dict[str, int] | None:
-    """Have the homes of an author's followers built anew after many tweets went or came back."""
+    """Have the homes of an author's followers built again after many tweets went or came back."""
     if isinstance(event, ManyRemoved) and not after:
         store.mark_removed(event.tweet_ids)
     return _going_on(services.drop_homes_of_followers(account_id=event.author_id, after=after))

@@ -12,7 +12,8 @@ from accounts.models import Account, PopularAuthor
 from accounts.services import fold_counters
 from tests.asking import ask, from_django, request
 from timelines import build as build_
-from timelines import popular, store
+from timelines import popular, store, tasks
+from timelines.events import FollowersKnow
 from timelines.verification import difference
 from tweets import selectors as tweets
 from tweets.entries import Ref, id_of
@@ -279,6 +280,9 @@ def test_what_was_delivered_before_all_knew_is_removed_after(
     PopularAuthor.objects.update(followers_know=True)
     assert api(star).delete(f"/tweet/delete/{tweet}").status_code == 200
     run_outbox()
+    assert ids(read("bob")) == []
+    tasks.forget_fanned_out.run(FollowersKnow(account_id=star))  # a while after all knew
+    assert ids(read("bob")) == []
     assert tweet not in in_own_home(people["bob"])
     assert difference(people["bob"]) is None
 

@@ -282,6 +282,23 @@ def test_a_popular_author_who_is_deleted_leaves_homes_and_lists_alone_but_for_th
         assert difference(reader) is None
 
 
+def test_a_tweet_that_was_merged_is_taken_out_of_its_authors_home_only(
+    star, run_outbox, round_trips
+):
+    """Else a popular author's deletion would look into a million homes that do not hold it."""
+    build.build_home(star)
+    gone, kept = all_of(star)
+    round_trips.clear()
+    tweets.delete(account_id=star, tweet_id=gone)
+    run_outbox()
+    touched = b"".join(round_trips)
+    for reader in followers_of(star):
+        assert store._key(reader).encode() not in touched
+        assert shown_to(reader) == [kept]
+        assert difference(reader) is None
+    assert difference(star) is None
+
+
 @pytest.mark.parametrize("popular_too", [False, True])
 def test_follows_are_purged_when_homes_have_lost_the_account_and_not_before(
     popular_too, author, moderator, run_outbox, request
