@@ -18,7 +18,7 @@ _STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_follow (follower bigint, followed bigint);
     TRUNCATE staged_follow"""
 
-# `u<external id>`; an account that signed up under such a name keeps it, and stays out of the graph.
+# `u<external id>`; an account that signed up under such a name keeps it, and is not in the graph.
 _MAKE_ACCOUNTS = """
     WITH made AS (
         INSERT INTO accounts_account

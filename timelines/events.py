@@ -19,7 +19,7 @@ class FollowersKnow(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LeftHomes(Event):
-    """No home holds or merges what a deleted account wrote; its tweets and follows may be purged."""
+    """No home holds or merges what a deleted account wrote: tweets and follows may be purged."""
 
     name: ClassVar[str] = "timelines.left_homes"
     account_id: int

@@ -1,7 +1,7 @@
 """What readers of popular authors merge into their homes, in Redis.
 
-`newest:2:<author>` holds a popular author's newest entries (`twitter.lib.stamped`): first the id down
-to which they are all, then the entries, each filled up to 32 bytes.
+`newest:2:<author>` holds a popular author's newest entries (`twitter.lib.stamped`): first the id
+down to which they are all, then the entries, each filled up to 32 bytes.
 
 `popular:{<reader>}` lists which popular authors a reader follows. It is made and dropped with the
 reader's home, and read with it.

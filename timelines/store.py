@@ -168,8 +168,8 @@ def live_on(account_id: int, reading: Reading) -> None:
     Seldom, so that a read stays a read; and not what may be being built, for the build may be dead:
     a window without a floor is left to the next read.
     """
-    home = reading.home
-    if home and home.floor != _TOP and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
+    is_home = reading.home is not None and reading.home.floor != _TOP
+    if is_home and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
         keys = (_key(account_id), popular.key_of_followed(account_id))
         resp.exchange(*(resp.pack("EXPIRE", key, settings.HOME_TTL_SECONDS) for key in keys))
 

@@ -136,7 +136,9 @@ def test_a_reader_who_unfollows_and_follows_a_popular_author(
     assert ids(read("bob")) == [tweet]
 
 
-@pytest.mark.parametrize("lost", ["home:4:{{{reader}}}", "popular:{{{reader}}}", "newest:2:{author}"])
+@pytest.mark.parametrize(
+    "lost", ["home:4:{{{reader}}}", "popular:{{{reader}}}", "newest:2:{author}"]
+)
 def test_what_is_lost_from_redis_is_made_again(
     lost, star, people, post, read, ids, run_outbox, become_popular, valkey
 ):

@@ -107,7 +107,7 @@ def test_only_one_build_at_a_time_and_a_dead_one_expires(valkey):
 
 
 def test_a_window_of_what_is_being_built_does_not_let_it_live_on(valkey):
-    """However much has arrived: if the build is dead, the list would never be a home, nor be cut."""
+    """However much has arrived: if the build is dead, it would never be a home, nor be cut."""
     store.begin_build(7)
     for number in range(200):
         push(entry(number), [7])
