@@ -165,13 +165,13 @@ def read(account_id: int) -> Home | None:
 def live_on(account_id: int, reading: Reading) -> None:
     """Let a home that was read live on.
 
-    Seldom, so that a read stays a read; and not what may be being built, for the build may be dead:
-    a window without a floor is left to the next read.
+    Seldom, so that a read stays a read; and not what is being built by now: the build may be dead.
     """
-    is_home = reading.home is not None and reading.home.floor != _TOP
-    if is_home and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
-        keys = (_key(account_id), popular.key_of_followed(account_id))
-        resp.exchange(*(resp.pack("EXPIRE", key, settings.HOME_TTL_SECONDS) for key in keys))
+    if reading.home and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
+        scripts.LIVE_ON.run(
+            keys=[_key(account_id), popular.key_of_followed(account_id)],
+            arguments=[settings.HOME_TTL_SECONDS, BUILD_SIZE],
+        )
 
 
 def floor_below(entry: Entry) -> bytes:

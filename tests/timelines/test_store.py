@@ -117,6 +117,16 @@ def test_a_window_of_what_is_being_built_does_not_let_it_live_on(valkey):
     assert 0 < valkey.ttl("home:4:{7}") <= store.BUILD_SECONDS
 
 
+def test_a_reader_does_not_let_the_build_live_on_that_took_the_homes_place(valkey):
+    build(7, [1])
+    valkey.expire("home:4:{7}", 100)
+    reading = parts.fetch(store.part(7))
+    store.drop([7])
+    store.begin_build(7)
+    store.live_on(7, reading)
+    assert 0 < valkey.ttl("home:4:{7}") <= store.BUILD_SECONDS
+
+
 def test_reading_lets_a_home_live_on(valkey, settings):
     build(7, [1])
     valkey.expire("home:4:{7}", 100)
