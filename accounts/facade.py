@@ -3,7 +3,7 @@
 What writes is for commands that fill an empty database; apps publish events instead.
 """
 
-from accounts.cache import CARDS, AccountState, card_in, state_part
+from accounts.cache import CARDS, card_in, state_part
 from accounts.exporting import LISTS as EXPORTED_LISTS
 from accounts.exporting import profile as exported_profile
 from accounts.limits import COUNTED, buckets
@@ -26,14 +26,12 @@ from accounts.selectors import (
     visible,
 )
 from accounts.services import create_admin, follow, sign_up
-from accounts.tokens import Claims, claims_in
+from accounts.tokens import claims_in
 
 __all__ = [
     "CARDS",
     "COUNTED",
     "EXPORTED_LISTS",
-    "AccountState",
-    "Claims",
     "Reach",
     "Relations",
     "all_ids",

@@ -18,7 +18,7 @@ _STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_follow (follower bigint, followed bigint);
     TRUNCATE staged_follow"""
 
-# `u<external id>`; whoever has signed up under such a name keeps it, and stays out of the graph.
+# `u<external id>`; an account that signed up under such a name keeps it, and is not in the graph.
 _MAKE_ACCOUNTS = """
     WITH made AS (
         INSERT INTO accounts_account
@@ -79,7 +79,7 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
     """Store follows in one transaction, with the accounts that are missing; nothing twice.
 
     `follows`: pairs of external ids from 0 to MAX_EXTERNAL_ID, follower and followed, never the
-    same. Homes are not touched: call `end_import` in the end, and they are built anew.
+    same. Homes are not touched: call `end_import` in the end, and they are built again.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_STAGE)

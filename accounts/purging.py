@@ -77,7 +77,7 @@ def purge_account(account_id: int) -> bool:
 def _delete_row(account: Account) -> None:
     account_id = account.pk
     audit.forget(exporting.audit_entries(account_id), what="a deleted account")
-    if account.last_login:  # which the admin sets, and nobody else
+    if account.last_login:  # which only the admin sets
         _end_admin_sessions(account_id)
     Session.objects.filter(account_id=account_id).delete()
     _delete_counters(account_id)

@@ -50,7 +50,8 @@ class StoredSource:
                 return Drawn(shown, next_id=None)
             if len(self._entries) >= tweets.MOST_LOOKED_AT:
                 return Drawn(shown, next_id=id_of(self._entries[-1]))
-            self._go_on(limit=count + 1 - len(shown))
+            # Twice as many each time: most of them may be left out.
+            self._go_on(limit=max(count + 1 - len(shown), len(self._entries)))
 
     def _go_on(self, *, limit: int) -> None:
         found = tweets.newest(

@@ -15,3 +15,11 @@ class FollowersKnow(Event):
 
     name: ClassVar[str] = "timelines.followers_know"
     account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftHomes(Event):
+    """No home holds or merges what a deleted account wrote: tweets and follows may be purged."""
+
+    name: ClassVar[str] = "timelines.left_homes"
+    account_id: int

@@ -122,7 +122,8 @@ class HomeSource:
             if len(self._below) >= tweets.MOST_LOOKED_AT:
                 return Drawn(shown, next_id=id_of(self._below[-1]))
             if not self._goes_on_in_redis():
-                self._go_on_in_postgres(limit=count + 1)
+                # Twice as many each time: most of them may be left out.
+                self._go_on_in_postgres(limit=max(count + 1, len(self._below)))
 
     def _go_on_in_postgres(self, *, limit: int) -> None:
         before = min(int.from_bytes(self._floor, "big") + 1, self._before)

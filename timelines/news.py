@@ -5,7 +5,7 @@ PostgreSQL's answer does not depend on how far fan-out has come.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from operator import itemgetter
 
 from accounts import facade as accounts
@@ -47,16 +47,13 @@ class News:
 def read(*, reader: Reader, limit: int, since_id: int) -> News:
     """Return up to `limit` tweets of the home timeline right after `since_id`, newest first.
 
-    And up to `limit` that are gone since then. Nothing is missed or repeated when called again with
-    `next_since_id`: only ids below which nothing can appear any more are given out, also if
-    `since_id` lies in the future.
+    And up to `limit` that are gone since then. Called again with `next_since_id`, it misses nothing
+    and repeats no tweet: below that id nothing can appear any more, unless it is `since_id` itself,
+    because nothing newer is settled. A `since_id` in the future is brought back to what is settled.
     """
     author_ids = build.authors_of(reader.id)
     settled = tweets.settled()
     since_id = since_id if since_id < settled.now else settled.id - 1
-    source = NewsSource(author_ids, reader_id=reader.id, after=since_id, before=settled.id)
-    page = tweets.read(source, reader=reader, limit=limit)
-    page.refs.reverse()
     gone = _gone(
         reader_id=reader.id,
         author_ids=author_ids,
@@ -64,6 +61,11 @@ def read(*, reader: Reader, limit: int, since_id: int) -> News:
         settled=settled,
         limit=limit,
     )
+    # The next call goes on where the list of what is gone was cut: what is newer is told then.
+    before = settled.id if gone.next_since_id is None else gone.next_since_id + 1
+    source = NewsSource(author_ids, reader_id=reader.id, after=since_id, before=before)
+    page = tweets.read(source, reader=reader, limit=limit)
+    page.refs.reverse()
     ends = [one for one in (page.next_id, gone.next_since_id) if one is not None]
     return News(
         page=page,
@@ -99,12 +101,12 @@ def _gone(
 ) -> Gone:
     """Return up to `limit` tweets that were in the home at `since_id`, and are not any more.
 
-    The oldest removals first. A removal's time is that of its transaction's start, so whatever is
-    not committed yet is not below what is settled, and is told the next time.
+    The oldest removals first. A removal's time is taken within its transaction, so what is not
+    committed yet is not below what is settled, and is told the next time.
     """
     since, until = time_of(since_id + 1), time_of(settled.id)
     # Nothing is left of what was removed longer ago, and nothing of follows that ended.
-    is_late = since < datetime.now(UTC) - tweets.KEEP_TOMBSTONES
+    is_late = since < time_of(settled.now) - tweets.KEEP_TOMBSTONES
     reread = is_late or accounts.is_reread_due(account_id=reader_id, since=since)
     found = tweets.removed_between(author_ids=author_ids, since=since, until=until, limit=limit + 1)
     found += _lost_retweets(author_ids=author_ids, since=since, until=until)

@@ -1,7 +1,7 @@
 """What readers of popular authors merge into their homes, in Redis.
 
-`newest:<author>` holds a popular author's newest entries (`twitter.lib.stamped`): first the id down
-to which they are all, then the entries, each filled up to 32 bytes.
+`newest:2:<author>` holds a popular author's newest entries (`twitter.lib.stamped`): first the id
+down to which they are all, then the entries, each filled up to 32 bytes.
 
 `popular:{<reader>}` lists which popular authors a reader follows. It is made and dropped with the
 reader's home, and read with it.
@@ -32,7 +32,8 @@ class Newest:
 
 
 def _cache() -> Stamped:
-    return Stamped("newest:", seconds=settings.HOME_TTL_SECONDS)
+    # With the version of the value's form: those of an earlier form expire unread.
+    return Stamped("newest:2:", seconds=settings.HOME_TTL_SECONDS)
 
 
 def key_of_followed(reader_id: int) -> str:

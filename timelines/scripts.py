@@ -33,6 +33,16 @@ redis.call('EXPIRE', KEYS[2], ARGV[2])
 return 1
 """)
 
+# Lets the home KEYS[1], and the list KEYS[2] of whom it merges, live for ARGV[1] seconds from now,
+# unless it is being built: then the last value is the build's name, of ARGV[2] bytes.
+LIVE_ON = resp.Script("""
+local last = redis.call('LINDEX', KEYS[1], -1)
+if last and #last ~= tonumber(ARGV[2]) then
+    redis.call('EXPIRE', KEYS[1], ARGV[1])
+    redis.call('EXPIRE', KEYS[2], ARGV[1])
+end
+""")
+
 # Pushes a floor into the home KEYS[1], at its own highest value, and cuts it to ARGV[1] values if
 # it is longer than that. A floor is at least as high as all behind it, so the highest value stands
 # before the last floor, or is that. ARGV[2]: how many bytes a floor has; ARGV[3]: how many of the

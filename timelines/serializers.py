@@ -113,6 +113,8 @@ NewsPage = shape(
         reread=serializers.BooleanField(
             help_text="Whether to read the home timeline again: whom you follow has changed, or"
             " somebody whom you follow was suspended, came back, or deleted the account."
+            " Afterwards go on with this answer's `next_since_id`: the newest tweet's id may be"
+            " older than the change."
         ),
     )(),
     deleted=serializers.ListField(

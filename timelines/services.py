@@ -1,7 +1,7 @@
 """Writing home timelines: fan-out, and dropping what is no longer true.
 
-Deliveries are checked after they were made, not locked: whoever removes a tweet or unfollows an
-author first commits and then clears the homes. So a delivery that sees the removal takes its entry
+Deliveries are checked after they were made, not locked: what removes a tweet or ends a follow
+commits first and then clears the homes. So a delivery that sees the removal takes its entry
 back itself, and one that does not came before the clearing, which takes it along.
 """
 
@@ -15,7 +15,7 @@ from django.db import transaction
 from accounts import facade as accounts
 from accounts.facade import Reach
 from timelines import build, store
-from timelines.events import FollowersKnow
+from timelines.events import FollowersKnow, LeftHomes
 from tweets import facade as tweets
 from tweets.facade import Ref
 from twitter.lib import metrics, tracing
@@ -29,8 +29,14 @@ PAGES = 10
 
 
 def deliver_to_author(ref: Ref) -> None:
-    """Put a tweet that was just posted into its author's own home, unless it is removed already."""
-    store.push_unless_removed(_complete(ref).entry, ref.author_id)
+    """Put a tweet that was just posted into its author's own home, unless it is removed already.
+
+    One that was removed before, and restored by a moderator since, stays: `fan_out` may have been
+    here already, and does not come again.
+    """
+    entry = _complete(ref).entry
+    if store.push(entry, ref.author_id) and not tweets.is_visible(ref.id):
+        store.remove(entry, [ref.author_id])
 
 
 def _complete(ref: Ref) -> Ref:
@@ -77,7 +83,7 @@ class _Audience:
     """Whose homes hold an author's tweets: the author and the followers, in pages, by id.
 
     From `after` on, as far as one run of a task goes. Once through, `rest` is where the next run
-    begins, or None when there is nobody left.
+    begins, or None when no follower is left.
     """
 
     def __init__(self, author_id: int, after: int) -> None:
@@ -89,7 +95,7 @@ class _Audience:
             if self.rest is None:
                 return
             is_first = self.rest == 0
-            # One more than a page tells whether there is another, without a run that finds nobody.
+            # One more than a page tells whether there is another, without a run that finds none.
             with tracing.span("read followers"):
                 page = accounts.follower_page(
                     account_id=self._author_id, after=self.rest, limit=PAGE + 1
@@ -114,21 +120,25 @@ def _leavers(*, author_id: int, page: Sequence[int]) -> set[int]:
 
 
 def remove_from_homes(ref: Ref, *, after: int) -> int | None:
-    """Take a removed tweet out of the audience's homes, pages at a time as `fan_out` does."""
+    """Take a removed tweet out of the audience's homes, pages at a time as `fan_out` does.
+
+    Of an author whose tweets are merged, out of the author's own home.
+    """
     if tweets.is_visible(ref.id):  # A moderator has restored it meanwhile.
         return None
     ref = _complete(ref)
     if not after:
         store.mark_removed([ref.id])
-    if accounts.reach_of(ref.author_id) is not Reach.FAN_OUT:
+    reach = accounts.reach_of(ref.author_id)
+    if reach is not Reach.FAN_OUT:
         build.refresh_popular([ref.author_id])
     audience = _Audience(ref.author_id, after)
-    for page in audience:
+    for page in [[ref.author_id]] if reach is Reach.MERGE else audience:
         store.remove(ref.entry, store.existing(page))
         if tweets.is_visible(ref.id):  # Or just now, and the new delivery has been here before.
             _deliver([page], ref)
             return None
-    return audience.rest
+    return None if reach is Reach.MERGE else audience.rest
 
 
 def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
@@ -146,14 +156,22 @@ def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
     return drop_homes(account_id=account_id, after=after)
 
 
-def stop_merging(*, account_id: int, after: int) -> int | None:
-    """Take a popular author off the lists of those whom followers merge, pages at a time."""
-    if accounts.reach_of(account_id) is not Reach.MERGE:
-        return None  # Their homes are dropped, and the lists with them.
-    audience = _Audience(account_id, after)
-    for page in audience:
-        store.stop_merging(account_id, page)
-    return audience.rest
+def leave_homes(*, account_id: int, after: int) -> int | None:
+    """Have homes lose all of a deleted author, pages at a time, and in the end tell that they did.
+
+    As `drop_homes_of_followers`; and an author whose tweets are merged is taken off the lists of
+    those whom followers merge. Follows are purged afterwards: they tell whose homes these are.
+    """
+    rest = drop_homes_of_followers(account_id=account_id, after=after)
+    if accounts.reach_of(account_id) is Reach.MERGE:
+        audience = _Audience(account_id, after)
+        for page in audience:
+            store.stop_merging(account_id, page)
+        rest = audience.rest
+    if rest is None:
+        with transaction.atomic():
+            publish(LeftHomes(account_id=account_id))
+    return rest
 
 
 def drop_homes(*, account_id: int, after: int) -> int | None:
@@ -165,7 +183,7 @@ def drop_homes(*, account_id: int, after: int) -> int | None:
 
 
 def announce_popular(*, account_id: int, after: int) -> int | None:
-    """Have the followers' homes built anew, pages at a time, and in the end tell that all were.
+    """Have the followers' homes built again, pages at a time, and in the end tell that all were.
 
     A build that began before the author became popular is dropped with the home.
     """

@@ -165,11 +165,13 @@ def read(account_id: int) -> Home | None:
 def live_on(account_id: int, reading: Reading) -> None:
     """Let a home that was read live on.
 
-    Seldom, so that a read stays a read; and not what is being built: the build may be dead.
+    Seldom, so that a read stays a read; and not what is being built by now: the build may be dead.
     """
     if reading.home and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
-        keys = (_key(account_id), popular.key_of_followed(account_id))
-        resp.exchange(*(resp.pack("EXPIRE", key, settings.HOME_TTL_SECONDS) for key in keys))
+        scripts.LIVE_ON.run(
+            keys=[_key(account_id), popular.key_of_followed(account_id)],
+            arguments=[settings.HOME_TTL_SECONDS, BUILD_SIZE],
+        )
 
 
 def floor_below(entry: Entry) -> bytes:
@@ -177,25 +179,25 @@ def floor_below(entry: Entry) -> bytes:
     return id_bytes(id_of(entry) - 1)
 
 
-def push_unless_removed(entry: Entry, account_id: int) -> None:
-    """Add an entry to an account's home if that exists, and `mark_removed` was not called for it.
+def push(entry: Entry, account_id: int) -> bool:
+    """Add an entry to an account's home if that exists.
 
-    If a tweet is removed, it is marked first, and then taken out of homes. So this either sees the
-    mark after it has pushed, and takes the entry out itself; or the mark comes later, and the entry
-    is found by whoever removes it. Raises redis.RedisError.
+    Return whether `mark_removed` was called for its tweet. If a tweet is removed, it is marked
+    first, and then taken out of homes. So the mark is seen after the push, and the caller finds out
+    whether the entry has to go; or the mark comes later, and the removal finds the entry. Raises
+    redis.RedisError.
     """
-    length, removed = resp.exchange(
+    length, is_marked = resp.exchange(
         resp.pack("LPUSHX", _key(account_id), entry),
         resp.pack("EXISTS", _removed_key(id_of(entry))),
     )
-    if removed:
-        remove(entry, [account_id])
-    elif floors := _floors([account_id], [length]):
+    if floors := _floors([account_id], [length]):
         resp.exchange(*floors)
+    return bool(is_marked)
 
 
 def mark_removed(tweet_ids: Iterable[int]) -> None:
-    """Keep `push_unless_removed` from adding these tweets. Raises redis.RedisError."""
+    """Have `push` tell of these tweets that they were removed. Raises redis.RedisError."""
     keys = map(_removed_key, tweet_ids)
     resp.exchange(*(resp.pack("SET", key, b"", "EX", REMOVED_SECONDS) for key in keys))
 

@@ -41,7 +41,7 @@ def remove_from_homes(event: TweetRemoved, *, after: int = 0) -> dict[str, int] 
 def drop_homes_after_many(
     event: ManyRemoved | ManyRestored, *, after: int = 0
 ) -> dict[str, int] | None:
-    """Have the homes of an author's followers built anew after many tweets went or came back."""
+    """Have the homes of an author's followers built again after many tweets went or came back."""
     if isinstance(event, ManyRemoved) and not after:
         store.mark_removed(event.tweet_ids)
     return _going_on(services.drop_homes_of_followers(account_id=event.author_id, after=after))
@@ -66,9 +66,9 @@ def forget_fanned_out(event: FollowersKnow, *, after: int = 0) -> dict[str, int]
 
 
 @task()
-def stop_merging(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | None:
-    """Have the followers of a popular author, who is deleted, merge the author's tweets no more."""
-    return _going_on(services.stop_merging(account_id=event.account_id, after=after))
+def leave_homes(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | None:
+    """Have the homes of an account's followers lose all of it, before the follows are purged."""
+    return _going_on(services.leave_homes(account_id=event.account_id, after=after))
 
 
 @task()

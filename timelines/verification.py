@@ -19,7 +19,7 @@ def difference(account_id: int) -> Difference | None:
     """Compare an account's home with Postgres; None when they agree or there is no home.
 
     A home must hold exactly those newest entries that are above its floor. How many these are is
-    not compared: one that lost entries to deletions is filled up when it is built anew.
+    not compared: one that lost entries to deletions is filled up when it is built again.
     """
     home = store.peek(account_id)
     if home is None:

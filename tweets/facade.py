@@ -7,7 +7,6 @@ from tweets.purging import KEEP_TOMBSTONES
 from tweets.reader import Reader, reader, reader_part
 from tweets.selectors import (
     Settled,
-    author_of,
     authors_of,
     clock,
     hidden_since,
@@ -31,7 +30,6 @@ __all__ = [
     "Reader",
     "Ref",
     "Settled",
-    "author_of",
     "authors_of",
     "clock",
     "hidden_since",

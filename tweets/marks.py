@@ -83,11 +83,11 @@ def filled(account_id: int) -> Marks:
 
 def knowing(account_id: int, marks: Marks, *, tweet_ids: Collection[int]) -> Marks:
     """Return the account's marks, which now tell of these tweets as well, and cache that."""
-    unknown = marks.unknown(tweet_ids)
-    if not unknown:
+    if not marks.unknown(tweet_ids):
         return marks
-    kept = sorted(marks.asked, reverse=True)[: max(ASKED - len(unknown), 0)]
-    marks = _stored(account_id, [*unknown, *kept])
+    kept = sorted(marks.asked.difference(tweet_ids), reverse=True)
+    # All of these tweets, for the floor may have risen above some that were known.
+    marks = _stored(account_id, [*tweet_ids, *kept[: max(ASKED - len(tweet_ids), 0)]])
     redis.without_redis(lambda: None)(MARKS.replace)({account_id: _packed(marks)})
     return marks
 

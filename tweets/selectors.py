@@ -62,7 +62,8 @@ def newest(
         depth = min(limit, depth * 8)
         deeper = set(authors)
         found = [row for row in found if row.author_id not in deeper]
-    if was_full and len(found) < limit:  # One of them was removed before the next scan.
+    refs = _refs(found)
+    if was_full and len(refs) < limit:  # One of them was removed before the next statement.
         return newest(
             author_ids=author_ids,
             limit=limit,
@@ -70,7 +71,7 @@ def newest(
             after=after,
             oldest_first=oldest_first,
         )
-    return _refs(found)
+    return refs
 
 
 class _Row(NamedTuple):

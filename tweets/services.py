@@ -48,7 +48,7 @@ from twitter.outbox.events import Event, publish
 ACCOUNT_GONE = "The account is gone."
 NO_TWEET = "There is no such tweet."
 # A moderator who removes or restores more tweets of one author at once has the followers' homes
-# built anew: to change each home for each tweet is the product of both.
+# built again: to change each home for each tweet is the product of both.
 FEW = 10
 
 # A post with an Idempotency-Key commits with its first answer.
@@ -283,7 +283,7 @@ def delete(*, account_id: int, tweet_id: int) -> None:
 def delete_locked(tweet: Tweet) -> None:
     """Delete a locked tweet or retweet, within the running transaction.
 
-    A tweet's text goes at once; its row stays, seen by nobody, until its retweets and likes were
+    A tweet's text goes at once; its row stays, unseen, until its retweets and likes were
     purged in bounded steps.
     """
     if tweet.state == Tweet.State.VISIBLE:

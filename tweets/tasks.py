@@ -1,8 +1,13 @@
-"""What tweets do later: each task is one call."""
+"""What tweets do later: each task is one call.
+
+Of the events of apps above this one, which it must not import, a protocol says what is used.
+"""
+
+from typing import Protocol
 
 from celery import shared_task
 
-from accounts.events import AccountDeleted, AccountPurged
+from accounts.events import AccountPurged
 from tweets import marks, purging, services
 from tweets.events import (
     ManyRemoved,
@@ -14,6 +19,12 @@ from tweets.events import (
     TweetRestored,
 )
 from twitter.outbox.tasks import periodic_in_steps, task
+
+
+class OfAccount(Protocol):
+    """An event about one account."""
+
+    account_id: int
 
 
 @task()
@@ -47,7 +58,7 @@ def purge_tweet(event: TweetDeleted) -> dict[str, int] | None:
 
 
 @task()
-def purge_author(event: AccountDeleted) -> dict[str, int] | None:
+def purge_author(event: OfAccount) -> dict[str, int] | None:
     """Clear away all that a deleted account wrote, liked and retweeted."""
     return None if purging.purge_author(event.account_id) else {}
 

@@ -36,10 +36,9 @@ SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.AccountRestored: [REFRESH_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     accounts.AccountDeleted: [
         REFRESH_ACCOUNT,
-        DROP_HOMES_OF_FOLLOWERS,
-        Subscription(task="timelines.tasks.stop_merging"),
-        Subscription(task="tweets.tasks.purge_author"),
+        Subscription(task="timelines.tasks.leave_homes"),
     ],
+    timelines.LeftHomes: [Subscription(task="tweets.tasks.purge_author")],
     accounts.AccountPurged: [
         Subscription(task="accounts.tasks.sweep_account", delay=ALL_ENDED_SECONDS),
         Subscription(task="tweets.tasks.drop_marks", delay=ALL_ENDED_SECONDS),

@@ -252,7 +252,7 @@ CELERY_TASK_ROUTES = {
     "timelines.tasks.remove_*": {"queue": "removals"},
     "timelines.tasks.drop_homes_*": {"queue": "removals"},
     "timelines.tasks.drop_account": {"queue": "removals"},
-    "timelines.tasks.stop_merging": {"queue": "removals"},
+    "timelines.tasks.leave_homes": {"queue": "removals"},
     "timelines.tasks.forget_*": {"queue": "removals"},
     "timelines.tasks.*": {"queue": "fan_out"},
     # Queues take turns, so a long one does not make the worker look dead.

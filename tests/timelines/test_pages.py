@@ -7,10 +7,10 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from accounts import services as accounts
-from accounts.models import Account
+from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD
 from tweets.importing import OldTweet, import_batch
-from tweets.models import Tombstone
+from tweets.models import Tombstone, Tweet
 from twitter.lib.ids import time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -125,7 +125,7 @@ def test_news_keep_the_limit_for_removals_too_and_go_on_where_the_list_was_cut(
         if not page["meta"]["has_more"]:
             break
     assert told == [str(tweet) for tweet in posted]
-    assert set(new) == {str(later)}
+    assert new == [str(later)]
     assert str(kept) not in told
     assert pages < 6
 
@@ -268,6 +268,22 @@ def test_news_leave_out_what_shows_already(ids, follow, post, retweet, read):
     retweet("cat", original)
     later = post("cat")
     assert ids(read("bob", "update", since_id=since)) == [later]
+
+
+def test_news_of_which_nearly_all_show_already_cost_few_statements(
+    ids, follow, post, read, make_account, people, sql_statements
+):
+    """A page of one tweet looks at twice as many each time, not at one after the other."""
+    original = post("ann")
+    retweeters = [make_account(f"fan{number}") for number in range(60)]
+    Follow.objects.bulk_create(
+        Follow(follower_id=people["bob"], followed_id=one) for one in [*retweeters, people["ann"]]
+    )
+    Tweet.objects.bulk_create(Tweet(author_id=one, original_id=original) for one in retweeters)
+    later = post("ann")
+    sql_statements.clear()
+    assert ids(read("bob", "update", since_id=original, limit=1)) == [later]
+    assert len(sql_statements) < 40
 
 
 def test_a_followee_who_is_suspended_comes_back_or_deletes_the_account_has_the_home_read_again(

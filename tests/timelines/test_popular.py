@@ -1,5 +1,7 @@
 """Popular authors: not fanned out, merged by readers, and nobody notices the difference."""
 
+import struct
+
 import pytest
 from django.db import transaction
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -10,7 +12,8 @@ from accounts.models import Account, PopularAuthor
 from accounts.services import fold_counters
 from tests.asking import ask, from_django, request
 from timelines import build as build_
-from timelines import popular, store
+from timelines import popular, store, tasks
+from timelines.events import FollowersKnow
 from timelines.verification import difference
 from tweets import selectors as tweets
 from tweets.entries import Ref, id_of
@@ -133,7 +136,9 @@ def test_a_reader_who_unfollows_and_follows_a_popular_author(
     assert ids(read("bob")) == [tweet]
 
 
-@pytest.mark.parametrize("lost", ["home:4:{{{reader}}}", "popular:{{{reader}}}", "newest:{author}"])
+@pytest.mark.parametrize(
+    "lost", ["home:4:{{{reader}}}", "popular:{{{reader}}}", "newest:2:{author}"]
+)
 def test_what_is_lost_from_redis_is_made_again(
     lost, star, people, post, read, ids, run_outbox, become_popular, valkey
 ):
@@ -164,6 +169,12 @@ def test_paging_through_what_a_popular_author_wrote_is_gapless(
             break
         page = read("bob", limit=40, max_id=page["meta"]["next_cursor"])
     assert seen == posted[::-1]
+
+
+def test_what_an_earlier_release_stored_of_a_popular_author_is_not_read(star, valkey):
+    """When PostgreSQL was read, ids, and the floor, 8 bytes each: entries have other sizes now."""
+    valkey.set(f"newest:{star}", struct.pack("<5q", tweets.clock(), 7, 6, 5, 0))
+    assert popular.fetch([star]) == {star: None}
 
 
 def test_an_older_reading_does_not_replace_a_newer_one(star):
@@ -218,9 +229,9 @@ def test_the_check_of_a_home_stores_what_a_popular_author_wrote_if_that_has_expi
     post("ann")
     run_outbox()
     read("bob")
-    assert valkey.delete(f"newest:{star}")
+    assert valkey.delete(f"newest:2:{star}")
     assert difference(people["bob"]) is None
-    assert valkey.exists(f"newest:{star}")
+    assert valkey.exists(f"newest:2:{star}")
 
 
 def test_a_popular_authors_tweet_waits_in_the_outbox_while_redis_is_away(
@@ -271,6 +282,9 @@ def test_what_was_delivered_before_all_knew_is_removed_after(
     PopularAuthor.objects.update(followers_know=True)
     assert api(star).delete(f"/tweet/delete/{tweet}").status_code == 200
     run_outbox()
+    assert ids(read("bob")) == []
+    tasks.forget_fanned_out.run(FollowersKnow(account_id=star))  # a while after all knew
+    assert ids(read("bob")) == []
     assert tweet not in in_own_home(people["bob"])
     assert difference(people["bob"]) is None
 

@@ -9,15 +9,17 @@ from accounts import services as accounts
 from accounts.models import Account, AccountCounterDelta, Follow
 from deploy.local.run import QUEUES
 from tests.accounts.factories import PASSWORD
-from timelines import build, home, popular, store
+from timelines import build, home, popular, services, store
 from timelines import tasks as timelines
 from timelines.events import FollowersKnow
 from timelines.verification import difference
 from tweets import services as tweets
 from tweets.models import Tweet
+from tweets.selectors import newest
 from twitter.events import SUBSCRIPTIONS
 from twitter.lib import resp
 from twitter.outbox import watch
+from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -166,6 +168,42 @@ def test_few_tweets_leave_homes_one_by_one_and_only_homes_that_exist_are_touched
     )
 
 
+def test_a_restored_tweet_stays_in_its_authors_home_when_fan_out_was_there_first(
+    author, moderator, run_outbox, monkeypatch
+):
+    """The moderator's process has further tweets to tell of, while a worker delivers this one."""
+    who = author(tweets=2, followers=0)
+    build.build_home(who)
+    own = all_of(who)
+    tweets.hide(tweet_ids=own, by_id=moderator, reason="spam")
+    run_outbox()
+    assert store.peek(who).entries == []
+    deliver = services.deliver_to_author
+
+    def late(ref):
+        services.fan_out(ref, after=0)
+        deliver(ref)
+
+    monkeypatch.setattr(services, "deliver_to_author", late)
+    tweets.restore(tweet_ids=own, by_id=moderator, reason="a mistake")
+    Delivery.objects.filter(task="timelines.tasks.fan_out").delete()  # they are done
+    run_outbox()
+    assert len(store.peek(who).entries) == 2
+    assert difference(who) is None
+
+
+def test_a_tweet_that_is_removed_before_it_is_delivered_to_its_author_is_not_there(
+    author, moderator, run_outbox
+):
+    who = author(tweets=1, followers=0)
+    build.build_home(who)
+    [ref] = newest(author_ids=[who], limit=1)
+    tweets.hide(tweet_ids=[ref.id], by_id=moderator, reason="spam")
+    run_outbox()
+    services.deliver_to_author(ref)
+    assert store.peek(who).entries == []
+
+
 def test_a_home_that_is_being_built_while_many_go_does_not_keep_them(
     author, moderator, run_outbox, monkeypatch
 ):
@@ -238,10 +276,44 @@ def test_a_popular_author_who_is_deleted_leaves_homes_and_lists_alone_but_for_th
     for reader in readers:
         assert str(star).encode() not in valkey.lrange(popular.key_of_followed(reader), 0, -1)
     assert valkey.lrange(popular.key_of_followed(readers[0]), 0, -1) == [str(suspended).encode()]
-    assert not valkey.exists(f"newest:{star}")
+    assert not valkey.exists(f"newest:2:{star}")
     for reader in readers[1:]:
         assert shown_to(reader) == []
         assert difference(reader) is None
+
+
+def test_a_tweet_that_was_merged_is_taken_out_of_its_authors_home_only(
+    star, run_outbox, round_trips
+):
+    """Else a popular author's deletion would look into a million homes that do not hold it."""
+    build.build_home(star)
+    gone, kept = all_of(star)
+    round_trips.clear()
+    tweets.delete(account_id=star, tweet_id=gone)
+    run_outbox()
+    touched = b"".join(round_trips)
+    for reader in followers_of(star):
+        assert store._key(reader).encode() not in touched
+        assert shown_to(reader) == [kept]
+        assert difference(reader) is None
+    assert difference(star) is None
+
+
+@pytest.mark.parametrize("popular_too", [False, True])
+def test_follows_are_purged_when_homes_have_lost_the_account_and_not_before(
+    popular_too, author, moderator, run_outbox, request
+):
+    """They tell whose homes these are. All that clears away is ahead of what changes homes."""
+    who = request.getfixturevalue("star") if popular_too else author(tweets=2, followers=3)
+    readers = followers_of(who)
+    delete_account(who, moderator)
+    while ahead := Delivery.objects.exclude(task__startswith="timelines.").first():
+        current_app.tasks[ahead.task](delivery_ids=[ahead.pk])
+    run_outbox()
+    assert not Account.objects.filter(id=who).exists()
+    for reader in readers:
+        assert difference(reader) is None
+        assert resp.exchange(resp.pack("LRANGE", popular.key_of_followed(reader), 0, -1)) == [[]]
 
 
 def test_what_was_fanned_out_until_all_followers_knew_does_not_stay(star, moderator, valkey):
@@ -267,7 +339,7 @@ def test_what_clears_away_has_a_queue_of_its_own_which_workers_serve():
         "timelines.tasks.remove_from_homes",
         "timelines.tasks.drop_homes_of_followers",
         "timelines.tasks.drop_homes_after_many",
-        "timelines.tasks.stop_merging",
+        "timelines.tasks.leave_homes",
         "timelines.tasks.drop_account",
         "timelines.tasks.forget_fanned_out",
     }

@@ -106,6 +106,27 @@ def test_only_one_build_at_a_time_and_a_dead_one_expires(valkey):
     assert 0 < valkey.ttl("home:4:{7}") <= store.BUILD_SECONDS
 
 
+def test_a_window_of_what_is_being_built_does_not_let_it_live_on(valkey):
+    """However much has arrived: if the build is dead, it would never be a home, nor be cut."""
+    store.begin_build(7)
+    for number in range(200):
+        push(entry(number), [7])
+    reading = parts.fetch(store.part(7, newest=20))
+    assert reading.home is not None
+    store.live_on(7, reading)
+    assert 0 < valkey.ttl("home:4:{7}") <= store.BUILD_SECONDS
+
+
+def test_a_reader_does_not_let_the_build_live_on_that_took_the_homes_place(valkey):
+    build(7, [1])
+    valkey.expire("home:4:{7}", 100)
+    reading = parts.fetch(store.part(7))
+    store.drop([7])
+    store.begin_build(7)
+    store.live_on(7, reading)
+    assert 0 < valkey.ttl("home:4:{7}") <= store.BUILD_SECONDS
+
+
 def test_reading_lets_a_home_live_on(valkey, settings):
     build(7, [1])
     valkey.expire("home:4:{7}", 100)
@@ -279,7 +300,7 @@ def test_a_floor_is_never_below_what_was_pushed_before(valkey):
         for _ in range(store.FLOOR_EVERY):
             push(entry(number), [8])
     build(9, [95])
-    store.push_unless_removed(entry(99), 7)
+    store.push(entry(99), 7)
     for number in range(60, 60 + store.FLOOR_EVERY):
         push(entry(number), [7, 8, 9])
     for account_id, highest in ((7, 99), (8, 90), (9, 95)):
@@ -341,13 +362,12 @@ def test_who_takes_no_more_pages_leaves_nothing_behind():
     assert ids(store.read(7))[0] == 3
 
 
-def test_a_removed_tweet_is_not_pushed_by_a_writer_who_comes_late(valkey):
+def test_a_writer_who_comes_late_is_told_that_the_tweet_was_removed(valkey):
     build(7, [1])
-    store.push_unless_removed(entry(2), 7)
+    assert not store.push(entry(2), 7)
     store.mark_removed([BASE + 3])
-    store.push_unless_removed(entry(3), 7)
-    store.push_unless_removed(entry(4), 8)
-    assert ids(store.read(7)) == [2, 1]
+    assert store.push(entry(3), 7)
+    assert not store.push(entry(4), 8)
     assert not valkey.exists("home:4:{8}")
     assert 0 < valkey.ttl(f"removed:{BASE + 3}") <= store.REMOVED_SECONDS
 

@@ -224,6 +224,22 @@ def test_what_is_asked_below_the_floor_is_kept_and_absence_too(
     assert sql_statements == []
 
 
+def test_what_was_known_stays_known_when_the_floor_rises_while_a_page_is_made(
+    tweet, fans, monkeypatch
+):
+    monkeypatch.setattr(marks, "NEWEST", 2)
+    (fan, *_) = fans
+    author = Tweet.objects.get(id=tweet).author_id
+    liked = [Tweet.objects.create(author_id=author, text="x").pk for _ in range(4)]
+    for number in liked[:2]:
+        services.like(account_id=fan, tweet_id=number)
+    known = marks.fetch(fan)
+    for number in liked[2:]:
+        services.like(account_id=fan, tweet_id=number)
+    page = [liked[1], tweet]
+    assert marks.knowing(fan, known, tweet_ids=page).liked.intersection(page) == {liked[1]}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_likers_of_one_tweet_do_not_wait_for_each_other(tweet, fans, in_parallel):
     with transaction.atomic(), connection.cursor() as cursor:

@@ -60,3 +60,23 @@ def test_what_is_removed_between_two_scans_does_not_make_the_rest_look_like_all(
     assert len(scans) > 2
     del shown[3]
     assert [tweet.id for tweet in found] == shown[:40]
+
+
+def test_an_original_that_goes_before_its_author_is_asked_for_does_not_make_the_rest_look_like_all(
+    make_account, monkeypatch
+):
+    """Its retweet went just before: fewer than were asked for would mean that there are no more."""
+    ann, bob = make_account("ann"), make_account("bob")
+    for _ in range(9):
+        Tweet.objects.create(author_id=bob, text="x")
+    original = Tweet.objects.create(author_id=ann, text="x")
+    retweet = Tweet.objects.create(author_id=bob, original=original)
+    authors_of = selectors.authors_of
+
+    def after_the_purge(tweet_ids):
+        Tweet.objects.filter(id=retweet.pk)._raw_delete("default")
+        Tweet.objects.filter(id=original.pk)._raw_delete("default")
+        return authors_of(tweet_ids)
+
+    monkeypatch.setattr(selectors, "authors_of", after_the_purge)
+    assert len(selectors.newest(author_ids=[bob], limit=5)) == 5

@@ -1,6 +1,7 @@
 """What subjects want of one round trip to Redis, each without knowing of the others.
 
-A part is some packed commands, and what their replies mean. Whoever makes a round trip joins parts.
+A part is some packed commands, and what their replies mean. The caller who makes a round trip joins
+parts.
 """
 
 from binascii import crc_hqx

@@ -37,7 +37,7 @@ ABSENT_SECONDS = 600
 NEW_SECONDS = 60
 # A lease is shorter than a stamp, so that none is taken for a value.
 _LEASE_BYTES = STAMP.size - 1
-# Should the holder of a lease have died, the value is filled in by nobody for so long.
+# If the holder of a lease has died, no reader fills in the value for so long.
 _LEASE_MS = 10_000
 # Values that one call stores.
 _BATCH = 100
