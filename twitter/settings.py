@@ -380,9 +380,7 @@ LOGGING = {
     # 4xx answers are the client's business, not a warning.
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "django.security.DisallowedModelAdminLookup": {"level": "CRITICAL"},
-        "django.security.DisallowedModelAdminToField": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
         # That Redis is away, a read would say ten times over.
         "twitter.lib.limits": {"filters": ["once a second"]},
         "twitter.lib.redis": {"filters": ["once a second"]},
