@@ -63,6 +63,6 @@ class BearerToken(BaseAuthentication):
 
 
 def session_id(request: Request) -> int:
-    """Return the id of the log-in that the token proves; the view requires authentication."""
+    """Return the id of the session that the token proves; the view requires authentication."""
     number: int = request.user.session_id  # type: ignore[union-attr]
     return number

@@ -72,7 +72,7 @@ class CountersFolded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SessionsRevoked(AccountEvent):
-    """One or all of the account's log-ins ended; its tokens must stop at once."""
+    """One or all of the account's sessions ended; its tokens must stop at once."""
 
     name: ClassVar[str] = "accounts.sessions_revoked"
 

@@ -6,7 +6,7 @@ account was logged in to before, so strangers cannot use it up for its owner the
 they are typed: whether one is an account's name, another its e-mail address, or nobody's, makes no
 difference. The API and the admin count apart, by limits of their own.
 
-Who is logged in and has to show the password again is counted by log-in: whoever stole a token has
+Who is logged in and has to show the password again is counted by session: whoever stole a token has
 that one only, and its owner is not locked out in another.
 """
 

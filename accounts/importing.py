@@ -1,9 +1,11 @@
 """Storing a follow graph from elsewhere, tens of thousands of follows at a time."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
@@ -42,9 +44,27 @@ _MAKE_FOLLOWS = """
         FROM staged_follow
         JOIN accounts_importedaccount AS follower ON follower.external_id = staged_follow.follower
         JOIN accounts_importedaccount AS followed ON followed.external_id = staged_follow.followed),
+    missing AS (
+        SELECT DISTINCT follower_id, followed_id FROM pair
+        WHERE NOT EXISTS (
+            SELECT FROM accounts_follow AS known
+            WHERE known.followed_id = pair.followed_id AND known.follower_id = pair.follower_id)),
+    present AS (
+        SELECT follower_id, count(*) AS number FROM accounts_follow
+        WHERE follower_id IN (SELECT follower_id FROM missing)
+        GROUP BY follower_id),
+    counted_on AS (
+        SELECT follower_id, followed_id, coalesce(present.number, 0)
+            + row_number() OVER (PARTITION BY follower_id ORDER BY followed_id) AS number
+        FROM missing LEFT JOIN present USING (follower_id)),
+    left_out AS (
+        SELECT username, count(*) AS number
+        FROM counted_on JOIN accounts_account AS account ON account.id = follower_id
+        WHERE number > %(most)s
+        GROUP BY username),
     made AS (
         INSERT INTO accounts_follow (follower_id, followed_id)
-        SELECT follower_id, followed_id FROM pair
+        SELECT follower_id, followed_id FROM counted_on WHERE number <= %(most)s
         ON CONFLICT DO NOTHING
         RETURNING follower_id, followed_id),
     change AS (
@@ -61,18 +81,24 @@ _MAKE_FOLLOWS = """
             followers_count = total.followers_count + excluded.followers_count,
             following_count = total.following_count + excluded.following_count)
     SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM pair),
-        array(SELECT account_id FROM change)"""
+        array(SELECT account_id FROM change),
+        (SELECT coalesce(jsonb_object_agg(username, number), '{}') FROM left_out)"""
 
 _CACHE_STEP = 10_000
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What a batch brought. `refused`: follows of those whose username somebody else has."""
+    """What a batch brought.
+
+    `refused`: follows of those whose username somebody else has. `left_out`: usernames of those who
+    would follow more than FOLLOWING_MAX, and how many follows of each were left out.
+    """
 
     accounts: int
     follows: int
     refused: int
+    left_out: Mapping[str, int]
 
 
 def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
@@ -87,13 +113,18 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
         cursor.execute("ANALYZE staged_follow")
         cursor.execute(_MAKE_ACCOUNTS, [make_password(None)])
         accounts = cursor.rowcount
-        cursor.execute(_MAKE_FOLLOWS)
-        made, known, changed = cursor.fetchone()
+        cursor.execute(_MAKE_FOLLOWS, {"most": settings.FOLLOWING_MAX})
+        made, known, changed, left_out = cursor.fetchone()
         popularity.note(changed)
         rereads.note_readers(changed)
         for start in range(0, len(changed), _CACHE_STEP):
             publish(CountersFolded(account_ids=changed[start : start + _CACHE_STEP]))
-    return Imported(accounts=accounts, follows=made, refused=len(follows) - known)
+    return Imported(
+        accounts=accounts,
+        follows=made,
+        refused=len(follows) - known,
+        left_out=json.loads(left_out),
+    )
 
 
 def _copy(cursor: Any, follows: Sequence[tuple[int, int]]) -> None:

@@ -1,4 +1,4 @@
-"""Whose requests are counted together: those of a user, of a log-in, and of an address."""
+"""Whose requests are counted together: those of a user, of a session, and of an address."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache

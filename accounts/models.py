@@ -1,4 +1,4 @@
-"""Accounts, whom they follow, their counters and log-ins.
+"""Accounts, whom they follow, their counters and sessions.
 
 Foreign keys do nothing on delete: rows go in bounded steps (`purging`), and the constraint in the
 database refuses to let an account go while anything still points at it.
@@ -118,7 +118,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
         return f"@{self.username}"
 
     def save(self, **options: Any) -> None:
-        """Store the account; a new password ends all log-ins, whoever sets it and however."""
+        """Store the account; a new password ends all sessions, whoever sets it and however."""
         # Django keeps a new password there until it is stored, unless it only upgrades the hash.
         replaced = bool(self._password) and not self._state.adding  # type: ignore[attr-defined]
         with transaction.atomic(using=options.get("using")):

@@ -1,4 +1,4 @@
-"""Reading accounts, log-ins and the follow graph."""
+"""Reading accounts, their sessions and the follow graph."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -178,7 +178,7 @@ def _delete(account: Account) -> None:
 
 
 def suspend(*, account_id: int, by_id: int, reason: str) -> None:
-    """Make an account invisible and end its log-ins; suspending again changes nothing.
+    """Make an account invisible and end its sessions; suspending again changes nothing.
 
     Raises Conflict for oneself, NotFound.
     """

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts import follow_views, views
 from twitter.lib.health import HealthView
 
 urlpatterns = [
@@ -18,8 +18,8 @@ urlpatterns = [
     path("name/<str:name>", views.UsernameView.as_view()),
     path("update", views.UpdateView.as_view()),
     path("delete/<id:user_id>", views.DeleteView.as_view()),
-    path("follow", views.FollowView.as_view()),
-    path("unfollow", views.UnfollowView.as_view()),
-    path("followers/<id:user_id>", views.FollowersView.as_view()),
-    path("following/<id:user_id>", views.FollowingView.as_view()),
+    path("follow", follow_views.FollowView.as_view()),
+    path("unfollow", follow_views.UnfollowView.as_view()),
+    path("followers/<id:user_id>", follow_views.FollowersView.as_view()),
+    path("following/<id:user_id>", follow_views.FollowingView.as_view()),
 ]

@@ -1,12 +1,10 @@
 """The auth service: validate, one call, respond."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,13 +18,11 @@ from accounts import (
     sessions,
 )
 from accounts.authentication import session_id
-from accounts.selectors import Neighbour
 from accounts.serializers import (
     PASSWORD_GRANT,
     TOKENS,
     USER_EXAMPLE,
     AccountDeleted,
-    Following,
     LogInSerializer,
     OwnerResponse,
     OwnerSerializer,
@@ -36,34 +32,22 @@ from accounts.serializers import (
     SignUpSerializer,
     TokensResponse,
     UpdateSerializer,
-    UserIdSerializer,
     UserResponse,
-    UsersPage,
 )
 from accounts.sessions import TokenPair
 from twitter.lib.errors import NotFound
 from twitter.lib.limits import client_address
-from twitter.lib.pagination import CursorQuery, link_header
 from twitter.lib.parsers import BoundedJSONParser
 from twitter.lib.problems import Kind
-from twitter.lib.renderers import array, envelope, to_json
-from twitter.lib.requests import actor_id, body_or_query, query
-from twitter.lib.schema import WIRE_ID, delete_parameter, invalid, path_id, problems, refused
+from twitter.lib.renderers import envelope
+from twitter.lib.requests import actor_id, checked
+from twitter.lib.schema import WIRE_ID, invalid, path_id, problems, refused
 
 ACCOUNT_HEADER = "X-Account-Id"
-SESSIONS, USERS, FOLLOWS = "Sign-up and sessions", "Users", "Follows"
+SESSIONS, USERS = "Sign-up and sessions", "Users"
 NO_USER = refused(404, Kind.NOT_FOUND, "There is no such user.")
 USERNAME_TAKEN = refused(409, Kind.USERNAME_TAKEN, "This username is taken.", field="username")
 EMAIL_TAKEN = refused(409, Kind.EMAIL_TAKEN, "This e-mail address is taken.", field="email")
-
-Serializer = TypeVar("Serializer", bound=serializers.Serializer[Any])
-
-
-def _valid(serializer: type[Serializer], data: Any) -> dict[str, Any]:
-    checked = serializer(data=data)
-    checked.is_valid(raise_exception=True)
-    values: dict[str, Any] = checked.validated_data
-    return values
 
 
 def _owner(account_id: int) -> dict[str, Any]:
@@ -114,7 +98,7 @@ class CreateView(OpenView):
         The answer is the new profile, without tokens: log in next. How many accounts one address
         may make in an hour is limited.
         """
-        account_id = services.sign_up(**_valid(SignUpSerializer, request.data))
+        account_id = services.sign_up(**checked(SignUpSerializer, request.data))
         return Response(_owner(account_id), status=201)
 
 
@@ -150,7 +134,7 @@ class TokenView(OpenView):
         """
         if isinstance(request.data, QueryDict):  # made of a form
             return oauth.token(request.data, address=client_address(request.META))
-        values = _valid(LogInSerializer, request.data)
+        values = checked(LogInSerializer, request.data)
         pair = sessions.log_in(
             login=values["username"],
             password=values["password"],
@@ -181,7 +165,7 @@ class RefreshView(OpenView):
         old one is used up. Sent again within 30 seconds, it brings the same new refresh token. Sent
         later, or after the new one was used, it ends the session.
         """
-        values = _valid(RefreshTokenSerializer, request.data)
+        values = checked(RefreshTokenSerializer, request.data)
         return _tokens(sessions.refresh(values["refresh_token"]))
 
 
@@ -200,7 +184,7 @@ class RevokeView(OpenView):
         Ends the session that the refresh token belongs to: this token and the session's access
         tokens stop at once. Other sessions go on. A token that is none is answered alike.
         """
-        sessions.log_out(_valid(RefreshTokenSerializer, request.data)["refresh_token"])
+        sessions.log_out(checked(RefreshTokenSerializer, request.data)["refresh_token"])
         return Response({"data": {"revoked": True}})
 
 
@@ -309,7 +293,7 @@ class UpdateView(APIView):
         Another username, e-mail address or password needs `current_password`. A new password ends
         all sessions, this one too; the former e-mail address is told that it was replaced.
         """
-        changes = _valid(UpdateSerializer, request.data)
+        changes = checked(UpdateSerializer, request.data)
         services.update(
             account_id=actor_id(request),
             session_id=session_id(request),
@@ -344,7 +328,7 @@ class DeleteView(APIView):
         background.
         """
         # Never from the query: addresses get into logs and histories.
-        values = _valid(PasswordSerializer, request.data)
+        values = checked(PasswordSerializer, request.data)
         services.delete(
             account_id=user_id,
             by_id=actor_id(request),
@@ -352,119 +336,3 @@ class DeleteView(APIView):
             password=values["password"],
         )
         return Response({"data": {"deleted": True}})
-
-
-class FollowView(APIView):
-    """`POST /auth/follow`."""
-
-    @extend_schema(
-        operation_id="follow",
-        tags=[FOLLOWS],
-        request=UserIdSerializer,
-        responses={
-            200: Following,
-            **problems(invalid("user_id", "You cannot follow yourself."), NO_USER),
-        },
-    )
-    def post(self, request: Request) -> Response:
-        """Follow a user.
-
-        Their tweets are in your home timeline from the next read on, older ones too. Following
-        again changes nothing. How many one may follow is limited.
-        """
-        values = _valid(UserIdSerializer, request.data)
-        services.follow(follower_id=actor_id(request), followed_id=values["user_id"])
-        return Response({"data": {"following": True}})
-
-
-class UnfollowView(APIView):
-    """`DELETE /auth/unfollow`."""
-
-    @extend_schema(
-        operation_id="unfollow",
-        tags=[FOLLOWS],
-        parameters=[delete_parameter("user_id", "Whom you follow no more.")],
-        request=None,
-        responses={
-            200: Following,
-            **problems(invalid("user_id", "This field is required."), NO_USER),
-        },
-    )
-    def delete(self, request: Request) -> Response:
-        """Stop following a user.
-
-        Their tweets are gone from your home timeline with the next read. Doing so again changes
-        nothing.
-        """
-        values = _valid(UserIdSerializer, body_or_query(request))
-        services.unfollow(follower_id=actor_id(request), followed_id=values["user_id"])
-        return Response({"data": {"following": False}})
-
-
-def _page(
-    request: Request, *, user_id: int, neighbours: Callable[..., Sequence[Neighbour]]
-) -> HttpResponse:
-    which = query(CursorQuery, request)
-    if not selectors.visible({user_id}):
-        raise NotFound("There is no such user.")
-    limit = which["limit"]
-    # One more than asked for tells whether there is another page.
-    found = neighbours(account_id=user_id, before=which["cursor"], limit=limit + 1)
-    page, more = found[:limit], len(found) > limit
-    cards = selectors.cards([neighbour.account_id for neighbour in page])
-    shown = [cards[number] for number in (n.account_id for n in page) if number in cards]
-    meta: dict[str, Any] = {"result_count": len(shown)}
-    following_page = {"cursor": page[-1].follow_id} if more else None
-    if following_page is not None:
-        meta["next_cursor"] = str(following_page["cursor"])
-    response = HttpResponse(
-        envelope({"data": array(shown), "meta": to_json(meta)}), content_type="application/json"
-    )
-    if following_page is not None:
-        response["Link"] = link_header(path=request.path_info, limit=limit, next=following_page)
-    return response
-
-
-class FollowersView(APIView):
-    """`GET /auth/followers/{id}`."""
-
-    @extend_schema(
-        operation_id="followers",
-        tags=[FOLLOWS],
-        parameters=[path_id("user_id", "Whose followers."), CursorQuery],
-        responses={
-            200: UsersPage,
-            **problems(
-                invalid("limit", "Ensure this value is less than or equal to 100."), NO_USER
-            ),
-        },
-    )
-    def get(self, request: Request, user_id: int) -> HttpResponse:
-        """Page through those who follow a user.
-
-        The latest follow comes first. The next page is the `Link` header's, or `cursor` with
-        `meta.next_cursor`. Suspended users are left out, so a page may be shorter than `limit`.
-        """
-        return _page(request, user_id=user_id, neighbours=selectors.followers)
-
-
-class FollowingView(APIView):
-    """`GET /auth/following/{id}`."""
-
-    @extend_schema(
-        operation_id="following",
-        tags=[FOLLOWS],
-        parameters=[path_id("user_id", "Whose followees."), CursorQuery],
-        responses={
-            200: UsersPage,
-            **problems(
-                invalid("limit", "Ensure this value is less than or equal to 100."), NO_USER
-            ),
-        },
-    )
-    def get(self, request: Request, user_id: int) -> HttpResponse:
-        """Page through those whom a user follows.
-
-        In the order of the follows, the latest first; pages are as those of followers.
-        """
-        return _page(request, user_id=user_id, neighbours=selectors.following)

@@ -39,8 +39,8 @@ is wrong as well.
 | status | `type` | what to do |
 |---|---|---|
 | 400 | `/problems/invalid-input` | correct the fields that `errors` names |
-| 401 | `/problems/expired-token` | refresh the tokens, and repeat the request |
-| 401 | `/problems/unauthenticated`, `/problems/invalid-token` | log in |
+| 401 | `/problems/expired-token`, `/problems/invalid-token` | refresh, once, and repeat it |
+| 401 | the same from refreshing, and `/problems/unauthenticated` | log in |
 | 403 | `/problems/forbidden` | it is not yours |
 | 404 | `/problems/not-found` | it is not there, or you may not see it |
 | 409 | `/problems/conflict` and others | something else is there already |

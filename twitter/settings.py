@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from twitter.frontpage import DESCRIPTION, TAGS
 from twitter.lib import servers
-from twitter.lib.environment import Env, address, choice, hosts, number, required, switch
+from twitter.lib.environment import Env, choice, hosts, log_level, number, required, switch
 
 env = Env()
 
@@ -336,13 +336,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- mail ----------------------------------------------------------------------------------------
 # Without, nothing is sent.
-EMAIL_URL = address(
-    "EMAIL_URL",
-    env.str("EMAIL_URL", "") or "dummymail://",
-    form=r"(smtp(\+tls|\+ssl|s)?://.+|(console|dummy)mail://)",
-    such_as="smtp+tls://user:password@host:587, or consolemail://",
-)
-vars().update(Env.email_url_config(EMAIL_URL))
+EMAIL_URL = env.str("EMAIL_URL", "") or "dummymail://"
+vars().update(servers.mail("EMAIL_URL", EMAIL_URL))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "")
 if EMAIL_URL.startswith("smtp") and "@" not in DEFAULT_FROM_EMAIL:
@@ -365,7 +360,7 @@ if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 
-LOG_LEVEL = choice("LOG_LEVEL", "info", "debug", "warning", "error", "critical").upper()
+LOG_LEVEL = log_level()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -385,9 +380,7 @@ LOGGING = {
     # 4xx answers are the client's business, not a warning.
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "django.security.DisallowedModelAdminLookup": {"level": "CRITICAL"},
-        "django.security.DisallowedModelAdminToField": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
         # That Redis is away, a read would say ten times over.
         "twitter.lib.limits": {"filters": ["once a second"]},
         "twitter.lib.redis": {"filters": ["once a second"]},

@@ -198,7 +198,7 @@ def test_a_home_is_to_be_read_again_after_follows_changed_or_a_followee_came_or_
 
 
 def test_followees_beyond_the_limit_are_followees_as_well(settings: Any) -> None:
-    """An import may have made them, or the limit was higher before."""
+    """The limit was higher before, say."""
     ada = AccountFactory()
     FollowFactory.create_batch(3, follower=ada)
     settings.FOLLOWING_MAX = 2

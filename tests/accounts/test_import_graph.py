@@ -83,6 +83,20 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     assert not Delivery.objects.exists()
 
 
+def test_who_would_follow_too_many_is_named(tmp_path: Path, settings: Any) -> None:
+    settings.FOLLOWING_MAX = 2
+    path = write(tmp_path / "graph.tsv", (1, 2), (1, 3), (2, 1))
+    assert "0 of accounts that follow FOLLOWING_MAX others already" in run(path)
+    write(path, (1, 3), (1, 4), (1, 5), (1, 5), (2, 3), (3, 1), (3, 2), (3, 4))
+    for follows in (3, 0):
+        report = run(path)
+        assert f" {follows} follows are new" in report
+        assert "3 of accounts that follow FOLLOWING_MAX others already" in report
+        assert "  u1: 2 left out\n  u3: 1 left out\n" in report
+        found = counts()
+        assert [found[name][1] for name in ("u1", "u2", "u3")] == [2, 2, 2]
+
+
 def test_who_has_signed_up_under_such_a_name_stays_out_of_it(tmp_path: Path) -> None:
     person = AccountFactory(username="U2")
     report = run(write(tmp_path / "graph.tsv", (1, 2), (1, 3)))

@@ -10,6 +10,7 @@ from accounts import sessions
 from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
 from twitter.lib.ids import id_at
+from twitter.lib.stamped import STAMP
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -133,6 +134,16 @@ def test_the_shape_of_a_user_is_the_golden_one(client: Any) -> None:
     assert client.get(f"/auth/id/{moment}").content == golden.read_bytes().rstrip(b"\n"), (
         "The shape changed: raise accounts.rendering.SHAPE_VERSION, then update the golden file."
     )
+
+
+def test_a_card_of_a_version_that_knew_no_absence_is_not_read(
+    client: Any, ada: Account, valkey: Any
+) -> None:
+    """It may show an empty name. And that version would take absence for a card without bytes."""
+    valkey.set(f"account:card:2:{ada.id}", STAMP.pack(1) + b'{"name": ""}')
+    assert client.get(f"/auth/id/{ada.id}").json()["data"]["username"] == "Ada"
+    assert client.get("/auth/id/1").status_code == 404
+    assert not valkey.exists("account:card:2:1")
 
 
 @pytest.mark.parametrize(

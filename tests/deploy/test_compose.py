@@ -128,6 +128,12 @@ def test_nginx_reaches_the_pools_and_nothing_that_they_reach():
     assert networks["data"]["internal"]
 
 
+def test_the_role_that_sends_mails_reaches_a_mail_server():
+    leads_out = {name for name, each in COMPOSE["networks"].items() if not each.get("internal")}
+    assert set(SERVICES["worker"]["networks"]) & leads_out == {"mail"}
+    assert [name for name, each in SERVICES.items() if "mail" in each["networks"]] == ["worker"]
+
+
 def mounts() -> list[tuple[str, str]]:
     return [
         (name, source)

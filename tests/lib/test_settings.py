@@ -91,7 +91,7 @@ def test_a_rate_limit_may_be_any_or_none(limit):
     assert start(COMPLETE | {"RATE_LIMIT_READS_PER_USER": limit}).returncode == 0
 
 
-@pytest.mark.parametrize("url", ["mail.example.com:587", "smtp://", "http://mail.example.com"])
+@pytest.mark.parametrize("url", ["h:587", "smtp://", "http://h", "smtp://h:port", "smtp://[::1"])
 def test_a_mail_server_that_is_none_is_refused(url):
     assert "EMAIL_URL: such as smtp+tls://" in start(COMPLETE | {"EMAIL_URL": url}).stderr
 
@@ -234,12 +234,23 @@ def test_the_certificate_of_a_broker_is_checked_unless_it_says_otherwise():
         assert broker.endswith("ssl_cert_reqs=required")
 
 
-@pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS", "PORT"])
+@pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS", "PORT", "LOG_LEVEL"])
 def test_the_web_server_refuses_by_name_too(name):
     read = "import runpy; runpy.run_path('config/gunicorn.conf.py')"
     assert start({}, read).returncode == 0
     for value in ("0", "abc", "-1"):
         assert f"ImproperlyConfigured: {name}: " in start({name: value}, read).stderr
+
+
+@pytest.mark.parametrize(("given", "level"), [("warning", 30), ("WARNING", 30), ("", 20)])
+def test_web_servers_take_a_level_as_the_settings_take_it(given, level):
+    use = (
+        "import logging.config; from twitter.lib import access, serving; access.begin();"
+        "logging.config.dictConfig(serving.logging('x'));"
+        "print(logging.getLogger('x').level, access.logger.level)"
+    )
+    begun = start({"LOG_LEVEL": given, "WEB_ACCESS_LOG": "-"}, use)
+    assert begun.stdout == f"{level} {level}\n", begun.stderr
 
 
 def manage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:

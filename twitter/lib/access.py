@@ -14,6 +14,7 @@ from http import HTTPStatus
 from logging.handlers import WatchedFileHandler
 from typing import Any
 
+from twitter.lib.environment import log_level
 from twitter.lib.logging import HEALTH, known, line
 
 # So many lines wait to be written; when there are more, requests wait for whoever reads them.
@@ -35,7 +36,7 @@ def begin() -> None:
     if where:
         stdout = logging.StreamHandler(sys.stdout)
         logger.addHandler(stdout if where == "-" else WatchedFileHandler(where))
-        logger.setLevel(os.environ.get("LOG_LEVEL", "INFO").upper())
+        logger.setLevel(log_level())
 
 
 def note(environ: dict[str, Any], *, status: int, seconds: float, sent: int) -> None:

@@ -88,6 +88,11 @@ def choice(name: str, default: str, *others: str) -> str:
     return text
 
 
+def log_level() -> str:
+    """Return LOG_LEVEL as Python's `logging` calls it, INFO if it is not set or empty."""
+    return choice("LOG_LEVEL", "info", "debug", "warning", "error", "critical").upper()
+
+
 def hosts(name: str, value: str) -> list[str]:
     """Return host names, which stand between commas; `.example.com` has all subdomains in it."""
     names = [host.strip() for host in value.split(",") if host.strip()]

@@ -75,24 +75,13 @@ class CrossOrigin(CorsMiddleware):
         return origin in settings.CORS_ALLOWED_ORIGINS
 
 
-_ALWAYS = (SecurityMiddleware, XFrameOptionsMiddleware, SecurityHeaders)
 # As in MIDDLEWARE, the innermost first: what gives every answer its headers.
-MIDDLEWARE: tuple[Any, ...] = (CrossOrigin, *_ALWAYS)
-
-
-def without_request(response: HttpResponse) -> HttpResponse:
-    """Add the headers to the answer to what is no valid request.
-
-    Strict-Transport-Security is not among them: whether it came by TLS is not known.
-    """
-    for middleware in _ALWAYS:
-        response = middleware(_nothing).process_response(HttpRequest(), response)
-    return response
-
-
-def _nothing(request: HttpRequest) -> HttpResponse:
-    return HttpResponse()
-
+MIDDLEWARE: tuple[Any, ...] = (
+    CrossOrigin,
+    SecurityMiddleware,
+    XFrameOptionsMiddleware,
+    SecurityHeaders,
+)
 
 # What of a request the middleware looks at, as WSGI names it, beside its path and Origin.
 _DECISIVE = ("wsgi.url_scheme", "HTTP_HOST", "HTTP_X_FORWARDED_PROTO", "SERVER_NAME", "SERVER_PORT")

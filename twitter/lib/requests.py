@@ -17,11 +17,16 @@ def body_or_query(request: Request) -> Any:
     return request.data or request.query_params.dict()
 
 
+def checked(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """Return input as a serializer reads it; raises ValidationError."""
+    given = serializer(data=data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
 def query(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return the checked query parameters; raises ValidationError.
 
     As a plain dict: from a QueryDict, DRF would take an empty value for one that is not there.
     """
-    checked = serializer(data=request.query_params.dict())
-    checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)
+    return checked(serializer, request.query_params.dict())

@@ -1,4 +1,4 @@
-"""The addresses of PostgreSQL, Redis and the broker, with the options that stand in them.
+"""The addresses of the servers that the service needs, with the options that stand in them.
 
 All raise ImproperlyConfigured, which names the variable and shows nothing of its value: that may
 have a password in it.
@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 from redis import ConnectionPool
 
-from twitter.lib.environment import address
+from twitter.lib.environment import Env, address
 
 # Nothing waits long for a lock. How long a statement of a request may take is for the web server's
 # settings: imports, rebuilds and migrations may take longer. What takes a network away without a
@@ -103,3 +103,13 @@ def broker(name: str, url: str, *, redis_url: str) -> str:
             "ssl_ca_certs=/etc/ssl/redis.pem."
         ) from None
     return url
+
+
+def mail(name: str, url: str) -> dict[str, Any]:
+    """Return Django's settings of the server that takes mails, or of what stands for one."""
+    such_as = "smtp+tls://user:password@host:587, or consolemail://"
+    form = r"(smtp(\+tls|\+ssl|s)?://.+|(console|dummy)mail://)"
+    try:
+        return dict(Env.email_url_config(address(name, url, form=form, such_as=such_as)))
+    except ValueError:  # a port that is no number
+        raise ImproperlyConfigured(f"{name}: such as {such_as}.") from None

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from twitter.lib.environment import number
+from twitter.lib.environment import log_level, number
 
 # Every address by default: in a container, nothing else reaches it. `make run` says 127.0.0.1.
 HOST = os.environ.get("WEB_HOST") or "0.0.0.0"  # noqa: S104
 PORT = number("PORT", 8080)
 PROCESSES = number("WEB_WORKERS", 2)
 THREADS = number("WEB_THREADS", 4)
-LOG_LEVEL = os.environ.get("LOG_LEVEL") or "INFO"
+LOG_LEVEL = log_level()
 
 # So long requests under way may take when the server is told to end.
 GRACE_SECONDS = 15

@@ -1,5 +1,6 @@
 """`manage.py import_graph FILE`: store who follows whom from a file."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ class Report:
     bad: int = 0
     themselves: int = 0
     first_bad: list[tuple[int, str]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, number: int, reason: str) -> None:
         """Note a line that cannot be imported."""
@@ -37,6 +39,7 @@ class Report:
         self.accounts += imported.accounts
         self.follows += imported.follows
         self.taken += imported.refused
+        self.left_out.update(imported.left_out)
 
 
 class Command(BaseCommand):
@@ -77,8 +80,11 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{report.lines} lines: {report.accounts} accounts and {report.follows} follows are"
             f" new, {report.bad} lines wrong, {report.themselves} follow themselves,"
-            f" {report.taken} of accounts whose name is taken."
+            f" {report.taken} of accounts whose name is taken,"
+            f" {report.left_out.total()} of accounts that follow FOLLOWING_MAX others already."
         )
+        for username, number in report.left_out.most_common(SHOWN_LINES):
+            self.stdout.write(f"  {username}: {number} left out")
         for number, reason in report.first_bad:
             self.stdout.write(f"  line {number}: {reason}")
 
