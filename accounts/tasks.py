@@ -49,7 +49,7 @@ class OfAuthors(Protocol):
     author_ids: list[int]
 
 
-@task()
+@task(former="accounts.tasks.forget_account")
 def refresh_account(event: AccountEvent) -> None:
     """Show the account as it is now, and check its tokens against that."""
     services.refresh_account(event.account_id)
@@ -67,7 +67,7 @@ def refresh_accounts(event: CountersFolded) -> None:
     services.refresh_cards(event.account_ids)
 
 
-@task()
+@task(former="accounts.tasks.forget_follow")
 def refresh_follow(event: Followed | Unfollowed) -> None:
     """Show the counts of both, and whom the follower follows."""
     relations.refresh(event.follower_id)

@@ -71,7 +71,7 @@ def leave_homes(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | No
     return _going_on(services.leave_homes(account_id=event.account_id, after=after))
 
 
-@task()
+@task(former="timelines.tasks.forget_account")
 def drop_account(event: AccountPurged) -> None:
     """Drop the home of an account that is purged, and what others merged of it."""
     store.drop([event.account_id])

@@ -27,7 +27,7 @@ class OfAccount(Protocol):
     account_id: int
 
 
-@task()
+@task(former="tweets.tasks.forget_tweet")
 def refresh_tweet(event: TweetRemoved | TweetRestored) -> None:
     """Let a tweet that was hidden or deleted be absent, and one that was restored be there."""
     services.refresh([event.tweet_id])
@@ -45,9 +45,9 @@ def refresh_marks(event: MarksChanged) -> None:
     marks.refresh(event.account_id)
 
 
-@task()
-def drop_marks(event: AccountPurged) -> None:
-    """Delete what is cached of what a purged account liked and retweeted."""
+@task(former="tweets.tasks.forget_viewer")
+def drop_marks(event: AccountPurged | MarksChanged) -> None:
+    """Delete what is cached of what an account liked and retweeted."""
     marks.drop(event.account_id)
 
 

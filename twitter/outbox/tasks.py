@@ -35,7 +35,7 @@ class _Begun(NamedTuple):
     traceparent: str | None
 
 
-def task(*, atomic: bool = False) -> Callable[[Work], Any]:
+def task(*, atomic: bool = False, former: str = "") -> Callable[[Work], Any]:
     """Make a function a Celery task that the outbox may deliver.
 
     The function takes the event and may run more than once.
@@ -46,6 +46,7 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
     - `atomic`: function and settlement share one transaction, so that what the function does in
       Postgres happens exactly once.
     - What it raises is noted and tried again with growing delay, OUTBOX_MAX_ATTEMPTS times.
+    - `former`: the name that rows of the release before have for it. It goes one release later.
     """
 
     def decorate(function: Work) -> Any:
@@ -63,6 +64,8 @@ def task(*, atomic: bool = False) -> Callable[[Work], Any]:
                     _deliver_all(function, begun, atomic=atomic)
             return None
 
+        if former:
+            shared_task(name=former)(run)
         return shared_task(name=_name_of(function))(run)
 
     return decorate
