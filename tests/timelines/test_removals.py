@@ -341,6 +341,7 @@ def test_what_clears_away_has_a_queue_of_its_own_which_workers_serve():
         "timelines.tasks.drop_homes_after_many",
         "timelines.tasks.leave_homes",
         "timelines.tasks.drop_account",
+        "timelines.tasks.forget_account",  # as it was called in the release before
         "timelines.tasks.forget_fanned_out",
     }
     assert queue_of["timelines.tasks.fan_out"] == "fan_out"
