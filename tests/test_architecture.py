@@ -17,6 +17,7 @@ VIOLATIONS = {
     "apps": ("accounts/services.py", "from tweets import facade"),
     "accounts": ("accounts/models.py", "from accounts import services"),
     "tweets": ("tweets/rendering.py", "from tweets import selectors"),
+    "base": ("twitter/base/data/ids.py", "from twitter.base.http import errors"),
     "timelines": ("timelines/store.py", "from timelines import home"),
     "privacy": ("twitter/privacy/export.py", "from twitter.privacy import views"),
     "operations": ("twitter/operations/findings.py", "from twitter.operations import status"),
@@ -24,7 +25,7 @@ VIOLATIONS = {
     "tweets-private": ("timelines/services.py", "from tweets import selectors"),
     "timelines-private": ("twitter/events.py", "from timelines import store"),
     "services": ("tweets/services.py", "from rest_framework import status"),
-    "library": ("twitter/lib/ids.py", "from accounts import facade"),
+    "library": ("twitter/base/data/ids.py", "from accounts import facade"),
 }
 STRAY_FILES = ("accounts/helpers.py", "tweets/helpers.py", "timelines/helpers.py")
 

@@ -15,7 +15,7 @@ from tests.asking import ask, request
 from timelines.verification import difference
 from tweets import services
 from twitter import wsgi
-from twitter.lib import parts, resp
+from twitter.base.data import parts, resp
 
 pytestmark = pytest.mark.usefixtures("commits")
 

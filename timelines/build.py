@@ -11,8 +11,8 @@ from timelines.popular import Newest
 from timelines.store import Home
 from tweets import facade as tweets
 from tweets.facade import Entry
-from twitter.lib import metrics
-from twitter.lib.ids import MAX_ID
+from twitter.base.data.ids import MAX_ID
+from twitter.base.observe import metrics
 
 # What a home that is built for a reader holds at first. If its reader pages on, it gets HOME_SIZE.
 FIRST_SIZE = 120

@@ -18,10 +18,11 @@ from tweets.facade import (
     id_bytes,
     id_of,
 )
-from twitter.lib import metrics, parts, redis
-from twitter.lib.ids import MAX_ID
-from twitter.lib.pagination import DEFAULT_LIMIT
-from twitter.lib.parts import Part
+from twitter.base.data import parts, redis
+from twitter.base.data.ids import MAX_ID
+from twitter.base.data.parts import Part
+from twitter.base.http.pagination import DEFAULT_LIMIT
+from twitter.base.observe import metrics
 
 # Among the newest so many entries of a home, an original shows once.
 TOP = 80

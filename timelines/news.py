@@ -14,7 +14,7 @@ from timelines.author import StoredSource
 from timelines.home import TOP, repeats
 from tweets import facade as tweets
 from tweets.facade import Drawn, Entry, Page, Reader, Settled, ref_of
-from twitter.lib.ids import id_at, time_of
+from twitter.base.data.ids import id_at, time_of
 
 # Of so many of a home's newest entries it is told when a retweet's original went: what a client
 # shows at most before it reads the home again.

@@ -1,7 +1,7 @@
 """What readers of popular authors merge into their homes, in Redis.
 
-`newest:2:<author>` holds a popular author's newest entries (`twitter.lib.stamped`): first the id
-down to which they are all, then the entries, each filled up to 32 bytes.
+`newest:2:<author>` holds a popular author's newest entries (`twitter.base.data.stamped`): first the
+id down to which they are all, then the entries, each filled up to 32 bytes.
 
 `popular:{<reader>}` lists which popular authors a reader follows. It is made and dropped with the
 reader's home, and read with it.
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from tweets.facade import ID_SIZE, TWEET_SIZE, Entry
-from twitter.lib import parts, stamped
-from twitter.lib.parts import Part
-from twitter.lib.stamped import STAMP, Stamped
+from twitter.base.data import parts, stamped
+from twitter.base.data.parts import Part
+from twitter.base.data.stamped import STAMP, Stamped
 
 # Entries of each author: more than the top of a home, so that they never make that end earlier.
 SIZE = 100

@@ -3,7 +3,7 @@
 Each touches one home, and the list of whom its reader merges, which has the same tag.
 """
 
-from twitter.lib import resp
+from twitter.base.data import resp
 
 # Begins a build unless there is a home. ARGV: the build's name, its seconds to live.
 BEGIN = resp.Script("""

@@ -18,7 +18,7 @@ from timelines import build, store
 from timelines.events import FollowersKnow, LeftHomes
 from tweets import facade as tweets
 from tweets.facade import Ref
-from twitter.lib import metrics, tracing
+from twitter.base.observe import metrics, tracing
 from twitter.outbox.events import publish
 
 # Followers that one query fetches.

@@ -27,8 +27,8 @@ from django.conf import settings
 
 from timelines import popular, scripts
 from tweets.facade import ID_SIZE, Entry, id_bytes, id_of
-from twitter.lib import parts, redis, resp
-from twitter.lib.parts import Part
+from twitter.base.data import parts, redis, resp
+from twitter.base.data.parts import Part
 
 # With the version of a home's form: those of an earlier form expire unread.
 KEY_PREFIX = "home:4:"

@@ -17,7 +17,8 @@ from tweets.models import (
     TweetMetricsDelta,
 )
 from tweets.services import remove_retweet
-from twitter.lib import audit, expiry
+from twitter.base.admin import audit
+from twitter.base.data import expiry
 from twitter.outbox.events import publish
 
 STEP = 500

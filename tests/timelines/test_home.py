@@ -8,7 +8,7 @@ from timelines import build, services, store
 from timelines.verification import difference
 from tweets.entries import Ref
 from tweets.importing import OldTweet, import_batch
-from twitter.lib.ids import time_of
+from twitter.base.data.ids import time_of
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")

@@ -5,7 +5,7 @@ import pytest
 from tests.asking import request
 from timelines import store
 from timelines.warm import answer
-from twitter.lib import metrics
+from twitter.base.observe import metrics
 
 pytestmark = pytest.mark.usefixtures("commits")
 

@@ -35,7 +35,7 @@ from timelines import store
 from timelines.verification import difference
 from tweets import services as tweets
 from tweets.models import Tweet
-from twitter.lib import redis
+from twitter.base.data import redis
 from twitter.outbox import events
 from twitter.outbox.models import Delivery
 

@@ -18,7 +18,7 @@ from timelines.verification import difference
 from tweets import selectors as tweets
 from tweets.entries import Ref, id_of
 from twitter import wsgi
-from twitter.lib.stamped import Stamped
+from twitter.base.data.stamped import Stamped
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")

@@ -16,8 +16,8 @@ from timelines.verification import difference
 from tweets import services as tweets
 from tweets.models import Tweet
 from tweets.selectors import newest
+from twitter.base.data import resp
 from twitter.events import SUBSCRIPTIONS
-from twitter.lib import resp
 from twitter.outbox import watch
 from twitter.outbox.models import Delivery
 

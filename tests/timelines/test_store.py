@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 from timelines import store
 from timelines.store import Home
 from tweets.entries import Entry, Ref, id_bytes, id_of
-from twitter.lib import parts, redis
+from twitter.base.data import parts, redis
 
 # As large as ids are in the year 2026.
 BASE = 90_000_000_000 << 12

@@ -13,7 +13,7 @@ from tweets import services as tweets
 from tweets.entries import Ref
 from tweets.importing import OldTweet, import_batch
 from tweets.models import Tweet
-from twitter.lib.ids import time_of
+from twitter.base.data.ids import time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
 

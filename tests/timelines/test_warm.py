@@ -14,9 +14,9 @@ from tweets.entries import Ref, id_of
 from tweets.models import Tweet
 from tweets.rendering import Found
 from twitter import wsgi
-from twitter.lib import redis, resp
-from twitter.lib.headers import _of_a_read
-from twitter.lib.renderers import to_json
+from twitter.base.data import redis, resp
+from twitter.base.http.headers import _of_a_read
+from twitter.base.http.renderers import to_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,7 @@ from accounts.models import Account, Follow
 from timelines import home
 from tweets import importing
 from tweets.models import ImportedFile, Like, Tweet
-from twitter.lib.ids import EPOCH, MAX_ID, time_of
+from twitter.base.data.ids import EPOCH, MAX_ID, time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
 
