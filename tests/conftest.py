@@ -44,7 +44,7 @@ def assert_commits() -> None:
 # What takes longest: tests that start whole services, most of whose time is waiting, and search.
 BEGUN_FIRST = (
     *("e2e", "tests/chaos/", "tests/bench/", "tests/monitoring/", "tests/deploy/"),
-    *("tests/timelines/test_model.py", "tests/test_races.py"),
+    *("tests/timelines/home/test_model.py", "tests/test_races.py"),
 )
 
 

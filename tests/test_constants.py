@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from timelines import store
+from timelines.home import store
 from tweets import purging, selectors
 from twitter import events
 from twitter.base.data import stamped

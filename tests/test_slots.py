@@ -12,7 +12,7 @@ from accounts import popularity
 from accounts.models import Account
 from accounts.services import fold_counters
 from tests.asking import ask, request
-from timelines.verification import difference
+from timelines.home.verification import difference
 from tweets import services
 from twitter import wsgi
 from twitter.base.data import parts, resp

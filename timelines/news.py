@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from accounts import facade as accounts
-from timelines import build
 from timelines.author import StoredSource
-from timelines.home import TOP, repeats
+from timelines.home import build
+from timelines.home.source import TOP, repeats
 from tweets import facade as tweets
 from tweets.facade import Drawn, Entry, Page, Reader, Settled, ref_of
 from twitter.base.data.ids import id_at, time_of

@@ -6,7 +6,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import facade as accounts
-from timelines import author, home, news, rendering
+from timelines import author, news, rendering
+from timelines.home import source as home
 from timelines.rendering import Answer
 from timelines.serializers import (
     AuthorQuery,

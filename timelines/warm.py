@@ -15,7 +15,8 @@ from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
 from accounts import facade as accounts
-from timelines import home, rendering
+from timelines import rendering
+from timelines.home import source as home
 from tweets import facade as tweets
 from twitter.base.data import parts
 from twitter.base.data.ids import parse_id

@@ -25,7 +25,7 @@ from tests.conftest import WORKER
 from tests.deploy.stack import ROOT
 from tests.limits import NOBODY_MEETS
 from tests.otlp import Receiver, Span
-from timelines.services import PAGE
+from timelines.home.services import PAGE
 from twitter.base.data import redis
 from twitter.outbox.models import Delivery
 

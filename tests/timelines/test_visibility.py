@@ -7,8 +7,8 @@ import pytest
 
 from accounts import services as accounts
 from accounts.models import Account
-from timelines import services, store
-from timelines.verification import difference
+from timelines.home import services, store
+from timelines.home.verification import difference
 from tweets import services as tweets
 from tweets.entries import Ref
 from tweets.importing import OldTweet, import_batch

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import facade as accounts
 from accounts.models import Account, Follow
-from timelines import home
+from timelines.home import source as home
 from tweets import importing
 from tweets.models import ImportedFile, Like, Tweet
 from twitter.base.data.ids import EPOCH, MAX_ID, time_of

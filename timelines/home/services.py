@@ -14,8 +14,8 @@ from django.db import transaction
 
 from accounts import facade as accounts
 from accounts.facade import Reach
-from timelines import build, store
 from timelines.events import FollowersKnow, LeftHomes
+from timelines.home import build, store
 from tweets import facade as tweets
 from tweets.facade import Ref
 from twitter.base.observe import metrics, tracing

@@ -25,7 +25,7 @@ from typing import Any
 
 from django.conf import settings
 
-from timelines import popular, scripts
+from timelines.home import popular, scripts
 from tweets.facade import ID_SIZE, Entry, id_bytes, id_of
 from twitter.base.data import parts, redis, resp
 from twitter.base.data.parts import Part

@@ -9,10 +9,11 @@ from accounts import services as accounts
 from accounts.models import Account, AccountCounterDelta, Follow
 from deploy.local.run import QUEUES
 from tests.accounts.factories import PASSWORD
-from timelines import build, home, popular, services, store
 from timelines import tasks as timelines
 from timelines.events import FollowersKnow
-from timelines.verification import difference
+from timelines.home import build, popular, services, store
+from timelines.home import source as home
+from timelines.home.verification import difference
 from tweets import services as tweets
 from tweets.models import Tweet
 from tweets.selectors import newest

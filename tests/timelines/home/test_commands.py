@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from timelines import build as building
-from timelines import store
-from timelines.verification import difference
+from timelines.home import build as building
+from timelines.home import store
+from timelines.home.verification import difference
 
 pytestmark = pytest.mark.usefixtures("commits")
 

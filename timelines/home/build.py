@@ -6,9 +6,9 @@ from dataclasses import replace
 from django.conf import settings
 
 from accounts import facade as accounts
-from timelines import popular, store
-from timelines.popular import Newest
-from timelines.store import Home
+from timelines.home import popular, store
+from timelines.home.popular import Newest
+from timelines.home.store import Home
 from tweets import facade as tweets
 from tweets.facade import Entry
 from twitter.base.data.ids import MAX_ID

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from timelines import build, services, store
-from timelines.verification import difference
+from timelines.home import build, services, store
+from timelines.home.verification import difference
 from tweets.entries import Ref
 from tweets.importing import OldTweet, import_batch
 from twitter.base.data.ids import time_of

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.asking import request
-from timelines import store
+from timelines.home import store
 from timelines.warm import answer
 from twitter.base.observe import metrics
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from timelines import build, store
+from timelines.home import build, store
 from tweets.facade import id_of
 
 

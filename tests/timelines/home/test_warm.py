@@ -7,7 +7,8 @@ from django.db import OperationalError
 
 from accounts.models import Account
 from tests.asking import ask, from_django, request
-from timelines import store, warm
+from timelines import warm
+from timelines.home import store
 from tweets import cache, marks, pipeline
 from tweets import selectors as tweets
 from tweets.entries import Ref, id_of

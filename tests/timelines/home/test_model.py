@@ -31,8 +31,8 @@ from hypothesis.stateful import (
 from accounts import services as accounts
 from accounts.models import Account
 from accounts.tokens import issue_access_token
-from timelines import store
-from timelines.verification import difference
+from timelines.home import store
+from timelines.home.verification import difference
 from tweets import services as tweets
 from tweets.models import Tweet
 from twitter.base.data import redis

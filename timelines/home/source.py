@@ -3,9 +3,9 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from timelines import build, store
-from timelines.build import FIRST_SIZE
-from timelines.store import Home, Reading
+from timelines.home import build, store
+from timelines.home.build import FIRST_SIZE
+from timelines.home.store import Home, Reading
 from tweets import facade as tweets
 from tweets.facade import (
     ID_SIZE,

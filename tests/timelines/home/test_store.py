@@ -12,8 +12,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from timelines import store
-from timelines.store import Home
+from timelines.home import store
+from timelines.home.store import Home
 from tweets.entries import Entry, Ref, id_bytes, id_of
 from twitter.base.data import parts, redis
 

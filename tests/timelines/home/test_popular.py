@@ -11,10 +11,11 @@ from accounts.facade import Reach, reach_of
 from accounts.models import Account, PopularAuthor
 from accounts.services import fold_counters
 from tests.asking import ask, from_django, request
-from timelines import build as build_
-from timelines import popular, store, tasks
+from timelines import tasks
 from timelines.events import FollowersKnow
-from timelines.verification import difference
+from timelines.home import build as build_
+from timelines.home import popular, store
+from timelines.home.verification import difference
 from tweets import selectors as tweets
 from tweets.entries import Ref, id_of
 from twitter import wsgi
