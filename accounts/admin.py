@@ -17,8 +17,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from accounts import guessing, hashing, selectors, services
 from accounts.models import Account, Follow
 from accounts.validators import MAX_BIO, MAX_EMAIL, MAX_NAME, MAX_PASSWORD, USERNAME_PATTERN
-from twitter.lib import characters
-from twitter.lib.admin import (
+from twitter.base import characters
+from twitter.base.admin.reasons import (
     MAX_REASON,
     BigTableAdmin,
     LineField,
@@ -29,8 +29,8 @@ from twitter.lib.admin import (
     on_each,
     reason_action,
 )
-from twitter.lib.errors import DomainError, Forbidden, TooMany
-from twitter.lib.limits import client_address
+from twitter.base.http.errors import DomainError, Forbidden, TooMany
+from twitter.base.http.limits import client_address
 
 PRIVILEGES = ("is_staff", "is_superuser", "groups")
 

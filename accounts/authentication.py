@@ -9,8 +9,8 @@ from rest_framework.request import Request
 
 from accounts import selectors
 from accounts.tokens import ExpiredToken, InvalidToken, bearer_in, verify_access_token
-from twitter.lib import logging
-from twitter.lib.problems import Kind
+from twitter.base.http.problems import Kind
+from twitter.base.observe import logging
 
 
 @dataclass(frozen=True)

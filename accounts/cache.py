@@ -1,7 +1,7 @@
 """Rendered users, and what a token is checked against, in Redis; PostgreSQL has all of it.
 
 Both are replaced after each change, by what is read after its commit. A state decides who gets in,
-so it is filled in under a lease (`twitter.lib.stamped`).
+so it is filled in under a lease (`twitter.base.data.stamped`).
 """
 
 from collections.abc import Collection, Mapping
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from accounts.rendering import SHAPE_VERSION
 from accounts.tokens import Claims
-from twitter.lib import parts, redis, stamped
-from twitter.lib.parts import Part
-from twitter.lib.stamped import STAMP, Stamped
+from twitter.base.data import parts, redis, stamped
+from twitter.base.data.parts import Part
+from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
 

@@ -8,8 +8,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account, Follow, ImportedAccount, PopularAuthor, Session
-from twitter.lib import audit, keyset
-from twitter.lib.ids import time_of
+from twitter.base.admin import audit
+from twitter.base.data import keyset
+from twitter.base.data.ids import time_of
 
 Row = dict[str, Any]
 

@@ -12,12 +12,12 @@ from rest_framework.views import APIView
 from accounts import selectors, services
 from accounts.selectors import Neighbour
 from accounts.serializers import Following, UserIdSerializer, UsersPage
-from twitter.lib.errors import NotFound
-from twitter.lib.pagination import CursorQuery, link_header
-from twitter.lib.problems import Kind
-from twitter.lib.renderers import array, envelope, to_json
-from twitter.lib.requests import actor_id, body_or_query, checked, query
-from twitter.lib.schema import delete_parameter, invalid, path_id, problems, refused
+from twitter.base.http.errors import NotFound
+from twitter.base.http.pagination import CursorQuery, link_header
+from twitter.base.http.problems import Kind
+from twitter.base.http.renderers import array, envelope, to_json
+from twitter.base.http.requests import actor_id, body_or_query, checked, query
+from twitter.base.http.schema import delete_parameter, invalid, path_id, problems, refused
 
 FOLLOWS = "Follows"
 NO_USER = refused(404, Kind.NOT_FOUND, "There is no such user.")

@@ -19,9 +19,11 @@ from typing import Literal, get_args
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from twitter.lib import limits, metrics, resp
-from twitter.lib.errors import TooMany
-from twitter.lib.limits import Bucket
+from twitter.base.data import resp
+from twitter.base.http import limits
+from twitter.base.http.errors import TooMany
+from twitter.base.http.limits import Bucket
+from twitter.base.observe import metrics
 
 KNOWN_SECONDS = 30 * 86_400
 # Addresses of one account; the latest of them.

@@ -16,7 +16,7 @@ from threading import BoundedSemaphore, local
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-from twitter.lib.errors import TooBusy
+from twitter.base.http.errors import TooBusy
 
 PLACES = 2
 RETRY_AFTER_SECONDS = 1

@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.permissions import SAFE_METHODS
 
 from accounts.tokens import Claims, claims_in
-from twitter.lib import limits, metrics
-from twitter.lib.errors import plain_problem
-from twitter.lib.limits import Bucket, Standing
-from twitter.lib.middleware import API
+from twitter.base.http import limits
+from twitter.base.http.errors import plain_problem
+from twitter.base.http.limits import Bucket, Standing
+from twitter.base.http.middleware import API
+from twitter.base.observe import metrics
 
 # Where whoever has counted a request already leaves what came out.
 COUNTED = "twitter.limits"

@@ -14,7 +14,7 @@ from django.db.models.functions import Lower
 
 from accounts.events import SessionsRevoked
 from accounts.validators import MAX_BIO, MAX_NAME, validate_username_pattern
-from twitter.lib.ids import IdField, time_of
+from twitter.base.data.ids import IdField, time_of
 from twitter.outbox.events import publish
 
 USERNAME_UNIQUE = "accounts_username_unique"

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from accounts import sessions
 from accounts.serializers import LogInSerializer
-from twitter.lib.errors import Forbidden, Unauthenticated
-from twitter.lib.problems import CONTENT_TYPE, Kind, problem
+from twitter.base.http.errors import Forbidden, Unauthenticated
+from twitter.base.http.problems import CONTENT_TYPE, Kind, problem
 
 
 def token(form: QueryDict, *, address: str) -> Response:

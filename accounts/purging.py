@@ -19,8 +19,9 @@ from accounts.models import (
     ReservedLogin,
     Session,
 )
-from twitter.lib import audit, expiry
-from twitter.lib.errors import violated_constraint
+from twitter.base.admin import audit
+from twitter.base.data import expiry
+from twitter.base.http.errors import violated_constraint
 from twitter.outbox.events import publish
 from twitter.outbox.models import Delivery
 

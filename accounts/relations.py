@@ -1,7 +1,7 @@
 """What one reader has to do with others, as one value in Redis; PostgreSQL has all of it.
 
 Relations decide who may see what, so they are filled in under a lease, and replaced by the request
-that changed them, after its commit (`twitter.lib.stamped`).
+that changed them, after its commit (`twitter.base.data.stamped`).
 """
 
 from array import array
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from twitter.lib import parts, stamped
-from twitter.lib.parts import Part
-from twitter.lib.stamped import STAMP, Stamped
+from twitter.base.data import parts, stamped
+from twitter.base.data.parts import Part
+from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
 # With the version of the value's form.

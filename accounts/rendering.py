@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.serializers import UserSerializer
-from twitter.lib.renderers import to_json
+from twitter.base.http.renderers import to_json
 
 # Part of every cache key. A golden file in the tests tells when the shape changed: raise it then.
 SHAPE_VERSION = 3

@@ -16,8 +16,9 @@ from accounts.cache import AccountState, Card
 from accounts.models import Account, Follow, ImportedAccount, PopularAuthor
 from accounts.rendering import render_card
 from accounts.validators import USERNAME_PATTERN
-from twitter.lib import metrics, stamped
-from twitter.lib.ids import MAX_ID
+from twitter.base.data import stamped
+from twitter.base.data.ids import MAX_ID
+from twitter.base.observe import metrics
 
 VISIBLE = Q(suspended_at__isnull=True, deleted_at__isnull=True)
 

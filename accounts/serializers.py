@@ -19,10 +19,10 @@ from accounts.validators import (
     validate_not_reserved,
     validate_username_pattern,
 )
-from twitter.lib import characters
-from twitter.lib.fields import InputSerializer, LineField, LinesField, TextField
-from twitter.lib.ids import WireIdField, time_of
-from twitter.lib.shapes import request_example, shape
+from twitter.base import characters
+from twitter.base.data.ids import WireIdField, time_of
+from twitter.base.http.fields import InputSerializer, LineField, LinesField, TextField
+from twitter.base.http.shapes import request_example, shape
 
 USER_EXAMPLE = {
     "id": "374005570000001",

@@ -32,9 +32,10 @@ from accounts.models import (
     Follow,
 )
 from accounts.selectors import VISIBLE
-from twitter.lib import audit, limits
-from twitter.lib.counters import fold
-from twitter.lib.errors import (
+from twitter.base.admin import audit
+from twitter.base.data.counters import fold
+from twitter.base.http import limits
+from twitter.base.http.errors import (
     Conflict,
     Forbidden,
     Invalid,
@@ -43,7 +44,7 @@ from twitter.lib.errors import (
     unless_purged,
     violated_constraint,
 )
-from twitter.lib.problems import Kind
+from twitter.base.http.problems import Kind
 from twitter.outbox.events import publish
 
 NEEDS_PASSWORD = "Another username, e-mail address or password needs the current password."

@@ -12,8 +12,8 @@ from accounts import guessing, hashing, selectors, tokens
 from accounts.events import SessionsRevoked
 from accounts.models import Account, Session
 from accounts.tokens import RefreshToken
-from twitter.lib.errors import Forbidden, Unauthenticated
-from twitter.lib.problems import Kind
+from twitter.base.http.errors import Forbidden, Unauthenticated
+from twitter.base.http.problems import Kind
 from twitter.outbox.events import publish
 
 # How long a refresh token that was exchanged may be exchanged once more.

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.crypto import salted_hmac
 
-from twitter.lib.ids import parse_id
+from twitter.base.data.ids import parse_id
 
 ISSUER = "twitter"
 # RFC 9068: tells an access token from any other JWT that the same keys may sign one day.

@@ -35,13 +35,13 @@ from accounts.serializers import (
     UserResponse,
 )
 from accounts.sessions import TokenPair
-from twitter.lib.errors import NotFound
-from twitter.lib.limits import client_address
-from twitter.lib.parsers import BoundedJSONParser
-from twitter.lib.problems import Kind
-from twitter.lib.renderers import envelope
-from twitter.lib.requests import actor_id, checked
-from twitter.lib.schema import WIRE_ID, invalid, path_id, problems, refused
+from twitter.base.http.errors import NotFound
+from twitter.base.http.limits import client_address
+from twitter.base.http.parsers import BoundedJSONParser
+from twitter.base.http.problems import Kind
+from twitter.base.http.renderers import envelope
+from twitter.base.http.requests import actor_id, checked
+from twitter.base.http.schema import WIRE_ID, invalid, path_id, problems, refused
 
 ACCOUNT_HEADER = "X-Account-Id"
 SESSIONS, USERS = "Sign-up and sessions", "Users"

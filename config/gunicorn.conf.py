@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from twitter.lib import exporter, serving
+from twitter.base import serving
+from twitter.base.observe import exporter
 
 wsgi_app = "twitter.web:application"
 bind = f"{serving.HOST}:{serving.PORT}"

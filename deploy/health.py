@@ -1,6 +1,6 @@
 """Whether a container's process is at work: the image's HEALTHCHECK, the same for every role.
 
-Worker and relay touch ALIVE_FILE as they go on (twitter/lib/alive.py); the web server, which has
+Worker and relay touch ALIVE_FILE as they go on (twitter/base/alive.py); the web server, which has
 none, is asked. Other parts are not looked at: that PostgreSQL is away is no reason to replace this.
 """
 

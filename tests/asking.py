@@ -7,7 +7,7 @@ from django.db import close_old_connections
 
 from accounts.tokens import issue_access_token
 from twitter import wsgi
-from twitter.lib.observing import observed
+from twitter.base.observe.observing import observed
 
 
 def request(account_id, query="", **changes):

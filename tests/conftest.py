@@ -28,8 +28,8 @@ from accounts.hashing import BoundedArgon2Hasher
 from accounts.tasks import fold_counters
 from accounts.tokens import issue_access_token
 from tweets.tasks import fold_metrics
-from twitter.lib import metrics
-from twitter.lib import redis as project_redis
+from twitter.base.data import redis as project_redis
+from twitter.base.observe import metrics
 from twitter.outbox.models import Delivery
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -44,7 +44,7 @@ def assert_commits() -> None:
 # What takes longest: tests that start whole services, most of whose time is waiting, and search.
 BEGUN_FIRST = (
     *("e2e", "tests/chaos/", "tests/bench/", "tests/monitoring/", "tests/deploy/"),
-    *("tests/timelines/test_model.py", "tests/test_races.py"),
+    *("tests/timelines/home/test_model.py", "tests/test_races.py"),
 )
 
 

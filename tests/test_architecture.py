@@ -17,14 +17,16 @@ VIOLATIONS = {
     "apps": ("accounts/services.py", "from tweets import facade"),
     "accounts": ("accounts/models.py", "from accounts import services"),
     "tweets": ("tweets/rendering.py", "from tweets import selectors"),
-    "timelines": ("timelines/store.py", "from timelines import home"),
+    "base": ("twitter/base/data/ids.py", "from twitter.base.http import errors"),
+    "timelines": ("timelines/home/store.py", "from timelines import news"),
+    "home": ("timelines/home/popular.py", "from timelines.home import build"),
     "privacy": ("twitter/privacy/export.py", "from twitter.privacy import views"),
     "operations": ("twitter/operations/findings.py", "from twitter.operations import status"),
     "accounts-private": ("tweets/services.py", "from accounts.models import Account"),
-    "tweets-private": ("timelines/services.py", "from tweets import selectors"),
-    "timelines-private": ("twitter/events.py", "from timelines import store"),
+    "tweets-private": ("timelines/home/services.py", "from tweets import selectors"),
+    "timelines-private": ("twitter/events.py", "from timelines.home import store"),
     "services": ("tweets/services.py", "from rest_framework import status"),
-    "library": ("twitter/lib/ids.py", "from accounts import facade"),
+    "library": ("twitter/base/data/ids.py", "from accounts import facade"),
 }
 STRAY_FILES = ("accounts/helpers.py", "tweets/helpers.py", "timelines/helpers.py")
 

@@ -9,11 +9,12 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from timelines import store
+from timelines.home import store
 from tweets import purging, selectors
 from twitter import events
-from twitter.lib import health, middleware, stamped
-from twitter.lib.ids import time_of
+from twitter.base.data import stamped
+from twitter.base.data.ids import time_of
+from twitter.base.http import health, middleware
 
 WEB_STATEMENT_SECONDS = 10  # the default
 

@@ -14,7 +14,7 @@ from tests.accounts.factories import AccountFactory
 from tweets import purging
 from tweets import tasks as tweets
 from tweets.models import FirstAnswer, Tombstone
-from twitter.lib import expiry
+from twitter.base.data import expiry
 from twitter.outbox.events import periodic_tasks
 
 pytestmark = pytest.mark.django_db

@@ -1,7 +1,7 @@
 """Every parser of ours: it raises nothing but what it says, and takes linear time.
 
 The text of tweets and JSON have tests of their own: tests/tweets/test_text.py,
-tests/lib/test_parsers.py. HTTP is parsed by nginx, gunicorn and Granian.
+tests/base/http/test_parsers.py. HTTP is parsed by nginx, gunicorn and Granian.
 """
 
 import contextlib
@@ -25,11 +25,12 @@ from accounts.importing import MAX_EXTERNAL_ID
 from accounts.management.commands.import_graph import Report, _follows
 from accounts.tokens import InvalidToken, bearer_in, claims_in, parse_refresh_token
 from tests.accounts.test_tokens import HEADERS, signed
+from tests.base.http.test_parsers import parse as parse_json
 from tests.growth import BOUND, growth
-from tests.lib.test_parsers import parse as parse_json
 from timelines import warm
 from timelines.serializers import HomeQuery
-from twitter.lib import ids, limits, resp
+from twitter.base.data import ids, resp
+from twitter.base.http import limits
 
 ANY = st.text(st.characters(max_codepoint=255))  # as a header arrives in WSGI
 ODD = st.text(st.sampled_from("0123456789 .,:-+_%[]eE\0\n\u0663\uff11\u00b2")) | st.text()

@@ -17,7 +17,7 @@ from accounts import purging as accounts_purging
 from accounts import services as accounts
 from accounts import sessions
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow, Session
-from timelines.verification import difference
+from timelines.home.verification import difference
 from tweets import services as tweets
 from tweets.models import FirstAnswer, Like, Tweet, TweetMetrics
 

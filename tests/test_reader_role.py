@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import Account, PopularAuthor
 from tests.accounts.factories import AccountFactory
 from tests.deploy.nginx import READER
-from twitter.lib import health
+from twitter.base.http import health
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,13 +8,13 @@ import pytest
 from django.core.management import get_commands
 from django.urls import URLPattern, get_resolver
 
-from twitter.lib import environment
+from twitter.base import environment
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 CODE = ("twitter", "accounts", "tweets", "timelines", "config", "deploy")
-# How a variable is read: by twitter/lib/environment.py, by django-environ, or from os.environ;
+# How a variable is read: by twitter/base/environment.py, by django-environ, or from os.environ;
 # WSGI has an `environ` as well, which is another matter.
 READ = re.compile(
     r"(?:\brequired|\bnumber|\bswitch|\bchoice|\brate|\benv\.\w+|\bos\.environ\.get|\bgetenv)"

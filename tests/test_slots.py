@@ -12,10 +12,10 @@ from accounts import popularity
 from accounts.models import Account
 from accounts.services import fold_counters
 from tests.asking import ask, request
-from timelines.verification import difference
+from timelines.home.verification import difference
 from tweets import services
 from twitter import wsgi
-from twitter.lib import parts, resp
+from twitter.base.data import parts, resp
 
 pytestmark = pytest.mark.usefixtures("commits")
 

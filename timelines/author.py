@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from tweets import facade as tweets
 from tweets.facade import Drawn, Entry, Page, Reader, id_of
-from twitter.lib.ids import MAX_ID
+from twitter.base.data.ids import MAX_ID
 
 
 def read(

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from accounts import facade as accounts
-from timelines import build
 from timelines.author import StoredSource
-from timelines.home import TOP, repeats
+from timelines.home import build
+from timelines.home.source import TOP, repeats
 from tweets import facade as tweets
 from tweets.facade import Drawn, Entry, Page, Reader, Settled, ref_of
-from twitter.lib.ids import id_at, time_of
+from twitter.base.data.ids import id_at, time_of
 
 # Of so many of a home's newest entries it is told when a retweet's original went: what a client
 # shows at most before it reads the home again.

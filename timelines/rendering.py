@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from tweets import facade as tweets
 from tweets.facade import Page, Reader
-from twitter.lib.pagination import link_header
-from twitter.lib.renderers import to_json
+from twitter.base.http.pagination import link_header
+from twitter.base.http.renderers import to_json
 
 HOME_PATH = "/timeline/timeline"
 NEWS_PATH = "/timeline/update"

@@ -12,9 +12,9 @@ from tweets.serializers import (
     TweetSerializer,
     ViewerSerializer,
 )
-from twitter.lib.ids import WireIdField, id_at
-from twitter.lib.pagination import LimitQuery
-from twitter.lib.shapes import shape
+from twitter.base.data.ids import WireIdField, id_at
+from twitter.base.http.pagination import LimitQuery
+from twitter.base.http.shapes import shape
 
 
 class HomeQuery(LimitQuery):

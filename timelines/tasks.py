@@ -9,8 +9,8 @@ from accounts.events import (
     GraphImported,
     Unfollowed,
 )
-from timelines import popular, services, store
 from timelines.events import FollowersKnow
+from timelines.home import popular, services, store
 from tweets.events import ImportEnded, ManyRemoved, ManyRestored, TweetPosted, TweetRemoved
 from twitter.outbox.tasks import task
 

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from timelines import views
-from twitter.lib.health import HealthView
+from twitter.base.http.health import HealthView
 
 urlpatterns = [
     path("healthz", HealthView.as_view()),

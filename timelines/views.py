@@ -6,7 +6,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import facade as accounts
-from timelines import author, home, news, rendering
+from timelines import author, news, rendering
+from timelines.home import source as home
 from timelines.rendering import Answer
 from timelines.serializers import (
     AuthorQuery,
@@ -16,10 +17,10 @@ from timelines.serializers import (
     TimelinePage,
 )
 from tweets import facade as tweets
-from twitter.lib.errors import NotFound
-from twitter.lib.problems import Kind
-from twitter.lib.requests import actor_id, query
-from twitter.lib.schema import WIRE_ID, invalid, path_id, problems, refused
+from twitter.base.http.errors import NotFound
+from twitter.base.http.problems import Kind
+from twitter.base.http.requests import actor_id, query
+from twitter.base.http.schema import WIRE_ID, invalid, path_id, problems, refused
 
 TIMELINES = "Timelines"
 TOO_MANY = invalid("limit", "Ensure this value is less than or equal to 100.")

@@ -15,11 +15,14 @@ from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
 from accounts import facade as accounts
-from timelines import home, rendering
+from timelines import rendering
+from timelines.home import source as home
 from tweets import facade as tweets
-from twitter.lib import headers, limits, logging, parts
-from twitter.lib.ids import parse_id
-from twitter.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from twitter.base.data import parts
+from twitter.base.data.ids import parse_id
+from twitter.base.http import headers, limits
+from twitter.base.http.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from twitter.base.observe import logging
 
 Headers = list[tuple[str, str]]
 

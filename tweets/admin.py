@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from accounts import facade as accounts
 from tweets import services
 from tweets.models import Tweet
-from twitter.lib.admin import ActOnAll, ReadOnlyAdmin, moderator_id, reason_action
+from twitter.base.admin.reasons import ActOnAll, ReadOnlyAdmin, moderator_id, reason_action
 
 
 def _all(change: Callable[..., set[int]]) -> ActOnAll:

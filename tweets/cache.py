@@ -1,7 +1,7 @@
 """Rendered tweets in Redis. PostgreSQL has all of it.
 
 A tweet is replaced after each change, by what is read after its commit: a tweet that is not to be
-seen any more by its absence (`twitter.lib.stamped`).
+seen any more by its absence (`twitter.base.data.stamped`).
 """
 
 import struct
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from accounts import facade as accounts
 from tweets.rendering import SHAPE_VERSION, RenderedTweet
-from twitter.lib import parts, redis, resp, stamped
-from twitter.lib.stamped import STAMP, Stamped
+from twitter.base.data import parts, redis, resp, stamped
+from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
 # So many changes of one tweet's counts in a second render it at once.

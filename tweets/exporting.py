@@ -11,8 +11,9 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 
 from tweets.models import FirstAnswer, Like, Tombstone, Tweet
-from twitter.lib import audit, keyset
-from twitter.lib.ids import time_of
+from twitter.base.admin import audit
+from twitter.base.data import keyset
+from twitter.base.data.ids import time_of
 
 Row = dict[str, Any]
 

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from tweets.events import ImportEnded, TweetsImported
-from twitter.lib.ids import EPOCH, SEQUENCE_BITS, SEQUENCE_NAME
+from twitter.base.data.ids import EPOCH, SEQUENCE_BITS, SEQUENCE_NAME
 from twitter.outbox.events import publish
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from django.db import connection
 
 from tweets.models import Like, Tweet
-from twitter.lib import parts, redis, stamped
-from twitter.lib.parts import Part
-from twitter.lib.stamped import STAMP, Stamped
+from twitter.base.data import parts, redis, stamped
+from twitter.base.data.parts import Part
+from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
 # Likes, and own tweets, that the value goes back to.

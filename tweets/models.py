@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from twitter.lib import ids
+from twitter.base.data import ids
 
 # Foreign keys, by the names that Django gave them: services tell by these what went away meanwhile.
 FIRST_ANSWER_ACCOUNT_REFERENCE = "tweets_firstanswer_account_id_eb93d6c1_fk_accounts_account_id"

@@ -13,8 +13,8 @@ from tweets import cache, rendering, selectors, visibility
 from tweets.entries import Entry, Ref, ref_of
 from tweets.reader import Reader
 from tweets.rendering import Found
-from twitter.lib import metrics
-from twitter.lib.renderers import array, envelope
+from twitter.base.http.renderers import array, envelope
+from twitter.base.observe import metrics
 
 # A page looks at no more entries than this, and has no more bytes of tweets and users.
 MOST_LOOKED_AT = 2_000

@@ -17,7 +17,8 @@ from tweets.models import (
     TweetMetricsDelta,
 )
 from tweets.services import remove_retweet
-from twitter.lib import audit, expiry
+from twitter.base.admin import audit
+from twitter.base.data import expiry
 from twitter.outbox.events import publish
 
 STEP = 500
@@ -76,7 +77,7 @@ def _purge_tweets_by(author_id: int) -> int:
     """Delete some of the author's tweets, and clear away some that are deleted.
 
     The followers are told nothing: when the account was deleted their homes were dropped, and what
-    they merge was replaced, once for all tweets (`timelines.services.drop_homes_of_followers`).
+    they merge was replaced, once for all tweets: `drop_homes_of_followers`.
     """
     deleted = _delete_tweets_by(author_id)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)

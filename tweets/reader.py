@@ -7,8 +7,8 @@ from accounts import facade as accounts
 from accounts.facade import Relations
 from tweets import marks
 from tweets.marks import Marks
-from twitter.lib import parts, redis
-from twitter.lib.parts import Part
+from twitter.base.data import parts, redis
+from twitter.base.data.parts import Part
 
 Known = tuple[Relations | None, Marks | None]
 

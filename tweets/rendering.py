@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tweets.models import Tweet
 from tweets.serializers import TweetSerializer
-from twitter.lib.renderers import array, to_json
+from twitter.base.http.renderers import array, to_json
 
 # Part of every cache key. A golden file in the tests tells when the shape changed: raise it then.
 SHAPE_VERSION = 4

@@ -13,8 +13,8 @@ from tweets import cache
 from tweets.entries import Ref
 from tweets.models import Tweet
 from tweets.rendering import RenderedTweet, render
-from twitter.lib import stamped
-from twitter.lib.ids import MAX_ID, id_at
+from twitter.base.data import stamped
+from twitter.base.data.ids import MAX_ID, id_at
 
 # Tweets of each author that `newest` looks at first: at least so many, and so many times as many as
 # each had if all wrote alike. Who wrote still more takes another scan.

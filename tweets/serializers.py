@@ -9,9 +9,9 @@ from rest_framework import serializers
 from accounts.serializers import USER_EXAMPLE, UserSerializer
 from tweets import text
 from tweets.models import Tweet
-from twitter.lib.fields import InputSerializer, TextField
-from twitter.lib.ids import WireIdField, time_of
-from twitter.lib.shapes import request_example, shape
+from twitter.base.data.ids import WireIdField, time_of
+from twitter.base.http.fields import InputSerializer, TextField
+from twitter.base.http.shapes import request_example, shape
 
 MAX_KEY_LENGTH = 255
 

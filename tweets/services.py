@@ -33,16 +33,18 @@ from tweets.models import (
     TweetMetricsDelta,
 )
 from tweets.reader import reader
-from twitter.lib import audit, redis, tracing
-from twitter.lib.counters import fold
-from twitter.lib.errors import (
+from twitter.base.admin import audit
+from twitter.base.data import redis
+from twitter.base.data.counters import fold
+from twitter.base.http.errors import (
     Forbidden,
     NotFound,
     Unauthenticated,
     Unprocessable,
     unless_purged,
 )
-from twitter.lib.renderers import envelope
+from twitter.base.http.renderers import envelope
+from twitter.base.observe import tracing
 from twitter.outbox.events import Event, publish
 
 ACCOUNT_GONE = "The account is gone."

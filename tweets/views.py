@@ -20,10 +20,10 @@ from tweets.serializers import (
     TweetIdSerializer,
     TweetResponse,
 )
-from twitter.lib.errors import Invalid, NotFound
-from twitter.lib.problems import Kind
-from twitter.lib.requests import actor_id, body_or_query
-from twitter.lib.schema import delete_parameter, invalid, path_id, problems, refused
+from twitter.base.http.errors import Invalid, NotFound
+from twitter.base.http.problems import Kind
+from twitter.base.http.requests import actor_id, body_or_query
+from twitter.base.http.schema import delete_parameter, invalid, path_id, problems, refused
 
 TWEETS, REACTIONS = "Tweets", "Likes and retweets"
 NO_TWEET = refused(404, Kind.NOT_FOUND, "There is no such tweet.")

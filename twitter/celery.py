@@ -17,8 +17,8 @@ from celery.signals import (
 )
 from celery.worker import consumer
 
-from twitter.lib import exporter, logging, metrics, tracing
-from twitter.lib.alive import show_alive
+from twitter.base.alive import show_alive
+from twitter.base.observe import exporter, logging, metrics, tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitter.settings")
 

@@ -11,7 +11,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from twitter.lib import exporter, serving
+from twitter.base import serving
+from twitter.base.observe import exporter
 
 # Request line and header together; nginx takes 32 KiB. It is also what is read of a body at once.
 HEAD_BYTES = 64 * 1024

@@ -12,9 +12,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
+from twitter.base.data import servers
+from twitter.base.environment import Env, choice, hosts, log_level, number, required, switch
 from twitter.frontpage import DESCRIPTION, TAGS
-from twitter.lib import servers
-from twitter.lib.environment import Env, choice, hosts, log_level, number, required, switch
 
 env = Env()
 
@@ -156,7 +156,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "twitter.lib.postgresql",
+    "twitter.base.data.postgresql",
     "twitter.outbox",
     "accounts",
     "tweets",
@@ -165,23 +165,23 @@ INSTALLED_APPS = [
     "twitter.operations",
 ]
 MIDDLEWARE = [
-    "twitter.lib.middleware.Told",
+    "twitter.base.http.middleware.Told",
     # These four come first, so that refusals by the others have their headers as well.
-    "twitter.lib.headers.SecurityHeaders",
+    "twitter.base.http.headers.SecurityHeaders",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "twitter.lib.headers.CrossOrigin",
-    "twitter.lib.middleware.bounded_body",
-    "twitter.lib.middleware.in_time",
-    "twitter.lib.middleware.admin_apart",
-    "twitter.lib.middleware.options",
+    "twitter.base.http.headers.CrossOrigin",
+    "twitter.base.http.middleware.bounded_body",
+    "twitter.base.http.middleware.in_time",
+    "twitter.base.http.middleware.admin_apart",
+    "twitter.base.http.middleware.options",
     "accounts.limits.rate_limits",
-    "twitter.lib.middleware.StaticFiles",
-    "twitter.lib.middleware.Session",
+    "twitter.base.http.middleware.StaticFiles",
+    "twitter.base.http.middleware.Session",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "twitter.lib.middleware.Authentication",
-    "twitter.lib.middleware.Messages",
+    "twitter.base.http.middleware.Authentication",
+    "twitter.base.http.middleware.Messages",
 ]
 ROOT_URLCONF = "twitter.urls"
 WSGI_APPLICATION = "twitter.wsgi.application"
@@ -212,7 +212,7 @@ USE_TZ = True
 DATABASES: dict[str, Any] = {
     "default": {
         **servers.postgresql("DATABASE_URL", required("DATABASE_URL")),
-        "ENGINE": "twitter.lib.postgresql",
+        "ENGINE": "twitter.base.data.postgresql",
         "CONN_MAX_AGE": number("DB_CONN_MAX_AGE", 600, least=0),
         "CONN_HEALTH_CHECKS": True,
     }
@@ -261,7 +261,7 @@ CELERY_TASK_ROUTES = {
 # A task that runs longer is ended, so that it does not hold up others; then it is tried again.
 CELERY_TASK_TIME_LIMIT = number("TASK_SECONDS", 120)
 # So long may a request write: it begins no statement after 20 seconds (REQUEST_SECONDS in
-# twitter/lib/middleware.py), and the one that runs then has a limit of its own.
+# twitter/base/http/middleware.py), and the one that runs then has a limit of its own.
 LONGEST_REQUEST_SECONDS = 20 + number("WEB_STATEMENT_SECONDS", 10)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 CELERY_WORKER_CONCURRENCY = number("WORKER_PROCESSES", 2)
@@ -294,10 +294,10 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerToken"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["twitter.lib.parsers.BoundedJSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "twitter.lib.parsers.AlwaysJSON",
-    "DEFAULT_SCHEMA_CLASS": "twitter.lib.schema.ApiSchema",
-    "EXCEPTION_HANDLER": "twitter.lib.errors.handle",
+    "DEFAULT_PARSER_CLASSES": ["twitter.base.http.parsers.BoundedJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "twitter.base.http.parsers.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "twitter.base.http.schema.ApiSchema",
+    "EXCEPTION_HANDLER": "twitter.base.http.errors.handle",
     "DEFAULT_METADATA_CLASS": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -310,12 +310,12 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,  # within a group they come as in the urls.py
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "HealthState": "twitter.lib.health.STATES",
-        "PostgresState": "twitter.lib.health.POSTGRES_STATES",
+        "HealthState": "twitter.base.http.health.STATES",
+        "PostgresState": "twitter.base.http.health.POSTGRES_STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "twitter.lib.schema.share",
+        "twitter.base.http.schema.share",
     ],
 }
 
@@ -364,10 +364,10 @@ LOG_LEVEL = log_level()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "twitter.lib.logging.JSONFormatter"}},
+    "formatters": {"json": {"()": "twitter.base.observe.logging.JSONFormatter"}},
     "filters": {
-        "unavailable": {"()": "twitter.lib.logging.UnavailableIsAWarning"},
-        "once a second": {"()": "twitter.lib.logging.OnceASecond"},
+        "unavailable": {"()": "twitter.base.observe.logging.UnavailableIsAWarning"},
+        "once a second": {"()": "twitter.base.observe.logging.OnceASecond"},
     },
     "handlers": {
         "stdout": {
@@ -382,8 +382,8 @@ LOGGING = {
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},
         "django.security": {"level": "CRITICAL"},
         # That Redis is away, a read would say ten times over.
-        "twitter.lib.limits": {"filters": ["once a second"]},
-        "twitter.lib.redis": {"filters": ["once a second"]},
+        "twitter.base.http.limits": {"filters": ["once a second"]},
+        "twitter.base.data.redis": {"filters": ["once a second"]},
         # Two lines for each of a thousand tasks a second say nothing.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

@@ -5,12 +5,12 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from twitter.lib.swagger import SchemaView, ScriptView, SwaggerView
+from twitter.base.http.swagger import SchemaView, ScriptView, SwaggerView
 
-handler400 = "twitter.lib.errors.bad_request"
-handler403 = "twitter.lib.errors.permission_denied"
-handler404 = "twitter.lib.errors.not_found"
-handler500 = "twitter.lib.errors.server_error"
+handler400 = "twitter.base.http.errors.bad_request"
+handler403 = "twitter.base.http.errors.permission_denied"
+handler404 = "twitter.base.http.errors.not_found"
+handler500 = "twitter.base.http.errors.server_error"
 
 admin.site.enable_nav_sidebar = False  # its room is needed by the lists
 admin.site.site_url = None  # there is no site to view, only an API

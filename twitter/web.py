@@ -8,9 +8,9 @@ import threading
 
 from django.conf import settings
 
-from twitter.lib import access, exporter, metrics, tracing
-from twitter.lib.environment import number
-from twitter.lib.postgresql.base import limit_statements
+from twitter.base.data.postgresql.base import limit_statements
+from twitter.base.environment import number
+from twitter.base.observe import access, exporter, metrics, tracing
 from twitter.wsgi import application
 
 __all__ = ["application"]

@@ -48,8 +48,8 @@ _django = get_wsgi_application()
 _django.request_class = Request
 
 from timelines import facade as timelines  # noqa: E402 - apps are ready from here on
-from twitter.lib import metrics  # noqa: E402
-from twitter.lib.observing import observed  # noqa: E402
+from twitter.base.observe import metrics  # noqa: E402
+from twitter.base.observe.observing import observed  # noqa: E402
 
 
 @observed

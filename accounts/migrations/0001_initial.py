@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
 import re
-import twitter.lib.ids
+import twitter.base.data.ids
 from django.conf import settings
 from django.db import migrations, models
 
@@ -18,14 +18,14 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(twitter.lib.ids.CREATE_SEQUENCE, twitter.lib.ids.DROP_SEQUENCE),
+        migrations.RunSQL(twitter.base.data.ids.CREATE_SEQUENCE, twitter.base.data.ids.DROP_SEQUENCE),
         migrations.CreateModel(
             name='Account',
             fields=[
                 ('password', models.CharField(max_length=128, verbose_name='password')),
                 ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
                 ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('id', twitter.lib.ids.IdField(serialize=False)),
+                ('id', twitter.base.data.ids.IdField(serialize=False)),
                 ('username', models.CharField(db_collation='C', max_length=15, validators=[django.core.validators.RegexValidator(re.compile('\\A[A-Za-z0-9_]{1,15}\\Z'), 'A username has 1 to 15 characters: letters (A to Z), digits and _.')])),
                 ('email', models.EmailField(blank=True, max_length=254, null=True)),
                 ('name', models.CharField(max_length=50)),
@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Follow',
             fields=[
-                ('id', twitter.lib.ids.IdField(serialize=False)),
+                ('id', twitter.base.data.ids.IdField(serialize=False)),
                 ('followed', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('follower', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Session',
             fields=[
-                ('id', twitter.lib.ids.IdField(serialize=False)),
+                ('id', twitter.base.data.ids.IdField(serialize=False)),
                 ('family_hash', models.CharField(max_length=64)),
                 ('token_hash', models.CharField(max_length=64)),
                 ('expires_at', models.DateTimeField(db_index=True, help_text='When the row may be deleted.')),

@@ -10,7 +10,7 @@ from django.test import Client
 from accounts import facade, services, sessions
 from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
-from twitter.lib.errors import Unauthenticated
+from twitter.base.http.errors import Unauthenticated
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -201,7 +201,7 @@ def test_searching_accounts(search: str, found: set[str] | None, admin: Client) 
 def test_lists_do_not_count_everything(
     admin: Client, sql_statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twitter.lib.admin.COUNTED_ROWS", 3)
+    monkeypatch.setattr("twitter.base.admin.reasons.COUNTED_ROWS", 3)
     FollowFactory.create_batch(3)
     sql_statements.clear()
     for path in (ACCOUNTS, FOLLOWS, "/admin/admin/logentry/"):
@@ -245,7 +245,7 @@ def test_without_a_reason_accounts_are_not_deleted_here(admin: Client) -> None:
 
 
 def test_too_many_selected_are_refused(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twitter.lib.admin.MAX_SELECTED", 1)
+    monkeypatch.setattr("twitter.base.admin.reasons.MAX_SELECTED", 1)
     ids = [account.id for account in AccountFactory.create_batch(2)]
     page = act(admin, ACCOUNTS, "suspend", *ids, reason="spam").content.decode()
     assert "Select 1 at most." in page

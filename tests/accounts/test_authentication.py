@@ -12,7 +12,7 @@ from accounts.selectors import account_state
 from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.accounts.test_tokens import BAD
-from twitter.lib.errors import Unauthenticated
+from twitter.base.http.errors import Unauthenticated
 
 pytestmark = pytest.mark.django_db
 

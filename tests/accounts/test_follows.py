@@ -12,7 +12,7 @@ from accounts.models import Account, AccountCounterDelta, AccountCounters, Follo
 from accounts.selectors import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
 from tweets.events import TweetPosted, TweetRemoved, TweetRestored, TweetsImported
-from twitter.lib.errors import DomainError, Invalid, NotFound, Unauthenticated
+from twitter.base.http.errors import DomainError, Invalid, NotFound, Unauthenticated
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db

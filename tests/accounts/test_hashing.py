@@ -16,7 +16,7 @@ from accounts import hashing
 from accounts.models import Account
 from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
-from twitter.lib.errors import TooBusy
+from twitter.base.http.errors import TooBusy
 
 pytestmark = pytest.mark.django_db
 
@@ -154,7 +154,7 @@ from concurrent.futures import ThreadPoolExecutor
 import django
 django.setup()
 from django.contrib.auth.hashers import make_password
-from twitter.lib.errors import TooBusy
+from twitter.base.http.errors import TooBusy
 
 def peak():
     with open("/proc/self/status") as status:

@@ -9,7 +9,7 @@ from accounts import guessing, sessions
 from accounts.limits import kind_of
 from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD, AccountFactory
-from twitter.lib.errors import TooMany, Unauthenticated
+from twitter.base.http.errors import TooMany, Unauthenticated
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from django.db.models.functions import Lower
 from accounts.hashing import BoundedArgon2Hasher
 from accounts.models import Account, Follow, Session
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
-from twitter.lib.ids import time_of
+from twitter.base.data.ids import time_of
 
 pytestmark = pytest.mark.django_db
 

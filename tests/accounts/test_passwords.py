@@ -12,7 +12,7 @@ from accounts import services
 from accounts.models import Account
 from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
-from twitter.lib.errors import TooBusy
+from twitter.base.http.errors import TooBusy
 
 pytestmark = pytest.mark.django_db
 

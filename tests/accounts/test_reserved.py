@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import purging, reserved, services
 from accounts.models import Account, ReservedLogin
 from tests.accounts.factories import PASSWORD, AccountFactory
-from twitter.lib.errors import Conflict
+from twitter.base.http.errors import Conflict
 
 pytestmark = pytest.mark.django_db
 

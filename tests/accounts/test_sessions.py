@@ -20,8 +20,8 @@ from accounts.tokens import (
     verify_access_token,
 )
 from tests.accounts.factories import PASSWORD, AccountFactory
-from twitter.lib.errors import Forbidden, Unauthenticated
-from twitter.lib.problems import Kind
+from twitter.base.http.errors import Forbidden, Unauthenticated
+from twitter.base.http.problems import Kind
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ import pytest
 from accounts import sessions
 from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
-from twitter.lib.ids import id_at
-from twitter.lib.stamped import STAMP
+from twitter.base.data.ids import id_at
+from twitter.base.data.stamped import STAMP
 
 pytestmark = pytest.mark.usefixtures("commits")
 

@@ -17,7 +17,7 @@ from tests.bench.figures import Figure, say
 from tests.bench.load import Client
 from tests.bench.reads import home_requests
 from tests.bench.stack import service
-from twitter.lib import redis
+from twitter.base.data import redis
 
 REQUESTS = 200
 

@@ -19,8 +19,8 @@ from psycopg import sql
 
 from accounts.tokens import issue_access_token
 from tests.bench.scale import Scale
-from twitter.lib import redis
-from twitter.lib.ids import SEQUENCE_BITS, id_at
+from twitter.base.data import redis
+from twitter.base.data.ids import SEQUENCE_BITS, id_at
 
 SEED = 20_260_101
 FIRST_ACCOUNT = id_at(datetime(2024, 6, 1, tzinfo=UTC))

@@ -15,7 +15,7 @@ from tests.bench.followers import SortedSets, Star, has
 from tests.bench.load import Client, Job, post
 from tests.bench.reads import home_requests, warm_up
 from tests.bench.stack import cpu_seconds, server_pids, service, wait_until_quiet
-from timelines import services as timelines
+from timelines.home import services as timelines
 from tweets import services as tweets
 from tweets.entries import Ref
 from tweets.models import Tweet

@@ -18,11 +18,11 @@ from django.db import connection
 
 from tests.bench.data import FIRST_TWEET, SEED, TWEET_STEP, follow, make_accounts, settle
 from tests.bench.figures import say
-from timelines import build, store
-from timelines import services as timelines
+from timelines.home import build, store
+from timelines.home import services as timelines
 from tweets.entries import Ref, id_of
-from twitter.lib import redis
-from twitter.lib.ids import id_at
+from twitter.base.data import redis
+from twitter.base.data.ids import id_at
 
 HOME_KEY = "home:4:{%d}"
 SET_KEY = "bench:set:%d"

@@ -18,8 +18,8 @@ from tests.bench.figures import Figure, number, ratios, say
 from tests.bench.load import Client, get
 from tests.bench.reads import HOME, home_requests
 from tests.bench.stack import Server, baseline, service
-from timelines import store
-from twitter.lib import redis
+from timelines.home import store
+from twitter.base.data import redis
 
 DEEP_PAGE = 50
 WARM_UPS = 20

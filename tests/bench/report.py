@@ -16,7 +16,7 @@ from django.db import connection
 from tests.bench import plots
 from tests.bench.figures import Figure, number
 from tests.bench.scale import Scale
-from twitter.lib import redis
+from twitter.base.data import redis
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 PACKAGES = ("django", "djangorestframework", "gunicorn", "psycopg", "redis", "hiredis", "celery")

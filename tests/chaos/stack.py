@@ -34,7 +34,7 @@ NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTI
 PARTS = ("postgres", "valkey", *run.PROCESSES)
 STOP_SECONDS = 30.0
 READY_SECONDS = 120.0
-# As in `twitter.lib.health`, which takes Django to import.
+# As in `twitter.base.http.health`, which takes Django to import.
 HEARTBEAT_KEY = "outbox:heartbeat"
 
 

@@ -11,7 +11,7 @@ import redis
 
 from tests.chaos.stack import Stack
 from tests.e2e.client import Answer, Client, User, eventually, sign_up
-from twitter.lib.silence import PAUSE_SECONDS
+from twitter.base.data.silence import PAUSE_SECONDS
 
 # On a machine that is busy with other tests, too. Nothing may wait for a part that is away longer
 # than this, and what waits for a time-out of a second must not do so again and again.

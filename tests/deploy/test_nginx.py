@@ -28,8 +28,8 @@ from tests.deploy.nginx import CONFIGURATION, Proxy, TwoPools, in_front, needs_n
 from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
 from tests.e2e.client import Answer, Client, User, eventually, sign_up
-from twitter.lib.middleware import REQUEST_SECONDS
-from twitter.lib.problems import KIND_OF
+from twitter.base.http.middleware import REQUEST_SECONDS
+from twitter.base.http.problems import KIND_OF
 from twitter.read_pool import HEAD_BYTES
 
 pytestmark = needs_nginx

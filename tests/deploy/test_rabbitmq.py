@@ -21,7 +21,7 @@ from deploy.local.errors import StackError
 from deploy.local.ports import free_port
 from deploy.local.run import PROCESSES
 from tests.deploy.stack import ROOT
-from timelines import store
+from timelines.home import store
 from tweets.models import Tweet
 from twitter.outbox.models import Delivery
 

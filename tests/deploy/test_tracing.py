@@ -25,8 +25,8 @@ from tests.conftest import WORKER
 from tests.deploy.stack import ROOT
 from tests.limits import NOBODY_MEETS
 from tests.otlp import Receiver, Span
-from timelines.services import PAGE
-from twitter.lib import redis
+from timelines.home.services import PAGE
+from twitter.base.data import redis
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -244,9 +244,9 @@ def test_each_process_logs_json_lines_and_no_error_but_that(spoken):
 
 
 def test_without_an_endpoint_neither_tracer_nor_exporter_is_imported():
-    code = "import sys, twitter.wsgi; from twitter.lib import tracing;"
+    code = "import sys, twitter.wsgi; from twitter.base.observe import tracing;"
     code += "tracing.start('web');"
-    names = "('twitter.lib.spans', 'opentelemetry.sdk.trace', 'opentelemetry.exporter')"
+    names = "('twitter.base.observe.spans', 'opentelemetry.sdk.trace', 'opentelemetry.exporter')"
     code += f"print([name for name in {names} if name in sys.modules])"
     environment = {n: v for n, v in os.environ.items() if not n.startswith("OTEL_")}
     done = subprocess.run(

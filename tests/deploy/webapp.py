@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from twitter.lib.observing import observed
+from twitter.base.observe.observing import observed
 
 
 @observed

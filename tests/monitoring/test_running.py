@@ -30,7 +30,7 @@ from tests.monitoring.queries import (
     panel_queries,
     selectors,
 )
-from twitter.lib import metrics
+from twitter.base.observe import metrics
 from twitter.outbox import watch
 
 pytestmark = pytest.mark.skipif(

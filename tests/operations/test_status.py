@@ -96,7 +96,7 @@ def test_migrations_that_wait_are_named(status, all_there):
 
 def test_without_redis_the_rest_is_told(status, all_there, monkeypatch):
     nowhere = redis.Redis(port=1)
-    monkeypatch.setattr("twitter.lib.redis.get_redis_connection", lambda alias: nowhere)
+    monkeypatch.setattr("twitter.base.data.redis.get_redis_connection", lambda alias: nowhere)
     code, lines = status()
     assert code == 1
     assert {subject for subject, (level, _) in lines.items() if level == "WRONG"} == {

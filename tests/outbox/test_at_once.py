@@ -11,7 +11,7 @@ import pytest
 from celery import current_app
 from django.db import connection, connections, transaction
 
-from twitter.lib import redis as project_redis
+from twitter.base.data import redis as project_redis
 from twitter.outbox import events, relay
 from twitter.outbox.events import Event, Subscription, publish
 from twitter.outbox.models import Delivery

@@ -8,8 +8,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from timelines import services
 from timelines import tasks as timelines
+from timelines.home import services
 from tweets.entries import Ref
 from tweets.events import TweetPosted
 from twitter.events import SUBSCRIPTIONS

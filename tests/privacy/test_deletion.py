@@ -16,7 +16,7 @@ from accounts.models import Account, AccountCounterDelta, AccountCounters, Follo
 from accounts.tasks import sweep_account
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.privacy.conftest import ADA, ADAS_EMAIL, verify
-from twitter.lib import limits
+from twitter.base.http import limits
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")

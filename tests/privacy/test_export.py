@@ -18,7 +18,7 @@ from accounts import exporting
 from accounts.models import Account, ImportedAccount, PopularAuthor
 from tests.accounts.factories import AccountFactory, FollowFactory
 from tweets.models import Tweet
-from twitter.lib import keyset
+from twitter.base.data import keyset
 from twitter.privacy import export, views
 
 pytestmark = pytest.mark.usefixtures("commits")

@@ -16,7 +16,7 @@ from accounts.models import AccountCounterDelta, AccountCounters
 from tests.accounts.factories import AccountFactory
 from tests.privacy.conftest import verify
 from tweets.models import FirstAnswer, Tombstone
-from twitter.lib import limits
+from twitter.base.http import limits
 from twitter.outbox.models import Delivery
 from twitter.privacy import leftovers
 

@@ -10,7 +10,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from tests.accounts.factories import PASSWORD
-from twitter.lib.logging import JSONFormatter, without_details
+from twitter.base.observe.logging import JSONFormatter, without_details
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -132,5 +132,7 @@ def test_postgres_itself_logs_neither_statements_nor_details():
 
 
 def test_the_formatter_is_the_one_that_the_service_uses():
-    assert settings.LOGGING["formatters"]["json"]["()"] == "twitter.lib.logging.JSONFormatter"
+    assert (
+        settings.LOGGING["formatters"]["json"]["()"] == "twitter.base.observe.logging.JSONFormatter"
+    )
     assert set(settings.LOGGING["handlers"]) == {"stdout"}

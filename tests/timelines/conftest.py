@@ -6,7 +6,7 @@ import pytest
 
 from tests.asking import from_django, request
 from tweets.tasks import fold_metrics
-from twitter.lib import resp
+from twitter.base.data import resp
 
 TEXT = 'ünï¢ode \u2028 </script> 🎉 "quoted" \\ #a @b https://example.com/?a=1&b=2'
 

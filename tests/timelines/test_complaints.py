@@ -3,8 +3,8 @@
 import pytest
 from celery import current_app
 
-from timelines import services, store
-from timelines.verification import difference
+from timelines.home import services, store
+from timelines.home.verification import difference
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")

@@ -11,7 +11,7 @@ from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD
 from tweets.importing import OldTweet, import_batch
 from tweets.models import Tombstone, Tweet
-from twitter.lib.ids import time_of
+from twitter.base.data.ids import time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
 

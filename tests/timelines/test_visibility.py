@@ -7,13 +7,13 @@ import pytest
 
 from accounts import services as accounts
 from accounts.models import Account
-from timelines import services, store
-from timelines.verification import difference
+from timelines.home import services, store
+from timelines.home.verification import difference
 from tweets import services as tweets
 from tweets.entries import Ref
 from tweets.importing import OldTweet, import_batch
 from tweets.models import Tweet
-from twitter.lib.ids import time_of
+from twitter.base.data.ids import time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
 

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts import facade as accounts
 from accounts.models import Account, Follow
-from timelines import home
+from timelines.home import source as home
 from tweets import importing
 from tweets.models import ImportedFile, Like, Tweet
-from twitter.lib.ids import EPOCH, MAX_ID, time_of
+from twitter.base.data.ids import EPOCH, MAX_ID, time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
 

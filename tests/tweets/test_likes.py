@@ -14,7 +14,7 @@ from tweets.models import Like, Tweet, TweetMetrics, TweetMetricsDelta
 from tweets.reader import reader
 from tweets.rendering import Found
 from tweets.tasks import fold_metrics
-from twitter.lib import stamped
+from twitter.base.data import stamped
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")

@@ -4,7 +4,7 @@ import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import twitter.lib.ids
+import twitter.base.data.ids
 from django.conf import settings
 from django.db import migrations, models
 
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Tweet',
             fields=[
-                ('id', twitter.lib.ids.IdField(serialize=False)),
+                ('id', twitter.base.data.ids.IdField(serialize=False)),
                 ('text', models.TextField(blank=True)),
                 ('state', models.SmallIntegerField(choices=[(0, 'Visible'), (1, 'hidden by a moderator'), (2, 'deleted, to be purged')], default=0)),
                 ('removed_at', models.DateTimeField(editable=False, null=True)),

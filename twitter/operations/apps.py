@@ -4,7 +4,7 @@ import logging
 
 from django.apps import AppConfig
 
-from twitter.lib.environment import misspelt
+from twitter.base.environment import misspelt
 
 logger = logging.getLogger(__name__)
 

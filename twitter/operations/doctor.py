@@ -12,13 +12,13 @@ from django.conf import settings
 from django.core import checks
 from django.db import connection
 
-from twitter.lib import redis
-from twitter.lib.environment import misspelt
+from twitter.base.data import redis
+from twitter.base.environment import misspelt
 from twitter.operations.findings import Finding, fine, judged, warning, wrong
 
 # Older ones were not tried.
 OLDEST_POSTGRESQL = 14
-# Stamps of cached values compare the clocks of PostgreSQL and Redis (twitter/lib/stamped.py).
+# Stamps of cached values compare the clocks of PostgreSQL and Redis (twitter/base/data/stamped.py).
 CLOCK_SECONDS = 1.0
 CONNECTIONS = 5
 FREE_PART = 0.1

@@ -10,8 +10,8 @@ import django
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from twitter.lib import redis
-from twitter.lib.health import HEARTBEAT_KEY, RELAY_KEY, RELAY_OUT_SECONDS, WORKER_OUT_SECONDS
+from twitter.base.data import redis
+from twitter.base.http.health import HEARTBEAT_KEY, RELAY_KEY, RELAY_OUT_SECONDS, WORKER_OUT_SECONDS
 from twitter.operations.findings import Finding, fine, judged, warning
 from twitter.outbox import watch
 

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from twitter.lib import audit
-from twitter.lib.admin import ReadOnlyAdmin, moderator_id
+from twitter.base.admin import audit
+from twitter.base.admin.reasons import ReadOnlyAdmin, moderator_id
 from twitter.outbox.events import nudge
 from twitter.outbox.models import Delivery
 

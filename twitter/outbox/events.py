@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils.module_loading import import_string
 
-from twitter.lib import redis, resp, tracing
+from twitter.base.data import redis, resp
+from twitter.base.observe import tracing
 from twitter.outbox.models import Delivery
 
 NUDGE_CHANNEL = "outbox:nudge"

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from twitter.lib import metrics, tracing
+from twitter.base.observe import metrics, tracing
 from twitter.outbox.models import Delivery
 
 logger = logging.getLogger(__name__)

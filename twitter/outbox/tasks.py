@@ -15,9 +15,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from twitter.lib import metrics, redis, tracing
-from twitter.lib.health import HEARTBEAT_KEY, WORKER_OUT_SECONDS
-from twitter.lib.logging import within, without_details
+from twitter.base.data import redis
+from twitter.base.http.health import HEARTBEAT_KEY, WORKER_OUT_SECONDS
+from twitter.base.observe import metrics, tracing
+from twitter.base.observe.logging import within, without_details
 from twitter.outbox.events import Event, nudge, read
 from twitter.outbox.models import Delivery
 

@@ -8,7 +8,7 @@ from celery import current_app
 from django.db import connection
 from kombu.exceptions import ChannelError
 
-from twitter.lib import metrics
+from twitter.base.observe import metrics
 from twitter.outbox.models import Delivery
 
 LOOK_SECONDS = 3.0

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from accounts import facade as accounts
 from tweets import facade as tweets
-from twitter.lib.errors import NotFound
-from twitter.lib.renderers import to_json
+from twitter.base.http.errors import NotFound
+from twitter.base.http.renderers import to_json
 
 # Each is walked in pages. What stands in a row is described in `serializers`.
 LISTS: Mapping[str, Callable[[int], Iterator[dict[str, Any]]]] = {

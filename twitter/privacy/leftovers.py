@@ -18,7 +18,8 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import connection
 
-from twitter.lib import limits, redis
+from twitter.base.data import redis
+from twitter.base.http import limits
 
 OTHERS_WORDS = {
     ("accounts_account", "name"),

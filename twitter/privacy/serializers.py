@@ -9,8 +9,8 @@ from rest_framework import serializers
 
 from accounts.serializers import USER_EXAMPLE
 from tweets.serializers import TWEET_EXAMPLE, TweetResponse
-from twitter.lib.ids import WireIdField
-from twitter.lib.shapes import shape
+from twitter.base.data.ids import WireIdField
+from twitter.base.http.shapes import shape
 
 WHEN = "2026-11-25T22:00:00Z"
 

@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from twitter.lib.errors import TooBusy
-from twitter.lib.problems import Kind
-from twitter.lib.requests import actor_id
-from twitter.lib.schema import problems, refused
+from twitter.base.http.errors import TooBusy
+from twitter.base.http.problems import Kind
+from twitter.base.http.requests import actor_id
+from twitter.base.http.schema import problems, refused
 from twitter.privacy import export
 from twitter.privacy.serializers import ExportResponse
 

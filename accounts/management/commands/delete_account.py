@@ -6,9 +6,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import selectors, services
-from twitter.lib import characters
-from twitter.lib.admin import MAX_REASON
-from twitter.lib.errors import DomainError
+from twitter.base import characters
+from twitter.base.admin.reasons import MAX_REASON
+from twitter.base.http.errors import DomainError
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts.importing import MAX_EXTERNAL_ID, Imported, end_import, import_follows
-from twitter.lib.arguments import file_lines
+from twitter.base.arguments import file_lines
 
 BATCH = 50_000
 SHOWN_LINES = 10

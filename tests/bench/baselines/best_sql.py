@@ -14,7 +14,7 @@ from django.urls import path
 
 from accounts.tokens import verify_access_token
 from tests.bench.baselines.bare import healthz, json_answer
-from twitter.lib.ids import time_of
+from twitter.base.data.ids import time_of
 
 PAGE = """
     SELECT tweet.id, tweet.text, tweet.author_id, tweet.original_id,

@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts import facade as accounts
-from timelines import build, store
-from twitter.lib.arguments import whole_number
-from twitter.lib.ids import MAX_ID
+from timelines.home import build, store
+from twitter.base.arguments import whole_number
+from twitter.base.data.ids import MAX_ID
 
 CHUNK = 500
 

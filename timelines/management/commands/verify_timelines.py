@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts import facade as accounts
-from timelines import store
-from timelines.verification import Difference, difference
-from twitter.lib.arguments import whole_number
+from timelines.home import store
+from timelines.home.verification import Difference, difference
+from twitter.base.arguments import whole_number
 
 CHUNK = 1_000
 SHOWN = 20

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import facade as accounts
 from tweets import importing, services
-from twitter.lib.arguments import whole_number
+from twitter.base.arguments import whole_number
 
 PEOPLE = (
     ("ada", "Ada (⌐■_■)", "I write programs for machines that do not exist yet."),

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from accounts import facade as accounts
 from tweets import importing, text
 from tweets.models import ImportedFile
-from twitter.lib.arguments import file_lines, whole_number
-from twitter.lib.ids import EPOCH
+from twitter.base.arguments import file_lines, whole_number
+from twitter.base.data.ids import EPOCH
 
 BATCH = 1_000
 CHUNK = 10_000

@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from redis.client import PubSub
 
-from twitter.lib import exporter, metrics, tracing
-from twitter.lib.alive import show_alive
-from twitter.lib.health import RELAY_KEY, RELAY_OUT_SECONDS
-from twitter.lib.redis import client, without_redis
+from twitter.base.alive import show_alive
+from twitter.base.data.redis import client, without_redis
+from twitter.base.http.health import RELAY_KEY, RELAY_OUT_SECONDS
+from twitter.base.observe import exporter, metrics, tracing
 from twitter.outbox import watch
 from twitter.outbox.durability import accept_late_commits
 from twitter.outbox.events import NUDGE_CHANNEL, periodic_tasks

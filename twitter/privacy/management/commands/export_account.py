@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts import facade as accounts
-from twitter.lib.errors import NotFound
-from twitter.lib.ids import parse_id
+from twitter.base.data.ids import parse_id
+from twitter.base.http.errors import NotFound
 from twitter.privacy import export
 
 

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from twitter.lib.ids import parse_id
+from twitter.base.data.ids import parse_id
 from twitter.privacy import leftovers
 from twitter.privacy.leftovers import Subject
 

@@ -1,0 +1,94 @@
+"""What readers of popular authors merge into their homes, in Redis.
+
+`newest:2:<author>` holds a popular author's newest entries (`twitter.base.data.stamped`): first the
+id down to which they are all, then the entries, each filled up to 32 bytes.
+
+`popular:{<reader>}` lists which popular authors a reader follows. It is made and dropped with the
+reader's home, and read with it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from tweets.facade import ID_SIZE, TWEET_SIZE, Entry
+from twitter.base.data import parts, stamped
+from twitter.base.data.parts import Part
+from twitter.base.data.stamped import STAMP, Stamped
+
+# Entries of each author: more than the top of a home, so that they never make that end earlier.
+SIZE = 100
+_SLOT = 2 * TWEET_SIZE
+_NO_ORIGINAL = bytes(TWEET_SIZE)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """A popular author's newest entries, newest first, all there are above the id `floor`."""
+
+    entries: Sequence[Entry]
+    floor: bytes
+
+
+def _cache() -> Stamped:
+    # With the version of the value's form: those of an earlier form expire unread.
+    return Stamped("newest:2:", seconds=settings.HOME_TTL_SECONDS)
+
+
+def key_of_followed(reader_id: int) -> str:
+    """Return the key of the list of popular authors that a reader follows."""
+    return f"popular:{{{reader_id}}}"
+
+
+def part(author_ids: Sequence[int]) -> Part[dict[int, Newest | None]]:
+    """Return the part that reads what authors wrote; None of whom that is not known."""
+    cache = _cache()
+    read = parts.values([cache.key(number) for number in author_ids])
+
+    def parse(replies: Sequence[object]) -> dict[int, Newest | None]:
+        return dict(zip(author_ids, map(_parsed, read.parse(replies)), strict=True))
+
+    return Part(read.commands, parse)
+
+
+def fetch(author_ids: Sequence[int]) -> dict[int, Newest | None]:
+    """Return what authors wrote, None of whom that is not known. Raises redis.RedisError."""
+    return parts.fetch(part(author_ids))
+
+
+def _parsed(value: bytes | None) -> Newest | None:
+    if value is None or not stamped.is_known(value):
+        return None
+    start = STAMP.size + ID_SIZE
+    slots = [value[place : place + _SLOT] for place in range(start, len(value), _SLOT)]
+    entries = [slot[:TWEET_SIZE] if slot[TWEET_SIZE:] == _NO_ORIGINAL else slot for slot in slots]
+    return Newest(entries=entries, floor=value[STAMP.size : start])
+
+
+def replace(newest: Mapping[int, Newest], *, read_at: int) -> None:
+    """Store what authors wrote, as read from PostgreSQL at `read_at`. Raises redis.RedisError."""
+    _cache().replace(
+        {
+            author_id: stamped.stamp(
+                one.floor + b"".join(entry.ljust(_SLOT, b"\0") for entry in one.entries),
+                read_at=read_at,
+            )
+            for author_id, one in newest.items()
+        }
+    )
+
+
+def drop(author_id: int) -> None:
+    """Delete what is stored of an author who is gone for good. Raises redis.RedisError."""
+    _cache().drop([author_id])
+
+
+def merged(
+    entries: Iterable[Entry], floor: bytes, newest: Iterable[Newest]
+) -> tuple[list[Entry], bytes]:
+    """Return entries and floor of a home together with what popular authors wrote."""
+    newest = list(newest)
+    floor = max([floor, *(one.floor for one in newest)])
+    union = set(entries).union(*(one.entries for one in newest))
+    return sorted((entry for entry in union if entry[:ID_SIZE] > floor), reverse=True), floor

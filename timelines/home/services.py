@@ -1,0 +1,203 @@
+"""Writing home timelines: fan-out, and dropping what is no longer true.
+
+Deliveries are checked after they were made, not locked: what removes a tweet or ends a follow
+commits first and then clears the homes. So a delivery that sees the removal takes its entry
+back itself, and one that does not came before the clearing, which takes it along.
+"""
+
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from django.db import transaction
+
+from accounts import facade as accounts
+from accounts.facade import Reach
+from timelines.events import FollowersKnow, LeftHomes
+from timelines.home import build, store
+from tweets import facade as tweets
+from tweets.facade import Ref
+from twitter.base.observe import metrics, tracing
+from twitter.outbox.events import publish
+
+# Followers that one query fetches.
+PAGE = 10_000
+# Pages that one run of a task handles; the rest goes to the end of the queue, so that a popular
+# author does not hold up the others.
+PAGES = 10
+
+
+def deliver_to_author(ref: Ref) -> None:
+    """Put a tweet that was just posted into its author's own home, unless it is removed already.
+
+    One that was removed before, and restored by a moderator since, stays: `fan_out` may have been
+    here already, and does not come again.
+    """
+    entry = _complete(ref).entry
+    if store.push(entry, ref.author_id) and not tweets.is_visible(ref.id):
+        store.remove(entry, [ref.author_id])
+
+
+def _complete(ref: Ref) -> Ref:
+    """Return what refers to a tweet; an event of the version before did not name the last of it."""
+    if not ref.original_id or ref.original_author_id:
+        return ref
+    authors = tweets.authors_of({ref.original_id})
+    return Ref(*ref[:3], original_author_id=authors.get(ref.original_id, 0))
+
+
+def fan_out(ref: Ref, *, after: int) -> int | None:
+    """Put a tweet into the homes of its author and of some pages of followers, after `after`.
+
+    Returns where the next run begins, or None at the end. Delivering again changes nothing. Of a
+    popular author, only what readers merge is brought up to date.
+    """
+    tracing.note(tweet_id=ref.id, after=after)
+    reach = accounts.reach_of(ref.author_id)
+    if reach is not Reach.FAN_OUT:
+        build.refresh_popular([ref.author_id])
+    audience = _Audience(ref.author_id, after)
+    _deliver([[ref.author_id]] if reach is Reach.MERGE else audience, _complete(ref))
+    return None if reach is Reach.MERGE else audience.rest
+
+
+def _deliver(pages: Iterable[Sequence[int]], ref: Ref) -> None:
+    """Put a tweet into homes, and take it back from those where it does not belong any more."""
+    begun: deque[int] = deque()
+    for page in store.push_pages(ref.entry, _timed(pages, begun)):
+        metrics.delivered(len(page))
+        with tracing.span("deliver page", since=begun.popleft(), followers=len(page)):
+            leavers = _leavers(author_id=ref.author_id, page=page)
+            store.remove(ref.entry, leavers if tweets.is_visible(ref.id) else page)
+
+
+def _timed(pages: Iterable[Sequence[int]], begun: deque[int]) -> Iterator[Sequence[int]]:
+    """Note when each page begins its way through the pipe, where several are at once."""
+    for page in pages:
+        begun.append(time.time_ns())
+        yield page
+
+
+class _Audience:
+    """Whose homes hold an author's tweets: the author and the followers, in pages, by id.
+
+    From `after` on, as far as one run of a task goes. Once through, `rest` is where the next run
+    begins, or None when no follower is left.
+    """
+
+    def __init__(self, author_id: int, after: int) -> None:
+        self._author_id = author_id
+        self.rest: int | None = after
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for _ in range(PAGES):
+            if self.rest is None:
+                return
+            is_first = self.rest == 0
+            # One more than a page tells whether there is another, without a run that finds none.
+            with tracing.span("read followers"):
+                page = accounts.follower_page(
+                    account_id=self._author_id, after=self.rest, limit=PAGE + 1
+                )
+            self.rest = page[PAGE - 1] if len(page) > PAGE else None
+            del page[PAGE:]
+            if is_first:
+                page = sorted([*page, self._author_id])
+            if page:
+                yield page
+
+
+def _leavers(*, author_id: int, page: Sequence[int]) -> set[int]:
+    """Return who of a page of the audience has left it since it was read."""
+    place = bisect_left(page, author_id)
+    has_author = page[place : place + 1] == [author_id]
+    followers = [*page[:place], *page[place + 1 :]] if has_author else page
+    if not followers:
+        return set()
+    still = accounts.followers_between(account_id=author_id, first=followers[0], last=followers[-1])
+    return set() if still == followers else set(followers).difference(still)
+
+
+def remove_from_homes(ref: Ref, *, after: int) -> int | None:
+    """Take a removed tweet out of the audience's homes, pages at a time as `fan_out` does.
+
+    Of an author whose tweets are merged, out of the author's own home.
+    """
+    if tweets.is_visible(ref.id):  # A moderator has restored it meanwhile.
+        return None
+    ref = _complete(ref)
+    if not after:
+        store.mark_removed([ref.id])
+    reach = accounts.reach_of(ref.author_id)
+    if reach is not Reach.FAN_OUT:
+        build.refresh_popular([ref.author_id])
+    audience = _Audience(ref.author_id, after)
+    for page in [[ref.author_id]] if reach is Reach.MERGE else audience:
+        store.remove(ref.entry, store.existing(page))
+        if tweets.is_visible(ref.id):  # Or just now, and the new delivery has been here before.
+            _deliver([page], ref)
+            return None
+    return None if reach is Reach.MERGE else audience.rest
+
+
+def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
+    """Have homes lose, or get back, all that an author wrote; pages at a time as `fan_out` does.
+
+    Homes into which it was fanned out are dropped. Of an author whose tweets are merged, what
+    readers merge is replaced, which is nothing while the author is suspended or deleted.
+    """
+    reach = accounts.reach_of(account_id)
+    if reach is not Reach.FAN_OUT and not after:
+        build.refresh_popular([account_id])
+    if reach is Reach.MERGE:
+        store.drop([account_id])  # the author's own, which holds them by itself
+        return None
+    return drop_homes(account_id=account_id, after=after)
+
+
+def leave_homes(*, account_id: int, after: int) -> int | None:
+    """Have homes lose all of a deleted author, pages at a time, and in the end tell that they did.
+
+    As `drop_homes_of_followers`; and an author whose tweets are merged is taken off the lists of
+    those whom followers merge. Follows are purged afterwards: they tell whose homes these are.
+    """
+    rest = drop_homes_of_followers(account_id=account_id, after=after)
+    if accounts.reach_of(account_id) is Reach.MERGE:
+        audience = _Audience(account_id, after)
+        for page in audience:
+            store.stop_merging(account_id, page)
+        rest = audience.rest
+    if rest is None:
+        with transaction.atomic():
+            publish(LeftHomes(account_id=account_id))
+    return rest
+
+
+def drop_homes(*, account_id: int, after: int) -> int | None:
+    """Drop the homes of an author and of followers, pages at a time as `fan_out` does."""
+    audience = _Audience(account_id, after)
+    for page in audience:
+        store.drop(page)
+    return audience.rest
+
+
+def announce_popular(*, account_id: int, after: int) -> int | None:
+    """Have the followers' homes built again, pages at a time, and in the end tell that all were.
+
+    A build that began before the author became popular is dropped with the home.
+    """
+    rest = drop_homes(account_id=account_id, after=after)
+    if rest is None:
+        with transaction.atomic():
+            publish(FollowersKnow(account_id=account_id))
+    return rest
+
+
+def drop_all_homes(*, after: int) -> int | None:
+    """Drop everybody's home, a page of accounts at a time."""
+    if not after:
+        build.refresh_popular(accounts.popular_ids())
+    account_ids = accounts.all_ids(after=after, limit=PAGE)
+    store.drop(account_ids)
+    return account_ids[-1] if len(account_ids) == PAGE else None

@@ -1,0 +1,92 @@
+"""What subjects want of one round trip to Redis, each without knowing of the others.
+
+A part is some packed commands, and what their replies mean. The caller who makes a round trip joins
+parts.
+"""
+
+from binascii import crc_hqx
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from twitter.base.data import resp
+
+T = TypeVar("T")
+
+# Slots of a cluster (https://valkey.io/topics/cluster-spec/#key-distribution-model).
+SLOTS = 16_384
+# Whether many keys are read with one command for each slot, as a cluster wants it.
+split_by_slot = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[T]):
+    """Packed commands, and a function that makes of their replies, in order, what they mean."""
+
+    commands: Sequence[bytes]
+    parse: Callable[[Sequence[Any]], T]
+
+
+def exchange(*parts: Part[Any]) -> list[Any]:
+    """Make one round trip; return what the replies mean for each part. Raises redis.RedisError."""
+    return parsed(parts, resp.exchange(*commands_of(parts)))
+
+
+def commands_of(parts: Sequence[Part[Any]]) -> list[bytes]:
+    """Return the commands of all parts, in order."""
+    return [command for part in parts for command in part.commands]
+
+
+def fetch(part: Part[T]) -> T:
+    """Make a round trip for one part; return what the replies mean. Raises redis.RedisError."""
+    return part.parse(resp.exchange(*part.commands))
+
+
+def parsed(parts: Sequence[Part[Any]], replies: Sequence[Any]) -> list[Any]:
+    """Return what the replies to all parts' commands, in order, mean for each part."""
+    found, start = [], 0
+    for part in parts:
+        end = start + len(part.commands)
+        found.append(part.parse(replies[start:end]))
+        start = end
+    return found
+
+
+def value(key: str) -> Part[bytes | None]:
+    """Return the part that reads the value of a key, or None."""
+    return Part([resp.pack("GET", key)], _first)
+
+
+def values(keys: Sequence[str]) -> Part[list[bytes | None]]:
+    """Return the part that reads the values of many keys, in order, None for what is not there."""
+    if not keys:
+        return Part((), list)
+    if not split_by_slot:
+        return Part([resp.pack("MGET", *keys)], _first)
+    by_slot: dict[int, list[int]] = {}
+    for place, key in enumerate(keys):
+        by_slot.setdefault(slot_of(key.encode()), []).append(place)
+    places = [place for slot in by_slot.values() for place in slot]
+
+    def in_order(replies: Sequence[Sequence[bytes | None]]) -> list[bytes | None]:
+        found = [one for reply in replies for one in reply]
+        return [one for _, one in sorted(zip(places, found, strict=True), key=_place)]
+
+    commands = [resp.pack("MGET", *(keys[place] for place in slot)) for slot in by_slot.values()]
+    return Part(commands, in_order)
+
+
+def slot_of(key: bytes) -> int:
+    """Return a key's slot: that of what stands in its first braces, if anything does."""
+    start = key.find(b"{")
+    end = key.find(b"}", start + 1)
+    tag = key[start + 1 : end] if 0 <= start < end - 1 else key
+    return crc_hqx(tag, 0) % SLOTS
+
+
+def _first(replies: Sequence[Any]) -> Any:
+    return replies[0]
+
+
+def _place(item: tuple[int, Any]) -> int:
+    return item[0]

@@ -1,0 +1,162 @@
+"""Values in Redis that say when PostgreSQL was read for them: every cache of this project.
+
+A value is a stamp, the moment at which PostgreSQL was read, in microseconds of its clock, and a
+body. An empty body says that nothing was there: absence is cached as well.
+
+- **Filling**, by a reader who missed a value, overwrites nothing.
+- **Replacing**, by a request that changed something, stores what was read after its commit. What
+  was read later overwrites what was read earlier, never the reverse. A stamp is taken before the
+  statement's snapshot, so a value contains every change that was committed before its stamp; and
+  the last change of all has read after its own commit. So the value that stays contains it.
+- Where no value is, nothing is stored that was read too long ago: what it lacks may have been
+  stored and lost meanwhile. That compares the clock of Redis with PostgreSQL's; if they differ by
+  more, less is cached.
+- **Leasing** is for values that decide who gets in, or who may see what. A reader puts a lease
+  there, then reads PostgreSQL, and fills the value in only while the lease is still there.
+  Replacing overwrites the lease, and Redis loses it with all else. So a reader who is slow never
+  brings back what was revoked. (R. Nishtala et al., Scaling Memcache at Facebook, NSDI 2013,
+  section 3.2.1.)
+"""
+
+import secrets
+import struct
+from collections.abc import Iterable, Mapping
+
+from twitter.base.data import redis, resp
+from twitter.base.data.ids import id_before
+
+# Bytes in front of a value that hold the stamp: 64 bits, little-endian.
+STAMP = struct.Struct("<q")
+# The stamp of what a statement reads, in SQL.
+NOW = "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+# A reader has so long from its query to its write.
+FILL_SECONDS = 2
+# What is not there is asked for again after so long: absent ids are cheap to make up.
+ABSENT_SECONDS = 600
+# What is younger than this may be about to be committed: no transaction takes so long.
+NEW_SECONDS = 60
+# A lease is shorter than a stamp, so that none is taken for a value.
+_LEASE_BYTES = STAMP.size - 1
+# If the holder of a lease has died, no reader fills in the value for so long.
+_LEASE_MS = 10_000
+# Values that one call stores.
+_BATCH = 100
+
+_PRELUDE = f"""
+local time = redis.call('TIME')
+local oldest = time[1] * 1000000 + time[2] - {FILL_SECONDS * 1_000_000}
+local function read_at(value) return (struct.unpack('<l', value)) end
+local key, value, seconds = KEYS[1], ARGV[1], ARGV[2]
+"""
+_FILL = resp.Script(f"""{_PRELUDE}
+if read_at(value) > oldest then redis.call('SET', key, value, 'EX', seconds, 'NX') end
+""")
+_REPLACE = resp.Script(f"""{_PRELUDE}
+local held = redis.call('GET', key)
+if held and #held >= {STAMP.size} then
+    if read_at(held) < read_at(value) then redis.call('SET', key, value, 'EX', seconds) end
+elseif read_at(value) > oldest then
+    redis.call('SET', key, value, 'EX', seconds)
+elseif held then
+    redis.call('DEL', key)
+end
+""")
+# ARGV[3]: the lease.
+_FILL_LEASED = resp.Script("""
+if redis.call('GET', KEYS[1]) == ARGV[3] then
+    redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+""")
+
+
+def stamp(body: bytes, *, read_at: int) -> bytes:
+    """Return a value; an empty body says that nothing was there at `read_at`."""
+    return STAMP.pack(read_at) + body
+
+
+def _settled_at(value: bytes) -> int:
+    (read_at,) = STAMP.unpack_from(value)
+    return int(read_at) - NEW_SECONDS * 1_000_000
+
+
+def is_known(value: bytes | None) -> bool:
+    """Tell whether that is a value, and not a lease or nothing."""
+    return value is not None and len(value) >= STAMP.size
+
+
+class Stamped:
+    """Values by a number: the id of a tweet or of an account.
+
+    `prefix` begins the keys, `seconds` is how long a value lives. `absent_seconds` is for values
+    without a body. `of_reader`: the keys have the account as a tag, so that all that belongs to a
+    reader lies on one server of a cluster.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        seconds: int,
+        absent_seconds: int = ABSENT_SECONDS,
+        of_reader: bool = False,
+    ) -> None:
+        self._before, self._after = (f"{prefix}{{", "}") if of_reader else (prefix, "")
+        self._seconds, self._absent_seconds = seconds, absent_seconds
+
+    def key(self, number: int) -> str:
+        """Return the key of a number's value."""
+        return f"{self._before}{number}{self._after}"
+
+    def keys(self, numbers: Iterable[int]) -> list[str]:
+        """Return the keys of numbers' values."""
+        return [f"{self._before}{number}{self._after}" for number in numbers]
+
+    @redis.without_redis(lambda: None)
+    def fill(self, values: Mapping[int, bytes]) -> None:
+        """Store those of the stamped values that are not there.
+
+        Not the absence of what may be about to be committed: an id tells how old it is, and a
+        stranger may ask for those that come next.
+        """
+        self._run(
+            _FILL,
+            {
+                number: value
+                for number, value in values.items()
+                if len(value) > STAMP.size or number < id_before(_settled_at(value))
+            },
+        )
+
+    def replace(self, values: Mapping[int, bytes]) -> None:
+        """Store those of the stamped values that are newer. Raises redis.RedisError."""
+        self._run(_REPLACE, values)
+
+    def _run(self, script: resp.Script, values: Mapping[int, bytes]) -> None:
+        calls: list[tuple[list[str], list[resp.Argument]]] = [
+            ([self.key(number)], [value, self._seconds_of(value)])
+            for number, value in values.items()
+        ]
+        for start in range(0, len(calls), _BATCH):
+            script.run_each(calls[start : start + _BATCH])
+
+    def _seconds_of(self, value: bytes) -> int:
+        return self._seconds if len(value) > STAMP.size else self._absent_seconds
+
+    @redis.without_redis(lambda: None)
+    def lease(self, number: int) -> bytes | None:
+        """Return what allows to fill in the value that is read from now on; None if not ours."""
+        lease = secrets.token_bytes(_LEASE_BYTES)
+        command = resp.pack("SET", self.key(number), lease, "PX", _LEASE_MS, "NX")
+        return lease if resp.exchange(command)[0] else None
+
+    @redis.without_redis(lambda: None)
+    def fill_leased(self, number: int, value: bytes, *, lease: bytes) -> None:
+        """Store the stamped value, unless something took the lease's place meanwhile."""
+        arguments: list[resp.Argument] = [value, self._seconds_of(value), lease]
+        _FILL_LEASED.run(keys=[self.key(number)], arguments=arguments)
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Delete values, and leases with them. Raises redis.RedisError."""
+        commands = [resp.pack("UNLINK", self.key(number)) for number in numbers]
+        if commands:
+            resp.exchange(*commands)

@@ -1,0 +1,200 @@
+"""Rate limits: how often somebody may do something within a window of time.
+
+A window begins with its first request and ends after so many seconds; then counting starts anew.
+The counts are in Redis. Without Redis, each process counts for itself: a limit is then looser by
+the number of processes, but it is still a limit.
+
+What clients are told follows draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import ipaddress
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from twitter.base.data import parts, resp
+from twitter.base.data.parts import Part
+from twitter.base.observe import metrics
+
+# Of an IPv6 address, the network that one customer gets (RFC 6177).
+IPV6_PREFIX = 64
+# INET6_ADDRSTRLEN of POSIX is 46; an address with a zone takes some more.
+ADDRESS_LENGTH = 64
+# Counts of a name that a process keeps while Redis is away, some 300 bytes each.
+_MOST = 10_000
+
+# Some proxies write the port as well.
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Who may do what, and how often: `quota` times in `seconds`."""
+
+    name: str
+    quota: int
+    seconds: int
+    key: str
+
+    @cached_property
+    def commands(self) -> tuple[bytes, bytes, bytes]:
+        """What counts a request, packed; `part` reads the replies."""
+        return (
+            resp.pack("INCR", self.key),
+            # Each time: so no count stays for ever because a process died after its first.
+            resp.pack("EXPIRE", self.key, self.seconds, "NX"),
+            resp.pack("TTL", self.key),
+        )
+
+    @cached_property
+    def policy(self) -> str:
+        """The same in a header."""
+        return f'"{self.name}";q={self.quota};w={self.seconds}'
+
+
+class Standing(NamedTuple):
+    """How full a bucket is, the present request included; `reset`: seconds until it is empty."""
+
+    bucket: Bucket
+    used: int
+    reset: int
+
+    @property
+    def remaining(self) -> int:
+        """How many more are allowed."""
+        return max(self.bucket.quota - self.used, 0)
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the present request is one too many."""
+        return self.used > self.bucket.quota
+
+
+def bucket(
+    *, kind: str, subject: str, who: str | int, limit: tuple[int, int] | None
+) -> Bucket | None:
+    """Return the bucket of a limit, as RATE_LIMITS has it, for somebody; None without a limit.
+
+    `who` is kept as a digest only, for it may be an address or a name.
+    """
+    if limit is None:
+        return None
+    quota, seconds = limit
+    name = f"{kind}-per-{subject}"
+    return Bucket(name=name, quota=quota, seconds=seconds, key=f"limit:{name}:{digest(who)}")
+
+
+def digest(who: str | int) -> str:
+    """Return what stands for somebody in Redis: BLAKE2b (RFC 7693), keyed with SECRET_KEY."""
+    key = settings.SECRET_KEY.encode()[:64]
+    return blake2b(str(who).encode(), key=key, digest_size=12).hexdigest()
+
+
+def part(buckets: Sequence[Bucket]) -> Part[list[Standing]]:
+    """Return the part that counts a request, and tells how full its buckets are."""
+
+    def parse(replies: Sequence[int]) -> list[Standing]:
+        counts = zip(buckets, replies[::3], replies[2::3], strict=True)
+        # Redis rounds, and says -2 if the window has just ended.
+        return [Standing(each, used, reset if reset > 0 else 1) for each, used, reset in counts]
+
+    return Part([command for each in buckets for command in each.commands], parse)
+
+
+def count(buckets: Sequence[Bucket]) -> list[Standing]:
+    """Count a request; return how full its buckets are. Without buckets Redis is not asked."""
+    if not buckets:
+        return []
+    try:
+        counted = parts.fetch(part(buckets))
+    except RedisError as error:
+        logger.warning("Requests are counted without Redis: %s", error)
+        metrics.went_on_without_redis()
+        return [_count_here(each) for each in buckets]
+    return list(counted)
+
+
+def forget(bucket: Bucket) -> None:
+    """Let counting begin anew."""
+    with _here_lock:
+        _here.get(bucket.name, {}).pop(bucket.key, None)
+    try:
+        resp.exchange(resp.pack("DEL", bucket.key))
+    except RedisError:
+        return  # Its count ends by itself.
+
+
+# By the bucket's name, so that those who are many do not drive out those who guess.
+_here: dict[str, dict[str, tuple[int, float]]] = {}
+_here_lock = threading.Lock()
+
+
+def _count_here(each: Bucket) -> Standing:
+    now = time.monotonic()
+    with _here_lock:
+        counts = _here.setdefault(each.name, {})
+        used, end = counts.pop(each.key, (0, 0.0))
+        if end <= now:
+            used, end = 0, now + each.seconds
+        if len(counts) >= _MOST:
+            del counts[next(iter(counts))]  # whoever has not asked for the longest
+        counts[each.key] = (used + 1, end)
+    return Standing(bucket=each, used=used + 1, reset=max(round(end - now), 1))
+
+
+def exceeded(counted: Iterable[Standing]) -> Standing | None:
+    """Return the bucket that lets the request not pass, the one that stays full the longest."""
+    too_full = [one for one in counted if one.is_exceeded]
+    return max(too_full, key=lambda one: one.reset) if too_full else None
+
+
+def headers(counted: Sequence[Standing]) -> list[tuple[str, str]]:
+    """Return what tells a client how it stands: of its buckets, the one that is fullest."""
+    if not counted:
+        return []
+    fullest = max(counted, key=lambda one: one.used / one.bucket.quota)
+    its = fullest.bucket
+    return [
+        ("RateLimit", f'"{its.name}";r={fullest.remaining};t={fullest.reset}'),
+        ("RateLimit-Policy", its.policy),
+    ]
+
+
+def client_address(environ: Mapping[str, Any]) -> str:
+    """Return the address that a WSGI request came from, of IPv6 the network.
+
+    Each proxy adds the address that it sees to the end of X-Forwarded-For. So the last
+    TRUSTED_HOPS entries are true, and what stands before them is what the client claims.
+    """
+    peer, hops = environ.get("REMOTE_ADDR", ""), settings.TRUSTED_HOPS
+    chain = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", hops) if hops else []
+    # A shorter one did not come through all proxies.
+    claimed = chain[-hops].strip() if hops and len(chain) >= hops else peer
+    return _network(claimed[:ADDRESS_LENGTH]) or peer
+
+
+@lru_cache(maxsize=10_000)
+def _network(address: str) -> str | None:
+    """Return what one customer has, of which the address is part; None if it is not an address."""
+    if with_port := _WITH_PORT.fullmatch(address):
+        address = with_port[1] or with_port[2]
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False))

@@ -1,0 +1,50 @@
+"""Pages by cursor: the query that asks for one, the `meta` and the `Link` header that come back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from twitter.base.data.ids import WireIdField
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+
+
+class LimitQuery(serializers.Serializer[Any]):
+    """How many things a page has."""
+
+    limit = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_LIMIT,
+        default=DEFAULT_LIMIT,
+        help_text="How many items the page has at most.",
+    )
+
+
+class CursorQuery(LimitQuery):
+    """A page of people: after a cursor, which is an earlier page's `meta.next_cursor`."""
+
+    cursor = WireIdField(
+        required=False,
+        default=None,
+        help_text="The `meta.next_cursor` of the page before; without it, the first page.",
+    )
+
+
+def link_header(*, path: str, limit: int, **relations: Mapping[str, int] | None) -> str:
+    """Return a `Link` header (RFC 8288): of each relation, which page it is.
+
+    Nothing of the request's query gets into it but `limit`, as a number: a header is not longer
+    because an address was. The addresses are relative to the request's own, so that they are right
+    behind any proxy. Relations to None are left out.
+
+    >>> link_header(path="/x", limit=2, next={"max_id": 7})
+    '</x?limit=2&max_id=7>; rel="next"'
+    """
+    return ", ".join(
+        f"<{path}?limit={limit}&{'&'.join(f'{name}={number}' for name, number in which.items())}>"
+        f'; rel="{relation}"'
+        for relation, which in relations.items()
+        if which is not None
+    )
