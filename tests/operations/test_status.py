@@ -152,6 +152,26 @@ def test_the_doctor_looks_at_redis(status, monkeypatch, changes, text):
     assert text in status.output
 
 
+@pytest.mark.parametrize(
+    ("cache", "queues", "shared"),
+    [
+        ("redis://one:6379/0", "redis://other:6379/0", False),
+        ("redis://:secret@one:6379/0", "redis://:secret@other:6379/0", False),
+        ("redis://one/0", "redis://:secret@one:6379/1", True),
+    ],
+)
+def test_the_doctor_tells_servers_apart_by_host_and_port(
+    status, monkeypatch, settings, cache, queues, shared
+):
+    info = redis.Redis.info
+    evicting = {"maxmemory_policy": "allkeys-lru", "maxmemory": 1_000}
+    monkeypatch.setattr(redis.Redis, "info", lambda self: {**info(self), **evicting})
+    settings.REDIS_URL, settings.CELERY_BROKER_URL = cache, queues
+    settings.BROKER_IS_REDIS = True
+    status("doctor")
+    assert ("may throw out messages" in status.output) == shared
+
+
 def test_the_doctor_finds_a_name_that_leads_to_several_servers(status, monkeypatch):
     info, ids = redis.Redis.info, iter("abcdefgh")
     monkeypatch.setattr(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import current_app
 from django.conf import settings
@@ -111,10 +112,8 @@ def redis_server() -> Iterator[Finding]:
 
 def _memory(info: Mapping[str, Any]) -> Finding:
     policy, limit = info.get("maxmemory_policy", "unknown"), int(info.get("maxmemory", 0))
-    queues_too = settings.BROKER_IS_REDIS and (
-        settings.CELERY_BROKER_URL.rpartition("@")[2].partition("/")[0]
-        == settings.REDIS_URL.rpartition("@")[2].partition("/")[0]
-    )
+    places = {_place(settings.CELERY_BROKER_URL), _place(settings.REDIS_URL)}
+    queues_too = settings.BROKER_IS_REDIS and len(places) == 1
     if policy.startswith("allkeys") and queues_too:
         return wrong(
             "redis", f"maxmemory-policy {policy} may throw out messages: take volatile-lfu"
@@ -126,6 +125,12 @@ def _memory(info: Mapping[str, Any]) -> Finding:
     if not limit:
         return warning("redis", "maxmemory is not set: it grows until the machine has no more")
     return fine("redis", f"maxmemory {limit:,} bytes, {policy}")
+
+
+def _place(url: str) -> tuple[str | None, int]:
+    """Return which server an address of Redis leads to: its host and port."""
+    address = urlsplit(url)
+    return address.hostname, address.port or 6379
 
 
 def broker() -> Iterator[Finding]:
