@@ -14,7 +14,7 @@ from tweets import purging, selectors
 from twitter import events
 from twitter.base.data import stamped
 from twitter.base.data.ids import time_of
-from twitter.base.http import health, middleware
+from twitter.base.http import health
 
 WEB_STATEMENT_SECONDS = 10  # the default
 
@@ -54,7 +54,7 @@ def test_news_wait_for_whatever_a_request_may_still_write_and_for_nothing_else(s
 
 
 def test_the_longest_write_is_what_a_request_may_take():
-    longest = middleware.REQUEST_SECONDS + WEB_STATEMENT_SECONDS
+    longest = settings.REQUEST_SECONDS + WEB_STATEMENT_SECONDS
     assert longest == selectors.LONGEST_WRITE_SECONDS == settings.LONGEST_REQUEST_SECONDS
     assert told("settings.LONGEST_REQUEST_SECONDS", WEB_STATEMENT_SECONDS="40") == "60"
 

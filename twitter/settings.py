@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
+from twitter.base import serving
 from twitter.base.data import servers
 from twitter.base.environment import Env, choice, hosts, log_level, number, required, switch
 from twitter.frontpage import DESCRIPTION, TAGS
@@ -42,16 +43,6 @@ ALLOWED_HOSTS = hosts(
     else env.str("ALLOWED_HOSTS", "") or "localhost,127.0.0.1,[::1]",
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-
-# What the web server reads is refused here as well, so that `manage.py check` says it.
-for _name, _default in (
-    ("PORT", 8080),
-    ("WEB_WORKERS", 2),
-    ("WEB_THREADS", 4),
-    ("WEB_STATEMENT_SECONDS", 10),
-    ("METRICS_PORT", 9100),
-):
-    number(_name, _default)
 
 # --- the admin -----------------------------------------------------------------------------------
 ADMIN_PATH = env.str("ADMIN_PATH", "admin/")
@@ -260,9 +251,10 @@ CELERY_TASK_ROUTES = {
 }
 # A task that runs longer is ended, so that it does not hold up others; then it is tried again.
 CELERY_TASK_TIME_LIMIT = number("TASK_SECONDS", 120)
-# So long may a request write: it begins no statement after 20 seconds (REQUEST_SECONDS in
-# twitter/base/http/middleware.py), and the one that runs then has a limit of its own.
-LONGEST_REQUEST_SECONDS = 20 + number("WEB_STATEMENT_SECONDS", 10)
+# After so long, a request begins no further statement; the one that runs then has a bound of its
+# own. So long, then, may a request write.
+REQUEST_SECONDS = 20
+LONGEST_REQUEST_SECONDS = REQUEST_SECONDS + serving.STATEMENT_SECONDS
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 CELERY_WORKER_CONCURRENCY = number("WORKER_PROCESSES", 2)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4

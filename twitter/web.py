@@ -8,8 +8,8 @@ import threading
 
 from django.conf import settings
 
+from twitter.base import serving
 from twitter.base.data.postgresql.base import limit_statements
-from twitter.base.environment import number
 from twitter.base.observe import access, exporter, metrics, tracing
 from twitter.wsgi import application
 
@@ -26,9 +26,9 @@ def begin() -> None:
     Commands, migrations and the worker's tasks may take longer. Called once a process, when it has
     no connection yet.
     """
-    limit_statements(settings.DATABASES["default"], seconds=number("WEB_STATEMENT_SECONDS", 10))
+    limit_statements(settings.DATABASES["default"], seconds=serving.STATEMENT_SECONDS)
     exporter.join()
-    metrics.web_began(threads=number("WEB_THREADS", 4))
+    metrics.web_began(threads=serving.THREADS)
     access.begin()
     tracing.start("web")
     # No daemon: Python waits for it when the process ends, whatever server that is. An `atexit`

@@ -28,9 +28,8 @@ from tests.deploy.nginx import CONFIGURATION, Proxy, TwoPools, in_front, needs_n
 from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
 from tests.e2e.client import Answer, Client, User, eventually, sign_up
-from twitter.base.http.middleware import REQUEST_SECONDS
+from twitter import read_pool
 from twitter.base.http.problems import KIND_OF
-from twitter.read_pool import HEAD_BYTES
 
 pytestmark = needs_nginx
 
@@ -457,11 +456,10 @@ def test_limits_fit_those_of_the_service():
     assert setting("client_max_body_size") == [settings.MAX_BODY_BYTES // 1024]
     assert setting("client_body_buffer_size") == setting("client_max_body_size")
     assert setting("large_client_header_buffers")[0] * 1024 > gunicorn["limit_request_field_size"]
-    assert 4 * setting("large_client_header_buffers")[0] * 1024 <= HEAD_BYTES
+    assert 4 * setting("large_client_header_buffers")[0] * 1024 <= read_pool.HEAD_BYTES
     *of_pools, _ = sorted(setting("keepalive_timeout"))
-    assert max(of_pools) < gunicorn["keepalive"]
-    statement_seconds = 10  # WEB_STATEMENT_SECONDS
-    assert setting("proxy_read_timeout")[0] > REQUEST_SECONDS + statement_seconds
+    assert max(of_pools) < min(gunicorn["keepalive"], read_pool.HEAD_SECONDS)
+    assert setting("proxy_read_timeout")[0] > settings.LONGEST_REQUEST_SECONDS
 
 
 def test_what_nginx_may_hold_fits_its_container():

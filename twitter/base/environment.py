@@ -12,8 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 # The variables of the service: those that are not read by what follows, or not in every process;
 # and each that was asked for.
 _names = {
-    *("ALIVE_FILE", "PORT", "WEB_HOST", "WEB_WORKERS", "WEB_THREADS", "WEB_STATEMENT_SECONDS"),
-    *("WEB_ACCESS_LOG", "METRICS_PORT", "STATE_DIR"),
+    *("ALIVE_FILE", "WEB_HOST", "WEB_ACCESS_LOG", "STATE_DIR"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"),
     *("DEMO_PASSWORD", "DEMO_USERNAME", "ADMIN_PASSWORD", "ADMIN_USERNAME", "READER_PASSWORD"),
 }

@@ -1,4 +1,7 @@
-"""What both web servers are told: config/gunicorn.conf.py and twitter/read_pool.py read it."""
+"""What both web servers are told: config/gunicorn.conf.py and twitter/read_pool.py read it.
+
+So do the settings, for `manage.py check` to refuse what makes no sense here.
+"""
 
 import os
 import resource
@@ -14,6 +17,9 @@ HOST = os.environ.get("WEB_HOST") or "0.0.0.0"  # noqa: S104
 PORT = number("PORT", 8080)
 PROCESSES = number("WEB_WORKERS", 2)
 THREADS = number("WEB_THREADS", 4)
+# PostgreSQL ends a statement of a request after so long.
+STATEMENT_SECONDS = number("WEB_STATEMENT_SECONDS", 10)
+METRICS_PORT = number("METRICS_PORT", 9100)
 LOG_LEVEL = log_level()
 
 # So long requests under way may take when the server is told to end.

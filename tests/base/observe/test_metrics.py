@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.test_readme import ROOT, rows
+from twitter.base import serving
 from twitter.base.observe import exporter, metrics
 
 TABLE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -90,6 +92,17 @@ def test_off_nothing_is_wrapped_and_nothing_is_served(monkeypatch):
         return []
 
     assert metrics.measured(application) is application
+
+
+def test_an_empty_host_is_every_address(monkeypatch):
+    begun = []
+    monkeypatch.setenv("WEB_HOST", "")
+    monkeypatch.setattr(serving, "HOST", runpy.run_path(serving.__file__)["HOST"])
+    monkeypatch.setattr(metrics, "instruments", object())
+    monkeypatch.setattr(exporter, "_folder", ".")
+    monkeypatch.setattr(exporter, "start_http_server", lambda port, host, _: begun.append(host))
+    exporter.serve()
+    assert begun == ["0.0.0.0"]
 
 
 def test_a_process_goes_on_with_the_counts_of_the_one_before(monkeypatch, tmp_path):

@@ -26,9 +26,6 @@ from twitter.base.http.errors import not_found, plain_problem
 from twitter.base.observe import logging, metrics, tracing
 
 API = ("/timeline/", "/tweet/", "/auth/")
-# After so long, a request begins no further statement. The one that runs then has a bound of its
-# own, WEB_STATEMENT_SECONDS.
-REQUEST_SECONDS = 20.0
 
 
 class PagesOnly:
@@ -159,15 +156,21 @@ def admin_apart(
     return middleware
 
 
+class TooSlow(OperationalError):
+    """The request has taken too long to begin another statement; told as if that had taken long."""
+
+    sqlstate = "57014"
+
+
 def in_time(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
     """Let a request end, with 503, that has been asking PostgreSQL for REQUEST_SECONDS."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        deadline = time.monotonic() + REQUEST_SECONDS
+        deadline = time.monotonic() + settings.REQUEST_SECONDS
 
         def execute(execute: Any, *statement: Any) -> Any:
             if time.monotonic() > deadline:
-                raise OperationalError("The request has taken too long.")
+                raise TooSlow
             return execute(*statement)
 
         with connection.execute_wrapper(execute):

@@ -14,7 +14,7 @@ from itertools import count
 from prometheus_client import CollectorRegistry, start_http_server, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from twitter.base.environment import number
+from twitter.base import serving
 from twitter.base.observe import metrics
 
 _MEMORY = "/dev/shm"  # noqa: S108 - mkdtemp
@@ -81,5 +81,4 @@ def serve() -> None:
     if metrics.instruments:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, _folder)  # type: ignore[no-untyped-call]
-        host = os.environ.get("WEB_HOST", "0.0.0.0")  # noqa: S104 - as for the web server
-        start_http_server(number("METRICS_PORT", 9100), host, registry)
+        start_http_server(serving.METRICS_PORT, serving.HOST, registry)

@@ -77,6 +77,10 @@ def words(error: BaseException | None) -> str:
     return ""
 
 
+# What a client is told.
+NOT_NOW = "The service cannot do this right now; try again in a moment."
+
+
 def noted(error: BaseException | None) -> str:
     """Log what PostgreSQL cannot do, and return what to tell a client; "" if it is a bug of ours.
 
@@ -90,4 +94,4 @@ def noted(error: BaseException | None) -> str:
     if sqlstate(error) in NO_WRITES:
         refusals.note()
         return "The service cannot store anything right now; reading works. Try again later."
-    return "The service cannot do this right now; try again in a moment."
+    return NOT_NOW
