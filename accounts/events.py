@@ -15,7 +15,7 @@ class AccountEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountChanged(AccountEvent):
-    """Name, bio, username or privileges changed."""
+    """Name, bio, username, e-mail address or privileges changed."""
 
     name: ClassVar[str] = "accounts.account_changed"
 

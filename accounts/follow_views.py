@@ -10,17 +10,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors, services
+from accounts.schema import NO_USER
 from accounts.selectors import Neighbour
 from accounts.serializers import Following, UserIdSerializer, UsersPage
 from twitter.base.http.errors import NotFound
 from twitter.base.http.pagination import CursorQuery, link_header
-from twitter.base.http.problems import Kind
 from twitter.base.http.renderers import array, envelope, to_json
 from twitter.base.http.requests import actor_id, body_or_query, checked, query
-from twitter.base.http.schema import delete_parameter, invalid, path_id, problems, refused
+from twitter.base.http.schema import delete_parameter, invalid, path_id, problems
 
 FOLLOWS = "Follows"
-NO_USER = refused(404, Kind.NOT_FOUND, "There is no such user.")
 
 
 class FollowView(APIView):
@@ -75,13 +74,14 @@ def _page(
 ) -> HttpResponse:
     which = query(CursorQuery, request)
     if not selectors.visible({user_id}):
-        raise NotFound("There is no such user.")
+        raise NotFound(services.NO_USER)
     limit = which["limit"]
     # One more than asked for tells whether there is another page.
     found = neighbours(account_id=user_id, before=which["cursor"], limit=limit + 1)
     page, more = found[:limit], len(found) > limit
-    cards = selectors.cards([neighbour.account_id for neighbour in page])
-    shown = [cards[number] for number in (n.account_id for n in page) if number in cards]
+    ids = [neighbour.account_id for neighbour in page]
+    cards = selectors.cards(ids)
+    shown = [cards[number] for number in ids if number in cards]
     meta: dict[str, Any] = {"result_count": len(shown)}
     following_page = {"cursor": page[-1].follow_id} if more else None
     if following_page is not None:

@@ -34,8 +34,12 @@ def token(form: QueryDict, *, address: str) -> Response:
         )
     except (Unauthenticated, Forbidden) as error:
         return _refused("invalid_grant", error.detail, kind=error.kind)
-    # Section 5.1: nobody may keep a copy.
-    return Response({**asdict(pair), "token_type": "Bearer"}, headers={"Cache-Control": "no-store"})
+    return answer(asdict(pair))
+
+
+def answer(body: dict[str, Any]) -> Response:
+    """Return an answer that holds tokens: nothing on its way may keep a copy (section 5.1)."""
+    return Response(body, headers={"Cache-Control": "no-store"})
 
 
 def _wrong_with(form: QueryDict) -> tuple[str, str] | None:

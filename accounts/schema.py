@@ -1,8 +1,14 @@
-"""How the API's description names our authentication."""
+"""What several of our views say in the API's description, and how that names our authentication."""
 
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+from accounts import services
+from twitter.base.http.problems import Kind
+from twitter.base.http.schema import refused
+
+NO_USER = refused(404, Kind.NOT_FOUND, services.NO_USER)
 
 
 class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

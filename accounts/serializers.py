@@ -115,28 +115,18 @@ _TOKENS_EXAMPLE = {
     "token_type": "Bearer",
     "expires_in": 900,
 }
-TokensResponse = shape(
-    "TokensResponse",
-    example={"data": _TOKENS_EXAMPLE},
-    data=shape(
-        "Tokens",
-        access_token=serializers.CharField(help_text="Send it as `Authorization: Bearer …`."),
-        refresh_token=serializers.CharField(help_text="Exchange it for the next pair."),
-        token_type=serializers.ChoiceField(["Bearer"]),
-        expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
-    )(),
-)
-# What OAuth clients get instead: the same without `data` around it.
-OAuthTokens = shape(
-    "OAuthTokens",
-    access_token=serializers.CharField(),
-    refresh_token=serializers.CharField(),
+Tokens = shape(
+    "Tokens",
+    access_token=serializers.CharField(help_text="Send it as `Authorization: Bearer …`."),
+    refresh_token=serializers.CharField(help_text="Exchange it for the next pair."),
     token_type=serializers.ChoiceField(["Bearer"]),
     expires_in=serializers.IntegerField(help_text="Seconds that the access token is valid."),
 )
+TokensResponse = shape("TokensResponse", example={"data": _TOKENS_EXAMPLE}, data=Tokens())
+# OAuth clients get `Tokens` without `data` around it.
 TOKENS = OpenApiResponse(
     PolymorphicProxySerializer(
-        "TokensInEitherForm", [TokensResponse, OAuthTokens], resource_type_field_name=None
+        "TokensInEitherForm", [TokensResponse, Tokens], resource_type_field_name=None
     ),
     examples=[
         OpenApiExample("For JSON", value={"data": _TOKENS_EXAMPLE}),

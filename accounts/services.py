@@ -47,6 +47,8 @@ from twitter.base.http.errors import (
 from twitter.base.http.problems import Kind
 from twitter.outbox.events import publish
 
+NO_USER = "There is no such user."
+OF_STAFF = "An account of the staff, or of a former moderator, cannot be deleted."
 NEEDS_PASSWORD = "Another username, e-mail address or password needs the current password."
 COUNTERS = ("followers_count", "following_count", "tweet_count")
 
@@ -104,6 +106,8 @@ def update(
         account = _lock_active(account_id)
         if needs_password and account.token_generation != seen.token_generation:
             raise Conflict("The password was changed at the same time.")
+        if not needs_password and _is_another(account, changes, "username", "email"):
+            raise Conflict("The account was changed at the same time.")
         _change(account, changes)
         if new_password is not None:
             account.set_password(new_password)
@@ -146,7 +150,7 @@ def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> No
     if account_id != by_id:
         if selectors.visible({account_id}):
             raise Forbidden("This is not your account.")
-        raise NotFound("There is no such user.")
+        raise NotFound(NO_USER)
     account = _active(account_id)
     _check_password(account, password, session_id=session_id, field="password")
     with transaction.atomic():
@@ -171,7 +175,7 @@ def delete_as_admin(*, account_id: int, by_id: int, reason: str) -> None:
 def _delete(account: Account) -> None:
     """Delete a locked account: at once it is invisible, and its sessions end."""
     if account.is_staff or LogEntry.objects.filter(user_id=account.pk).exists():
-        raise Conflict("An account of the staff, or of a former moderator, cannot be deleted.")
+        raise Conflict(OF_STAFF)
     Account.objects.filter(id=account.pk).update(deleted_at=Now())
     rereads.note_author(account.pk)
     account.end_sessions()
@@ -213,7 +217,7 @@ def follow(*, follower_id: int, followed_id: int) -> None:
     """
     if follower_id == followed_id:
         raise Invalid("You cannot follow yourself.", field="user_id")
-    nobody = NotFound("There is no such user.")
+    nobody = NotFound(NO_USER)
     if not selectors.visible({followed_id}):
         raise nobody
     with unless_purged({FOLLOWED_REFERENCE: nobody}), transaction.atomic():
@@ -245,7 +249,7 @@ def unfollow(*, follower_id: int, followed_id: int) -> None:
             _count_follow(follower_id=follower_id, followed_id=followed_id, change=-1)
             publish(Unfollowed(follower_id=follower_id, followed_id=followed_id))
         elif not selectors.visible({followed_id}):
-            raise NotFound("There is no such user.")
+            raise NotFound(NO_USER)
 
 
 def remove_follow(*, follow_id: int, by_id: int, reason: str) -> None:
@@ -325,7 +329,7 @@ def _locked(account_id: int) -> Account:
         .first()
     )
     if account is None:
-        raise NotFound("There is no such user.")
+        raise NotFound(NO_USER)
     return account
 
 

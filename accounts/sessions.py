@@ -27,6 +27,7 @@ class TokenPair:
     access_token: str
     refresh_token: str
     expires_in: int
+    token_type: str = "Bearer"
 
 
 def log_in(*, login: str, password: str, address: str) -> TokenPair:
@@ -95,7 +96,8 @@ def refresh(refresh_token: str) -> TokenPair:
     used earlier means that two hold the family, and one of them stole it: the session ends for both
     (RFC 9700, section 4.14.2).
     """
-    pair = _exchange(tokens.parse_refresh_token(refresh_token))
+    token = tokens.parse_refresh_token(refresh_token)
+    pair = _exchange(token) if token else None
     if pair is None:
         raise Unauthenticated(
             "The refresh token is not valid, or has expired.", kind=Kind.INVALID_TOKEN
@@ -104,9 +106,9 @@ def refresh(refresh_token: str) -> TokenPair:
 
 
 @transaction.atomic
-def _exchange(token: RefreshToken | None) -> TokenPair | None:
+def _exchange(token: RefreshToken) -> TokenPair | None:
     session = _locked_session(token)
-    if session is None or token is None:
+    if session is None:
         return None
     if tokens.matches(token.rotating, session.token_hash):
         exchange = _rotate
@@ -157,15 +159,14 @@ def _successor_in_use(session: Session, token: RefreshToken) -> RefreshToken | N
 @transaction.atomic
 def log_out(refresh_token: str) -> None:
     """End the session of a refresh token, used or not; what is no token ends nothing (RFC 7009)."""
-    session = _locked_session(tokens.parse_refresh_token(refresh_token))
+    token = tokens.parse_refresh_token(refresh_token)
+    session = _locked_session(token) if token else None
     if session is not None:
         _end(session)
 
 
-def _locked_session(token: RefreshToken | None) -> Session | None:
+def _locked_session(token: RefreshToken) -> Session | None:
     """Return the session that the token belongs to, locked, unless it has ended."""
-    if token is None:
-        return None
     session = (
         Session.objects.select_for_update()
         .filter(id=token.session_id, revoked_at__isnull=True, expires_at__gt=timezone.now())

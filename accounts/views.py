@@ -10,14 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import (
-    oauth,
-    schema,  # noqa: F401 - registers itself
-    selectors,
-    services,
-    sessions,
-)
+from accounts import oauth, selectors, services, sessions
 from accounts.authentication import session_id
+from accounts.schema import NO_USER
 from accounts.serializers import (
     PASSWORD_GRANT,
     TOKENS,
@@ -45,7 +40,6 @@ from twitter.base.http.schema import WIRE_ID, invalid, path_id, problems, refuse
 
 ACCOUNT_HEADER = "X-Account-Id"
 SESSIONS, USERS = "Sign-up and sessions", "Users"
-NO_USER = refused(404, Kind.NOT_FOUND, "There is no such user.")
 USERNAME_TAKEN = refused(409, Kind.USERNAME_TAKEN, "This username is taken.", field="username")
 EMAIL_TAKEN = refused(409, Kind.EMAIL_TAKEN, "This e-mail address is taken.", field="email")
 
@@ -53,22 +47,19 @@ EMAIL_TAKEN = refused(409, Kind.EMAIL_TAKEN, "This e-mail address is taken.", fi
 def _owner(account_id: int) -> dict[str, Any]:
     profile = selectors.profiles([account_id]).get(account_id)
     if profile is None:
-        raise NotFound("There is no such user.")
+        raise NotFound(services.NO_USER)
     return {"data": OwnerSerializer(profile).data}
 
 
 def _user(account_id: int | None) -> HttpResponse:
     card = selectors.cards([account_id]).get(account_id) if account_id is not None else None
     if card is None:
-        raise NotFound("There is no such user.")
+        raise NotFound(services.NO_USER)
     return HttpResponse(envelope({"data": card}), content_type="application/json")
 
 
 def _tokens(pair: TokenPair) -> Response:
-    # RFC 6749 section 5.1: nobody may keep a copy.
-    return Response(
-        {"data": {**asdict(pair), "token_type": "Bearer"}}, headers={"Cache-Control": "no-store"}
-    )
+    return oauth.answer({"data": asdict(pair)})
 
 
 class OpenView(APIView):
@@ -317,7 +308,7 @@ class DeleteView(APIView):
             **problems(
                 refused(400, Kind.WRONG_PASSWORD, "The password is wrong.", field="password"),
                 refused(403, Kind.FORBIDDEN, "This is not your account."),
-                refused(409, Kind.CONFLICT, "An account of the staff cannot delete itself."),
+                refused(409, Kind.CONFLICT, services.OF_STAFF),
             ),
         },
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts import sessions
+from accounts import services, sessions
 from accounts.models import Account, Follow
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
 from twitter.base.data.ids import id_at
@@ -194,6 +194,21 @@ def test_what_one_logs_in_with_needs_the_current_password(
         assert_problem(client.patch("/auth/update", body), 400, "current_password")
     assert Account.objects.values().get() == before
     assert client.patch("/auth/update", {**change, "current_password": PASSWORD}).status_code == 200
+
+
+def test_an_address_replaced_a_moment_ago_does_not_come_back_without_the_password(
+    ada: Account, client: Any, monkeypatch: pytest.MonkeyPatch, assert_problem: Any
+) -> None:
+    look, former = services._active, ada.email
+
+    def slow_look(account_id: int) -> Account:
+        seen = look(account_id)
+        Account.objects.filter(id=account_id).update(email="new@example.org")
+        return seen
+
+    monkeypatch.setattr(services, "_active", slow_look)
+    assert_problem(client.patch("/auth/update", {"email": former}), 409)
+    assert Account.objects.get().email == "new@example.org"
 
 
 def test_what_changes_in_nothing_but_its_case_needs_no_password(client: Any) -> None:
