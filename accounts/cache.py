@@ -4,7 +4,7 @@ Both are replaced after each change, by what is read after its commit. A state d
 so it is filled in under a lease (`twitter.base.data.stamped`).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from accounts.rendering import SHAPE_VERSION
@@ -85,8 +85,7 @@ def _packed(cards: Mapping[int, Card]) -> dict[int, bytes]:
 
 def state_part(account_id: int) -> Part[AccountState | None]:
     """Return the part that reads an account's state; None when it is not cached."""
-    read = parts.value(STATES.key(account_id))
-    return Part(read.commands, lambda replies: _state_in(read.parse(replies)))
+    return STATES.part(account_id, parse=_state_in)
 
 
 @redis.without_redis(lambda: None)
@@ -95,9 +94,7 @@ def fetch_state(account_id: int) -> AccountState | None:
     return parts.fetch(state_part(account_id))
 
 
-def _state_in(value: bytes | None) -> AccountState | None:
-    if value is None or not stamped.is_known(value):
-        return None
+def _state_in(value: bytes) -> AccountState:
     (read_at,) = STAMP.unpack_from(value)
     if len(value) == STAMP.size:
         return AccountState(active=False, read_at=read_at)
@@ -105,9 +102,10 @@ def _state_in(value: bytes | None) -> AccountState | None:
     return AccountState(True, generation, frozenset(revoked), read_at)
 
 
-def fill_state(account_id: int, state: AccountState, *, lease: bytes) -> None:
-    """Store the state, unless it was replaced since the lease was taken."""
-    STATES.fill_leased(account_id, _packed_state(state), lease=lease)
+def filled_state(account_id: int, *, read: Callable[[int], AccountState]) -> AccountState:
+    """Return the state that `read` has from PostgreSQL, and cache it."""
+    value = STATES.read_leased(account_id, read=lambda number: _packed_state(read(number)))
+    return _state_in(value)
 
 
 def replace_state(account_id: int, state: AccountState) -> None:

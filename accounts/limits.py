@@ -15,6 +15,7 @@ from twitter.base.http.errors import plain_problem
 from twitter.base.http.limits import Bucket, Standing
 from twitter.base.http.middleware import API
 from twitter.base.observe import metrics
+from twitter.base.observe.logging import HEALTH
 
 # Where whoever has counted a request already leaves what came out.
 COUNTED = "twitter.limits"
@@ -27,7 +28,7 @@ _OF_THEIR_OWN = {
 }
 # What of the admin looks at a password.
 _ADMIN_CHECKS = ("login/", "password_change/")
-_HEALTH = {f"{service}{name}" for service in API for name in ("healthz", "helthz")}
+_HEALTH = {f"{service[:-1]}{name}" for service in API for name in HEALTH}
 
 
 def kind_of(*, method: str, path: str) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from twitter.base.data import parts, stamped
+from twitter.base.data import stamped
 from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
@@ -64,23 +64,16 @@ class Relations:
 
 def relations_part(account_id: int) -> Part[Relations | None]:
     """Return the part that reads an account's relations; None when they are not cached."""
-    read = parts.value(RELATIONS.key(account_id))
-    return Part(read.commands, lambda replies: _parsed(read.parse(replies)))
+    return RELATIONS.part(account_id, parse=_parsed)
 
 
-def _parsed(value: bytes | None) -> Relations | None:
-    if value is None or not stamped.is_known(value):
-        return None
+def _parsed(value: bytes) -> Relations:
     return Relations(followees=Ids(memoryview(value)[STAMP.size :]))
 
 
 def filled(account_id: int) -> Relations:
     """Return an account's relations from PostgreSQL, and cache them."""
-    lease = RELATIONS.lease(account_id)
-    value = _stored(account_id)
-    if lease:
-        RELATIONS.fill_leased(account_id, value, lease=lease)
-    return Relations(followees=Ids(memoryview(value)[STAMP.size :]))
+    return _parsed(RELATIONS.read_leased(account_id, read=_stored))
 
 
 def refresh(account_id: int) -> None:

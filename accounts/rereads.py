@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import connection
 
 from accounts.models import Account
+from accounts.selectors import VISIBLE
 
 
 def note_readers(account_ids: Collection[int]) -> None:
@@ -57,6 +58,5 @@ def is_due(*, account_id: int, since: datetime) -> bool:
 def gone_since(author_ids: Collection[int], *, since: datetime) -> dict[int, datetime]:
     """Return which of the accounts became invisible at `since` or later, and when."""
     gone = Account.objects.filter(id__in=author_ids, followers_homes_changed_at__gte=since)
-    invisible = gone.exclude(suspended_at=None, deleted_at=None)
-    rows = invisible.values_list("id", "followers_homes_changed_at")
+    rows = gone.exclude(VISIBLE).values_list("id", "followers_homes_changed_at")
     return {account_id: moment for account_id, moment in rows if moment}

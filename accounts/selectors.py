@@ -25,10 +25,10 @@ VISIBLE = Q(suspended_at__isnull=True, deleted_at__isnull=True)
 
 @dataclass(frozen=True)
 class Profile:
-    """A visible account with its exact numbers."""
+    """An account with its exact numbers; of one that is not visible only `id` and `read_at`."""
 
     id: int
-    username: str | None
+    username: str | None  # None: the account is not visible
     name: str
     bio: str
     email: str | None
@@ -114,12 +114,7 @@ def account_state(account_id: int) -> AccountState:
     From Redis in one round trip, else from PostgreSQL in one query, written back.
     """
     state = cache.fetch_state(account_id)
-    if state is None:
-        lease = cache.STATES.lease(account_id)
-        state = stored_state(account_id)
-        if lease:
-            cache.fill_state(account_id, state, lease=lease)
-    return state
+    return state or cache.filled_state(account_id, read=stored_state)
 
 
 _STATE = f"""

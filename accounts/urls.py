@@ -3,11 +3,10 @@
 from django.urls import path
 
 from accounts import follow_views, views
-from twitter.base.http.health import HealthView
+from twitter.base.http import health
 
 urlpatterns = [
-    path("healthz", HealthView.as_view()),
-    path("helthz", HealthView.as_view(schema=None)),  # clients exist that spell it so
+    *health.ROUTES,
     path("create", views.CreateView.as_view()),
     path("token", views.TokenView.as_view()),
     path("token/refresh", views.RefreshView.as_view()),

@@ -6,8 +6,9 @@ from tweets import facade as tweets
 from tweets.facade import Page, Reader
 from twitter.base.http.pagination import link_header
 from twitter.base.http.renderers import to_json
+from twitter.base.observe import metrics
 
-HOME_PATH = "/timeline/timeline"
+HOME_PATH = metrics.HOME
 NEWS_PATH = "/timeline/update"
 
 

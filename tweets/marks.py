@@ -49,13 +49,10 @@ class Marks:
 
 def marks_part(account_id: int) -> Part[Marks | None]:
     """Return the part that reads an account's marks; None when they are not cached."""
-    read = parts.value(MARKS.key(account_id))
-    return Part(read.commands, lambda replies: _parsed(read.parse(replies)))
+    return MARKS.part(account_id, parse=_parsed)
 
 
-def _parsed(value: bytes | None) -> Marks | None:
-    if value is None or not stamped.is_known(value):
-        return None
+def _parsed(value: bytes) -> Marks:
     (read_at,) = STAMP.unpack_from(value)
     floor, likes, retweets, asked = _HEAD.unpack_from(value, STAMP.size)
     ids = unpack_from(f"<{likes + retweets + asked}q", value, STAMP.size + _HEAD.size)

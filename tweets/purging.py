@@ -16,7 +16,7 @@ from tweets.models import (
     TweetMetrics,
     TweetMetricsDelta,
 )
-from tweets.services import remove_retweet
+from tweets.services import delete_locked
 from twitter.base.admin import audit
 from twitter.base.data import expiry
 from twitter.outbox.events import publish
@@ -41,7 +41,7 @@ def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
         retweets = Tweet.objects.filter(original_id__in=tweet_ids).select_for_update()[:STEP]
         found = list(retweets)
         for retweet in found:
-            remove_retweet(retweet)
+            delete_locked(retweet)
         if found or _delete_likes_of(tweet_ids):
             return False
         TweetMetricsDelta.objects.filter(tweet_id__in=tweet_ids).delete()

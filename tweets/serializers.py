@@ -81,7 +81,7 @@ class TweetSerializer(serializers.ModelSerializer[Tweet]):
 
     def get_public_metrics(self, tweet: Tweet) -> PublicMetrics:
         """How often it was liked and retweeted, up to a second behind."""
-        # `selectors.load` counts.
+        # `selectors.fresh` counts.
         return {
             "like_count": getattr(tweet, "like_count", 0),
             "retweet_count": getattr(tweet, "retweet_count", 0),

@@ -241,14 +241,7 @@ def undo_retweet(*, account_id: int, tweet_id: int) -> None:
     with transaction.atomic():
         own = Tweet.objects.filter(author_id=account_id, original_id=original_id)
         for undone in own.select_for_update():
-            remove_retweet(undone)
-
-
-def remove_retweet(retweet: Tweet) -> None:
-    """Delete a locked retweet within the running transaction."""
-    if retweet.state == Tweet.State.VISIBLE:
-        _removed([retweet])
-    _delete_removed(retweet)
+            delete_locked(undone)
 
 
 def _original_of(tweet_id: int, *, reader_id: int) -> tuple[int, int]:

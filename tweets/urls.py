@@ -3,11 +3,10 @@
 from django.urls import path
 
 from tweets import views
-from twitter.base.http.health import HealthView
+from twitter.base.http import health
 
 urlpatterns = [
-    path("healthz", HealthView.as_view()),
-    path("helthz", HealthView.as_view(schema=None)),  # clients exist that spell it so
+    *health.ROUTES,
     path("create", views.CreateView.as_view()),
     path("id/<id:tweet_id>", views.TweetView.as_view()),
     path("delete/<id:tweet_id>", views.DeleteView.as_view()),

@@ -207,7 +207,7 @@ def test_only_one_fills_a_state_in_and_who_died_keeps_nobody_from_it_for_long(
     assert 0 < valkey.pttl(key(ada.id)) <= 10_000
     state = account_state(ada.id)  # from Postgres: a lease is no state
     assert cache.fetch_state(ada.id) is None
-    cache.fill_state(ada.id, state, lease=lease)
+    cache.STATES.fill_leased(ada.id, cache._packed_state(state), lease=lease)
     assert cache.fetch_state(ada.id) == state
 
 

@@ -24,7 +24,7 @@ from tweets.entries import Ref, id_of
 from twitter.base.data import redis
 from twitter.base.data.ids import id_at
 
-HOME_KEY = "home:4:{%d}"
+HOME_KEY = store.KEY_PREFIX + "{%d}"
 SET_KEY = "bench:set:%d"
 BATCH = 1_000
 # Accounts of this module begin here, counted in accounts; each star has its own part.

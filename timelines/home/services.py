@@ -194,6 +194,13 @@ def announce_popular(*, account_id: int, after: int) -> int | None:
     return rest
 
 
+def homes(*, after: int = 0) -> Iterator[int]:
+    """Yield the accounts > `after` that have a home, by id."""
+    while account_ids := accounts.all_ids(after=after, limit=PAGE):
+        yield from store.existing(account_ids)
+        after = account_ids[-1]
+
+
 def drop_all_homes(*, after: int) -> int | None:
     """Drop everybody's home, a page of accounts at a time."""
     if not after:

@@ -18,7 +18,7 @@ and a home is cut by dropping its end.
 
 import secrets
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any
@@ -289,12 +289,7 @@ def remove(entry: Entry, account_ids: Collection[int]) -> None:
     build's name is last in the list; it is looked at before the entry is taken out, so that a
     build which is completed in between has either been noticed or leaves the entry to be found.
     """
-    for batch in _batches(list(account_ids)):
-        commands = []
-        for key in map(_key, batch):
-            commands += [resp.pack("LINDEX", key, -1), resp.pack("LREM", key, 0, entry)]
-        last = resp.exchange(*commands)[::2]
-        drop([one for one, value in zip(batch, last, strict=True) if value and _is_build(value)])
+    _take_out(entry, account_ids, key=_key)
 
 
 def stop_merging(author_id: int, account_ids: Sequence[int]) -> None:
@@ -303,19 +298,18 @@ def stop_merging(author_id: int, account_ids: Sequence[int]) -> None:
     A home that is being built is dropped: its build may have read of the author before. Raises
     redis.RedisError.
     """
-    for batch in _batches(account_ids):
+    _take_out(author_id, account_ids, key=popular.key_of_followed)
+
+
+def _take_out(
+    value: resp.Argument, account_ids: Collection[int], *, key: Callable[[int], str]
+) -> None:
+    for batch in _batches(list(account_ids)):
         commands = []
         for one in batch:
-            commands += [
-                resp.pack("LINDEX", _key(one), -1),
-                resp.pack("LREM", popular.key_of_followed(one), 0, author_id),
-            ]
+            commands += [resp.pack("LINDEX", _key(one), -1), resp.pack("LREM", key(one), 0, value)]
         last = resp.exchange(*commands)[::2]
-        drop([one for one, value in zip(batch, last, strict=True) if value and _is_build(value)])
-
-
-def _is_build(value: bytes) -> bool:
-    return len(value) == BUILD_SIZE
+        drop([one for one, end in zip(batch, last, strict=True) if end and len(end) == BUILD_SIZE])
 
 
 def drop(account_ids: Collection[int]) -> None:
@@ -374,5 +368,5 @@ def _with_floors(entries: Sequence[Entry], kind: bytes) -> Iterator[bytes]:
         yield entry
 
 
-def _batches(items: Sequence[Any], *, size: int = BATCH) -> Iterable[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _batches(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))

@@ -7,11 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts import facade as accounts
-from timelines.home import build, store
+from timelines.home import build, services
 from twitter.base.arguments import whole_number
 from twitter.base.data.ids import MAX_ID
-
-CHUNK = 500
 
 
 class Command(BaseCommand):
@@ -55,7 +53,4 @@ def _accounts(options: dict[str, Any]) -> Iterator[int]:
                 raise CommandError(f"There is no account named {name}.")
             yield account_id
         return
-    after = options["after"]
-    while account_ids := accounts.all_ids(after=after, limit=CHUNK):
-        yield from store.existing(account_ids)
-        after = account_ids[-1]
+    yield from services.homes(after=options["after"])

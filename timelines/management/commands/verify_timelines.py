@@ -7,11 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts import facade as accounts
-from timelines.home import store
+from timelines.home import services
 from timelines.home.verification import Difference, difference
 from twitter.base.arguments import whole_number
 
-CHUNK = 1_000
 SHOWN = 20
 
 
@@ -51,11 +50,7 @@ class Command(BaseCommand):
 def _homes(options: dict[str, Any]) -> list[int]:
     if options["user"]:
         return [_account_id(name) for name in options["user"]]
-    homes: list[int] = []
-    after = 0
-    while account_ids := accounts.all_ids(after=after, limit=CHUNK):
-        homes += store.existing(account_ids)
-        after = account_ids[-1]
+    homes = list(services.homes())
     if options["all"] or len(homes) <= options["sample"]:
         return homes
     return random.sample(homes, options["sample"])

@@ -20,10 +20,14 @@ body. An empty body says that nothing was there: absence is cached as well.
 
 import secrets
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeGuard, TypeVar
 
-from twitter.base.data import redis, resp
+from twitter.base.data import parts, redis, resp
 from twitter.base.data.ids import id_before
+from twitter.base.data.parts import Part
+
+T = TypeVar("T")
 
 # Bytes in front of a value that hold the stamp: 64 bits, little-endian.
 STAMP = struct.Struct("<q")
@@ -79,7 +83,7 @@ def _settled_at(value: bytes) -> int:
     return int(read_at) - NEW_SECONDS * 1_000_000
 
 
-def is_known(value: bytes | None) -> bool:
+def is_known(value: bytes | None) -> TypeGuard[bytes]:
     """Tell whether that is a value, and not a lease or nothing."""
     return value is not None and len(value) >= STAMP.size
 
@@ -111,6 +115,16 @@ class Stamped:
         """Return the keys of numbers' values."""
         return [f"{self._before}{number}{self._after}" for number in numbers]
 
+    def part(self, number: int, *, parse: Callable[[bytes], T]) -> Part[T | None]:
+        """Return the part that reads what a number's value means; None when there is no value."""
+        read = parts.value(self.key(number))
+
+        def parsed(replies: Sequence[Any]) -> T | None:
+            value = read.parse(replies)
+            return parse(value) if is_known(value) else None
+
+        return Part(read.commands, parsed)
+
     @redis.without_redis(lambda: None)
     def fill(self, values: Mapping[int, bytes]) -> None:
         """Store those of the stamped values that are not there.
@@ -141,6 +155,14 @@ class Stamped:
 
     def _seconds_of(self, value: bytes) -> int:
         return self._seconds if len(value) > STAMP.size else self._absent_seconds
+
+    def read_leased(self, number: int, *, read: Callable[[int], bytes]) -> bytes:
+        """Return the stamped value that `read` has from PostgreSQL, filled in under a lease."""
+        lease = self.lease(number)
+        value = read(number)
+        if lease:
+            self.fill_leased(number, value, lease=lease)
+        return value
 
     @redis.without_redis(lambda: None)
     def lease(self, number: int) -> bytes | None:

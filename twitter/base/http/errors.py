@@ -73,7 +73,6 @@ class Unavailable(exceptions.APIException):
     """503: PostgreSQL cannot do it right now."""
 
     status_code = 503
-    default_detail = "The service cannot do this right now; try again in a moment."
     kind = Kind.UNAVAILABLE
     wait = RETRY_AFTER_SECONDS  # becomes the Retry-After header
 
@@ -84,25 +83,25 @@ class Unprocessable(DomainError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class TooMany(DomainError):
-    """429: asked too often; `seconds` from now it is worth another try."""
+class TryLater(DomainError):
+    """Not now; `seconds` from now it is worth another try."""
+
+    def __init__(self, detail: str, *, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
+class TooMany(TryLater):
+    """429: asked too often."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
-    def __init__(self, detail: str, *, seconds: int) -> None:
-        super().__init__(detail)
-        self.seconds = seconds
 
-
-class TooBusy(DomainError):
-    """503: this process does all of it that it may; `seconds` from now it is worth another try."""
+class TooBusy(TryLater):
+    """503: this process does all of it that it may."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     kind = Kind.BUSY
-
-    def __init__(self, detail: str, *, seconds: int) -> None:
-        super().__init__(detail)
-        self.seconds = seconds
 
 
 @contextmanager
@@ -180,7 +179,7 @@ def _as_api_error(error: DomainError) -> exceptions.APIException:
         translated = exceptions.APIException(error.detail)
     translated.status_code = error.status
     translated.kind = error.kind  # type: ignore[attr-defined]  # for `handle`
-    if isinstance(error, TooMany | TooBusy):
+    if isinstance(error, TryLater):
         translated.wait = error.seconds  # type: ignore[attr-defined]  # becomes Retry-After
     return translated
 

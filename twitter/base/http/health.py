@@ -8,6 +8,7 @@ from typing import Any
 
 import redis as redis_library
 from django.db import DatabaseError, connection
+from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -138,3 +139,10 @@ def _redis() -> str:
 
 def _seen(key: str) -> str:
     return "ok" if redis.client().exists(key) else "out"
+
+
+# Each service has these.
+ROUTES = (
+    path("healthz", HealthView.as_view()),
+    path("helthz", HealthView.as_view(schema=None)),  # clients exist that spell it so
+)

@@ -9,6 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from twitter.base.data.ids import WireIdField
+from twitter.base.data.postgresql import trouble
 from twitter.base.http.errors import Problem
 from twitter.base.http.fields import InputSerializer
 from twitter.base.http.problems import CONTENT_TYPE, Kind, problem
@@ -51,7 +52,7 @@ COMMON = [
     refused(
         503,
         Kind.UNAVAILABLE,
-        "The service cannot do this right now; try again in a moment.",
+        trouble.NOT_NOW,
     ),
 ]
 
