@@ -76,7 +76,7 @@ def measure(bench: Bench) -> list[Figure]:
         ),
         Figure(
             name="bytes_of_a_home",
-            title="memory of a home of 800 entries",
+            title="memory of a home of 400 entries",
             unit="bytes",
             rounds=[star.bytes_of_a_home],
             target=10_240,

@@ -189,7 +189,7 @@ def measure_cold(bench: Bench, ours: Server) -> list[Figure]:
         "cold": f"cold home (key gone) of a reader with {bench.scale.followees} followees",
         "any_cold": "cold home of any of the readers, some of whom have many more in a graph",
         "miss": f"home whose {20} tweets are not cached",
-        "deep": f"page {DEEP_PAGE} of a home, below its 800th entry",
+        "deep": f"page {DEEP_PAGE} of a home, below its 400th entry",
         "many": f"cold home of a reader with {most:,} followees",
         "author": "an author's page",
     }
