@@ -194,6 +194,8 @@ def test_the_cost_of_removals_is_that_of_the_readers_authors(people, follow, pos
         read("bob", "update", since_id=1)
     [[plan]] = plans
     assert "Seq Scan" not in str(plan)
+    assert "tombstone_by_author" in str(plan)
+    assert "tombstone_by_age" not in str(plan)
 
 
 def test_an_authors_page_goes_both_ways(ids, people, post, read):
