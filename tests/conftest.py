@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -180,17 +181,24 @@ def commits(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "on_commit", on_commit)
 
 
+def take_redis_away(patch: pytest.MonkeyPatch) -> None:
+    """Let nobody reach Redis, until `patch` is undone."""
+    nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
+    patch.setattr(project_redis, "client", lambda: nowhere)
+    caches = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    patch.setattr(settings, "CACHES", caches)
+
+
 @pytest.fixture
 def redis_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return a function after which nobody reaches Redis any more."""
+    return partial(take_redis_away, monkeypatch)
 
-    def go() -> None:
-        nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
-        monkeypatch.setattr(project_redis, "client", lambda: nowhere)
-        caches = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
-        monkeypatch.setattr(settings, "CACHES", caches)
 
-    return go
+@pytest.fixture
+def without_limits(settings: Any) -> None:
+    """Let everybody ask as often as they like."""
+    settings.RATE_LIMITS = {kind: {} for kind in settings.RATE_LIMITS}
 
 
 @pytest.fixture

@@ -30,9 +30,8 @@ def statuses(token):
 
 
 @pytest.fixture
-def ada(settings):
+def ada(without_limits):
     """Return an account whose log-in, an access token and a refresh token, reads warm."""
-    settings.RATE_LIMITS = {kind: {} for kind in settings.RATE_LIMITS}
     account = AccountFactory()
     _, pair = log_in(account)
     for _ in range(2):  # what is cached is cached now

@@ -71,7 +71,7 @@ def test_what_follows_is_what_an_owners_deletion_does(
 
 @WAYS
 def test_the_log_keeps_who_and_why_and_not_whose(
-    delete: Way, ada: Account, chief: Account, run_outbox: Any, valkey: Any
+    delete: Way, ada: Account, chief: Account, run_outbox: Any
 ) -> None:
     in_suspension = {"action": "suspend", "_selected_action": [ada.pk], "reason": "ada was rude"}
     client = Client()
@@ -89,7 +89,6 @@ def test_the_log_keeps_who_and_why_and_not_whose(
     assert "order 12-34" in client.get("/admin/admin/logentry/").content.decode()
     out = StringIO()
     words = ["ada_the_first", "ada.first@example.org"]
-    valkey.flushdb()  # tombstones have the account in their names, for three seconds
     call_command("verify_deletion", str(ada.pk), word=words, stdout=out)
     assert "Nothing is left" in out.getvalue()
 

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
-from rest_framework.test import APIClient
 
 from accounts import hashing
 from accounts.models import Account
-from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.base.http.errors import TooBusy
 
@@ -52,43 +50,36 @@ def all_places_taken() -> Iterator[Callable[[], None]]:
         over.set()
 
 
-def as_ada(ada: Account) -> APIClient:
-    client = APIClient()
-    token = issue_access_token(account_id=ada.pk, session_id=1, generation=0)
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return client
+def log_in(api: Any, _: Account) -> Any:
+    return api().post("/auth/token", {"username": "ada", "password": PASSWORD})
 
 
-def log_in(_: Account) -> Any:
-    return APIClient().post("/auth/token", {"username": "ada", "password": PASSWORD})
+def log_in_as_nobody(api: Any, _: Account) -> Any:
+    return api().post("/auth/token", {"username": "nobody", "password": PASSWORD})
 
 
-def log_in_as_nobody(_: Account) -> Any:
-    return APIClient().post("/auth/token", {"username": "nobody", "password": PASSWORD})
-
-
-def sign_up(_: Account) -> Any:
+def sign_up(api: Any, _: Account) -> Any:
     body = {"username": "eve", "email": "eve@example.org", "password": PASSWORD}
-    return APIClient().post("/auth/create", body)
+    return api().post("/auth/create", body)
 
 
-def change_password(ada: Account) -> Any:
+def change_password(api: Any, ada: Account) -> Any:
     body = {"password": NEW, "current_password": PASSWORD}
-    return as_ada(ada).patch("/auth/update", body)
+    return api(ada.pk).patch("/auth/update", body)
 
 
-def delete(ada: Account) -> Any:
-    return as_ada(ada).delete(f"/auth/delete/{ada.pk}", {"password": PASSWORD})
+def delete(api: Any, ada: Account) -> Any:
+    return api(ada.pk).delete(f"/auth/delete/{ada.pk}", {"password": PASSWORD})
 
 
 @pytest.mark.parametrize("ask", [log_in, log_in_as_nobody, sign_up, change_password, delete])
 def test_the_third_hash_at_once_is_refused_and_reads_go_on(
-    ask: Any, ada: Account, all_places_taken: Any, assert_problem: Any
+    ask: Any, api: Any, ada: Account, all_places_taken: Any, assert_problem: Any
 ) -> None:
-    answer = ask(ada)
+    answer = ask(api, ada)
     assert_problem(answer, 503)
     assert answer["Retry-After"] == "1"
-    assert as_ada(ada).get("/auth/me").status_code == 200
+    assert api(ada.pk).get("/auth/me").status_code == 200
     assert not Account.objects.filter(username="eve").exists()
     assert Account.objects.get().is_active
 
@@ -106,7 +97,7 @@ def test_the_admin_is_bounded_as_well(username: str, ada: Account, all_places_ta
 
 
 def test_who_was_refused_is_let_in_a_moment_later_and_it_does_not_count_as_a_guess(
-    ada: Account, all_places_taken: Any, limit: Any
+    api: Any, ada: Account, all_places_taken: Any, limit: Any
 ) -> None:
     limit("log-ins", account_and_address=(1, 900), account=(1, 900))
     limit("admin-log-ins", account_and_address=(1, 900), account=(1, 900))
@@ -114,13 +105,13 @@ def test_who_was_refused_is_let_in_a_moment_later_and_it_does_not_count_as_a_gue
     admin = Client(raise_request_exception=False)
     form = {"username": "ada", "password": PASSWORD}
     for _ in range(3):
-        assert log_in(ada).status_code == 503
-        assert change_password(ada).status_code == 503
+        assert log_in(api, ada).status_code == 503
+        assert change_password(api, ada).status_code == 503
         assert admin.post("/admin/login/", form).status_code == 503
     all_places_taken()
-    assert log_in(ada).status_code == 200
+    assert log_in(api, ada).status_code == 200
     assert admin.post("/admin/login/", form).status_code == 302
-    assert change_password(ada).status_code == 200
+    assert change_password(api, ada).status_code == 200
 
 
 def test_a_thread_that_has_a_place_needs_no_other() -> None:
@@ -138,15 +129,15 @@ def test_a_hash_that_failed_gives_its_place_back() -> None:
         pass
 
 
-def test_a_hash_of_other_parameters_still_logs_in_and_is_replaced(ada: Account) -> None:
+def test_a_hash_of_other_parameters_still_logs_in_and_is_replaced(api: Any, ada: Account) -> None:
     old = Argon2PasswordHasher().encode(PASSWORD, "a salt of sixteen bytes")
     assert "$m=102400,t=2,p=8$" in old
     Account.objects.update(password=old)
-    assert log_in(ada).status_code == 200
+    assert log_in(api, ada).status_code == 200
     its = hashing.BoundedArgon2Hasher
     parameters = f"$m={its.memory_cost},t={its.time_cost},p={its.parallelism}$"
     assert parameters in Account.objects.get().password
-    assert log_in(ada).status_code == 200
+    assert log_in(api, ada).status_code == 200
 
 
 EIGHT_AT_ONCE = """
@@ -183,8 +174,10 @@ def test_eight_threads_that_hash_take_the_memory_of_two() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_log_ins_at_once_none_is_wrong_and_none_waits(ada: Account, at_once: Any) -> None:
-    results = at_once(*[lambda: log_in(ada).status_code] * 8)
+def test_of_many_log_ins_at_once_none_is_wrong_and_none_waits(
+    api: Any, ada: Account, at_once: Any
+) -> None:
+    results = at_once(*[lambda: log_in(api, ada).status_code] * 8)
     assert set(results) <= {200, 503}
     assert 200 in results
 

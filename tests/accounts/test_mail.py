@@ -4,12 +4,11 @@ from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core import mail
-from rest_framework.test import APIClient
 
 from accounts import services
 from accounts.models import Account
-from accounts.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.outbox.models import Delivery
 
@@ -24,24 +23,19 @@ def ada() -> Account:
     return account
 
 
-def change(ada: Account, **changes: Any) -> None:
-    client = APIClient()
-    token = issue_access_token(account_id=ada.pk, session_id=1, generation=0)
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    answer = client.patch("/auth/update", {"current_password": PASSWORD, **changes})
+def change(api: Any, ada: Account, **changes: Any) -> None:
+    answer = api(ada.pk).patch("/auth/update", {"current_password": PASSWORD, **changes})
     assert answer.status_code == 200, answer.content
 
 
 def deliver() -> None:
-    from celery import current_app
-
     current_app.loader.import_default_modules()
     for delivery in Delivery.objects.filter(event="accounts.email_replaced"):
         current_app.tasks[delivery.task](delivery_ids=[delivery.pk])
 
 
-def test_the_former_address_is_told_and_not_the_new_one(ada: Account) -> None:
-    change(ada, email=NEW, username="Ada_2")
+def test_the_former_address_is_told_and_not_the_new_one(api: Any, ada: Account) -> None:
+    change(api, ada, email=NEW, username="Ada_2")
     deliver()
     [sent] = mail.outbox
     assert (sent.to, sent.cc, sent.bcc) == ([FORMER], [], [])
@@ -52,8 +46,10 @@ def test_the_former_address_is_told_and_not_the_new_one(ada: Account) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"email": FORMER.upper()}, {"username": "other"}])
-def test_who_keeps_the_address_gets_no_mail(ada: Account, changes: dict[str, str]) -> None:
-    change(ada, **changes)
+def test_who_keeps_the_address_gets_no_mail(
+    api: Any, ada: Account, changes: dict[str, str]
+) -> None:
+    change(api, ada, **changes)
     assert not Delivery.objects.filter(event="accounts.email_replaced").exists()
 
 
@@ -68,6 +64,7 @@ def test_what_a_moderator_changes_is_told_as_well(ada: Account) -> None:
     [SMTPRecipientsRefused({FORMER: (550, b"no such user")}), SMTPServerDisconnected(), OSError()],
 )
 def test_a_mail_that_was_not_sent_is_tried_again_and_its_address_is_not_logged(
+    api: Any,
     ada: Account,
     error: Exception,
     monkeypatch: pytest.MonkeyPatch,
@@ -76,7 +73,7 @@ def test_a_mail_that_was_not_sent_is_tried_again_and_its_address_is_not_logged(
     def refuse(*args: Any, **options: Any) -> None:
         raise error
 
-    change(ada, email=NEW)
+    change(api, ada, email=NEW)
     with monkeypatch.context() as patched:
         patched.setattr("django.core.mail.EmailMessage.send", refuse)
         deliver()
@@ -88,8 +85,8 @@ def test_a_mail_that_was_not_sent_is_tried_again_and_its_address_is_not_logged(
     assert len(mail.outbox) == 1
 
 
-def test_an_account_that_is_gone_meanwhile_sends_no_mail(ada: Account) -> None:
-    change(ada, email=NEW)
+def test_an_account_that_is_gone_meanwhile_sends_no_mail(api: Any, ada: Account) -> None:
+    change(api, ada, email=NEW)
     Delivery.objects.filter(event="accounts.account_changed").delete()
     Account.objects.filter(pk=ada.pk).delete()
     deliver()

@@ -76,10 +76,8 @@ def test_who_is_suspended_is_told_so(send, ada):
     assert send({**GOOD, "password": "wrong"}).json()["type"] == "/problems/wrong-password"
 
 
-def test_guesses_are_counted_as_those_in_json(send, settings):
-    settings.RATE_LIMITS = settings.RATE_LIMITS | {
-        "log-ins": {"account-and-address": (2, 60), "account": (100, 60), "address": (100, 60)}
-    }
+def test_guesses_are_counted_as_those_in_json(send, limit):
+    limit("log-ins", account_and_address=(2, 60), account=(100, 60), address=(100, 60))
     statuses = [send({**GOOD, "password": "wrong"}).status_code for _ in range(3)]
     assert statuses == [400, 400, 429]
 

@@ -17,9 +17,9 @@ SQL = [
     if statement.strip()
 ]
 SECTIONS = [
-    part.split("\n", 1)
-    for part in re.split(r"^##+ ", RUNBOOK, flags=re.MULTILINE)
-    if "**Do:**" in part
+    part.removeprefix("### ").split("\n", 1)
+    for part in re.split(r"^(?=##+ )", RUNBOOK, flags=re.MULTILINE)
+    if part.startswith("### ")
 ]
 
 
@@ -55,8 +55,8 @@ def test_slow_statements_are_shown_without_what_people_wrote(maintenance):
 
 @pytest.mark.parametrize(("title", "text"), SECTIONS, ids=[title for title, _ in SECTIONS])
 def test_each_section_says_what_people_see_and_what_to_do(title, text):
-    for words in ("**Customers see:** ", "**Data lost:** ", "**Look:** ", "**Do:** "):
-        assert words.strip() in text, words
+    for words in ("**Customers see:**", "**Data lost:**", "**Look:**", "**Do:**"):
+        assert words in text, words
 
 
 @pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda f: f.name)

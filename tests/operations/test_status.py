@@ -1,4 +1,4 @@
-"""`manage.py status`: each part that is away, and all that waits too long, is told."""
+"""`manage.py status` and `doctor`: what is away, waits too long or is set wrong is told."""
 
 import re
 from datetime import timedelta
@@ -94,9 +94,8 @@ def test_migrations_that_wait_are_named(status, all_there):
     assert "outbox.0001_initial" in lines["migrations"][1]
 
 
-def test_without_redis_the_rest_is_told(status, all_there, monkeypatch):
-    nowhere = redis.Redis(port=1)
-    monkeypatch.setattr("twitter.base.data.redis.get_redis_connection", lambda alias: nowhere)
+def test_without_redis_the_rest_is_told(status, all_there, redis_gone):
+    redis_gone()
     code, lines = status()
     assert code == 1
     assert {subject for subject, (level, _) in lines.items() if level == "WRONG"} == {

@@ -11,6 +11,7 @@ import pytest
 from celery import current_app
 from django.db import connection, connections, transaction
 
+from tests.conftest import take_redis_away
 from twitter.base.data import redis as project_redis
 from twitter.outbox import events, relay
 from twitter.outbox.events import Event, Subscription, publish
@@ -135,8 +136,7 @@ def test_without_redis_the_delivery_stays_and_the_relay_sends_it_later(
 ):
     subscribe(("note", "at_once"))
     with monkeypatch.context() as without:
-        nowhere = project_redis.redis.Redis(port=1)
-        without.setattr(project_redis, "client", lambda: nowhere)
+        take_redis_away(without)
         with transaction.atomic():
             publish(Happened(number=1))
     assert _noted(valkey) == set()

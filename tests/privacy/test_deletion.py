@@ -27,7 +27,7 @@ def delete(person) -> None:
     assert answer.status_code == 200, answer.content
 
 
-def test_a_deletion_leaves_nothing(ada, bob, run_outbox, api):
+def test_a_deletion_leaves_nothing(ada, bob, run_outbox):
     run_outbox()
     ada.ask("get", "/timeline/timeline")
     bob.ask("get", "/timeline/timeline")

@@ -248,7 +248,7 @@ def test_the_command_writes_the_same(ada, tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_the_command_takes_suspended_accounts_and_no_deleted_ones(ada, tmp_path):
+def test_the_command_takes_suspended_accounts_and_no_deleted_ones(ada):
     Account.objects.filter(id=ada.id).update(suspended_at=timezone.now())
     assert without_time(run(ada.id))["account"]["suspended_at"]
     Account.objects.filter(id=ada.id).update(deleted_at=timezone.now())

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from accounts.models import Account
 from tests.asking import from_django, request
 from tweets.tasks import fold_metrics
 from twitter.base.data import resp
@@ -14,6 +15,11 @@ TEXT = 'ünï¢ode \u2028 </script> 🎉 "quoted" \\ #a @b https://example.com/?
 @pytest.fixture
 def people(make_account):
     return {name: make_account(name) for name in ("ann", "bob", "cat", "dan")}
+
+
+@pytest.fixture
+def moderator(db):
+    return Account.objects.create_superuser("mod", password="x").pk
 
 
 @pytest.fixture

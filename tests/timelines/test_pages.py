@@ -16,7 +16,7 @@ from twitter.base.data.ids import time_of
 pytestmark = pytest.mark.usefixtures("commits")
 
 
-def test_news_come_without_gaps_or_repeats(ids, people, follow, post, read, run_outbox):
+def test_news_come_without_gaps_or_repeats(ids, people, follow, post, read):
     follow("bob", "ann")
     follow("bob", "cat")
     start = post("ann")
@@ -194,6 +194,8 @@ def test_the_cost_of_removals_is_that_of_the_readers_authors(people, follow, pos
         read("bob", "update", since_id=1)
     [[plan]] = plans
     assert "Seq Scan" not in str(plan)
+    assert "tombstone_by_author" in str(plan)
+    assert "tombstone_by_age" not in str(plan)
 
 
 def test_an_authors_page_goes_both_ways(ids, people, post, read):
@@ -287,11 +289,10 @@ def test_news_of_which_nearly_all_show_already_cost_few_statements(
 
 
 def test_a_followee_who_is_suspended_comes_back_or_deletes_the_account_has_the_home_read_again(
-    people, ids, follow, post, read, run_outbox
+    people, ids, follow, post, read, run_outbox, moderator
 ):
     account = Account.objects.create_user("eve", password=PASSWORD).pk
     people["eve"] = account
-    moderator = Account.objects.create_superuser("mod", password="x").pk
     follow("bob", "eve")
     start = post("bob")
     post("eve")
@@ -318,11 +319,12 @@ def test_a_followee_who_is_suspended_comes_back_or_deletes_the_account_has_the_h
     assert ids(read("bob")) == [start]
 
 
-def test_news_name_retweets_of_somebody_who_was_suspended(ids, people, follow, post, retweet, read):
+def test_news_name_retweets_of_somebody_who_was_suspended(
+    people, follow, post, retweet, read, moderator
+):
     follow("bob", "cat")
     start = post("bob")
     again = retweet("cat", post("ann"))
     since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
-    moderator = Account.objects.create_superuser("mod", password="x").pk
     accounts.suspend(account_id=people["ann"], by_id=moderator, reason="spam")
     assert read("bob", "update", since_id=since)["deleted"] == [str(again)]

@@ -6,7 +6,6 @@ from itertools import pairwise
 import pytest
 
 from accounts import services as accounts
-from accounts.models import Account
 from timelines.home import services, store
 from timelines.home.verification import difference
 from tweets import services as tweets
@@ -73,7 +72,7 @@ def test_a_deleted_tweet_and_its_retweets_vanish_at_once_everywhere(
 
 
 def test_a_suspended_authors_tweets_vanish_for_others_and_come_back(
-    ids, people, follow, post, retweet, read, run_outbox
+    ids, people, follow, post, retweet, read, run_outbox, moderator
 ):
     follow("bob", "ann")
     follow("bob", "cat")
@@ -83,7 +82,6 @@ def test_a_suspended_authors_tweets_vanish_for_others_and_come_back(
     run_outbox()
     assert ids(read("bob")) == [tweet]
     assert ids(read("dan")) == [again]
-    moderator = Account.objects.create_superuser("mod", password="x").pk
     accounts.suspend(account_id=people["ann"], by_id=moderator, reason="spam")
     assert ids(read("bob")) == []
     assert ids(read("dan")) == []
@@ -97,12 +95,11 @@ def test_a_suspended_authors_tweets_vanish_for_others_and_come_back(
 
 
 def test_a_home_full_of_tweets_that_may_not_be_seen_is_filled_from_further_down(
-    ids, people, follow, read, post, settings
+    ids, people, follow, read, post, moderator
 ):
     follow("bob", "ann")
     now = time_of(post("cat"))
     old = import_batch([OldTweet(people["ann"], f"{n}", now) for n in range(300)])
-    moderator = Account.objects.create_superuser("mod", password="x").pk
     for hidden in sorted(old)[150:]:
         tweets.hide(tweet_ids=[hidden], by_id=moderator, reason="spam")
     page = read("bob", limit=100)
@@ -111,7 +108,7 @@ def test_a_home_full_of_tweets_that_may_not_be_seen_is_filled_from_further_down(
 
 
 def test_however_often_a_thing_is_retweeted_it_shows_once_at_the_top(
-    people, ids, follow, post, retweet, read, run_outbox, settings
+    people, ids, follow, post, retweet, read, run_outbox
 ):
     for followed in ("ann", "cat", "dan"):
         follow("bob", followed)
@@ -148,14 +145,13 @@ def test_paging_never_leaves_a_retweet_out_because_newer_ones_arrive(
 
 
 def test_a_tweet_restored_while_it_is_removed_stays(
-    ids, people, follow, post, read, run_outbox, monkeypatch
+    ids, people, follow, post, read, run_outbox, monkeypatch, moderator
 ):
     """The new delivery is through before the removal gets to a follower's home."""
     follow("bob", "ann")
     tweet = post("ann")
     run_outbox()
     assert ids(read("bob")) == [tweet]
-    moderator = Account.objects.create_superuser("mod", password="x").pk
     tweets.hide(tweet_ids=[tweet], by_id=moderator, reason="spam")
     remove = store.remove
 

@@ -174,7 +174,7 @@ def network() -> list[tuple[str, str]]:
     return list(texts.values_list("author__username", "text"))
 
 
-def test_the_demo_network_is_alive_and_the_same_for_a_seed(monkeypatch, run_outbox, valkey):
+def test_the_demo_network_is_alive_and_the_same_for_a_seed(monkeypatch, run_outbox):
     monkeypatch.setenv("DEMO_PASSWORD", "correct horse battery")
     monkeypatch.setenv("ADMIN_PASSWORD", "admins horse battery")
     run("demo")

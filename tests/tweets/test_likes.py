@@ -194,7 +194,7 @@ def test_a_repeated_like_changes_nothing(tweet, fans, valkey):
     assert Like.objects.filter(account_id=fan).count() == 1
 
 
-def test_moderating_a_retweet_is_told_to_its_authors_marks(tweet, fans, valkey):
+def test_moderating_a_retweet_is_told_to_its_authors_marks(tweet, fans):
     (fan, moderator, *_) = fans
     retweet_id, _ = services.retweet(account_id=fan, tweet_id=tweet)
     for act, retweeted in ((services.hide, set()), (services.restore, {tweet})):

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.asking import request
+from tests.conftest import take_redis_away
 from timelines.home import store
 from timelines.warm import answer
 from twitter.base.observe import metrics
@@ -63,20 +64,13 @@ def test_while_another_builds_it_the_page_comes_from_postgres(read_measured, bob
 
 
 def test_without_redis_a_read_is_degraded_and_the_next_one_is_not(
-    read_measured, counted, redis_gone, monkeypatch
+    read_measured, counted, monkeypatch
 ):
     with monkeypatch.context() as away:
-        redis_gone_in(away)
+        take_redis_away(away)
         assert read_measured() == only("degraded")
         assert counted("twitter_redis_failures_total") > 0
     assert read_measured()["degraded"] == 0
-
-
-def redis_gone_in(monkeypatch):
-    from django.conf import settings
-
-    caches = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
-    monkeypatch.setattr(settings, "CACHES", caches)
 
 
 def test_what_was_cached_is_a_hit_and_what_was_not_a_miss(read_measured, counted, valkey, bob):

@@ -272,9 +272,8 @@ def test_homes_are_what_a_naive_model_says(client, settings_of_a_small_home):
 
 
 @pytest.fixture
-def settings_of_a_small_home(settings, monkeypatch):
+def settings_of_a_small_home(settings, monkeypatch, without_limits):
     """Make homes so small that these short histories cut them."""
     current_app.loader.import_default_modules()
     settings.HOME_SIZE = 12
     monkeypatch.setattr(store, "FLOOR_EVERY", 4)
-    settings.RATE_LIMITS = {kind: {} for kind in settings.RATE_LIMITS}

@@ -91,7 +91,7 @@ def test_a_popular_authors_tweets_are_merged_and_not_fanned_out(
 
 
 def test_until_all_followers_know_tweets_get_there_in_both_ways(
-    star, people, post, read, ids, run_outbox, become_popular
+    star, people, post, read, ids, run_outbox
 ):
     PopularAuthor.objects.create(account_id=star)
     read("cat")  # this home merges

@@ -9,6 +9,7 @@ from accounts import services as accounts
 from accounts.models import Account, AccountCounterDelta, Follow
 from deploy.local.run import QUEUES
 from tests.accounts.factories import PASSWORD
+from tests.commands import commands_in
 from timelines import tasks as timelines
 from timelines.events import FollowersKnow
 from timelines.home import build, popular, services, store
@@ -28,31 +29,18 @@ FEW, MANY = 12, 36  # both are more than a moderator's `services.FEW`
 
 
 @pytest.fixture
-def moderator():
-    return Account.objects.create_superuser("moderator", password="x").pk
-
-
-@pytest.fixture
 def commands(round_trips):
     """Return a function that counts the commands that went to Redis since the last call."""
 
     def count() -> int:
         messages, round_trips[:] = b"".join(round_trips), []
-        number = position = 0
-        while position < len(messages):  # *<arguments>, and of each its length and itself
-            end = messages.index(b"\r\n", position)
-            arguments, position = int(messages[position + 1 : end]), end + 2
-            for _ in range(arguments):
-                end = messages.index(b"\r\n", position)
-                position = end + 2 + int(messages[position + 1 : end]) + 2
-            number += 1
-        return number
+        return len(list(commands_in(messages)))
 
     return count
 
 
 @pytest.fixture
-def author(run_outbox):
+def author():
     """Return a function that makes somebody with tweets, and with followers who have homes."""
     made = []
 
@@ -160,13 +148,9 @@ def test_few_tweets_leave_homes_one_by_one_and_only_homes_that_exist_are_touched
     run_outbox()
     assert valkey.exists(store._key(there))
     assert difference(there) is None
-    touched = b"".join(round_trips)
-    assert (
-        b"LREM\r\n$%d\r\n%b\r\n" % (len(store._key(there)), store._key(there).encode()) in touched
-    )
-    assert (
-        b"LREM\r\n$%d\r\n%b\r\n" % (len(store._key(away)), store._key(away).encode()) not in touched
-    )
+    touched = [command[:2] for command in commands_in(b"".join(round_trips))]
+    assert [b"LREM", store._key(there).encode()] in touched
+    assert [b"LREM", store._key(away).encode()] not in touched
 
 
 def test_a_restored_tweet_stays_in_its_authors_home_when_fan_out_was_there_first(
@@ -317,7 +301,7 @@ def test_follows_are_purged_when_homes_have_lost_the_account_and_not_before(
         assert resp.exchange(resp.pack("LRANGE", popular.key_of_followed(reader), 0, -1)) == [[]]
 
 
-def test_what_was_fanned_out_until_all_followers_knew_does_not_stay(star, moderator, valkey):
+def test_what_was_fanned_out_until_all_followers_knew_does_not_stay(star):
     """Else it would be in homes of which nothing is dropped when the author is suspended."""
     readers = followers_of(star)
     [entry] = build.newest_entries(author_ids=[star], limit=1)

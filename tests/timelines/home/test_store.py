@@ -127,7 +127,7 @@ def test_a_reader_does_not_let_the_build_live_on_that_took_the_homes_place(valke
     assert 0 < valkey.ttl("home:4:{7}") <= store.BUILD_SECONDS
 
 
-def test_reading_lets_a_home_live_on(valkey, settings):
+def test_reading_lets_a_home_live_on(valkey):
     build(7, [1])
     valkey.expire("home:4:{7}", 100)
     store.read(7)
@@ -309,7 +309,7 @@ def test_a_floor_is_never_below_what_was_pushed_before(valkey):
         assert floors[0] == floor(highest)
 
 
-def test_a_removed_entry_is_gone_from_every_home(settings):
+def test_a_removed_entry_is_gone_from_every_home():
     build(7, [1, 2])
     build(8, [2, 3])
     push(entry(2), [7])

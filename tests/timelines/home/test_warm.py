@@ -115,14 +115,14 @@ def test_plain_http_is_redirected_where_that_is_required(bob, settings):
         _of_a_read.cache_clear()
 
 
-def test_a_suspended_reader_is_out_at_once(bob, api):
+def test_a_suspended_reader_is_out_at_once(bob):
     Account.objects.filter(id=bob).update(suspended_at="2026-01-01T00:00Z")
     resp.exchange(resp.pack("DEL", f"account:state:{{{bob}}}"))
     assert ask(wsgi.application, request(bob))[0].startswith("401 ")
     assert ask(wsgi.application, request(bob))[0].startswith("401 ")
 
 
-def test_what_is_hidden_is_filled_up_from_what_is_older(bob, people, api, round_trips):
+def test_what_is_hidden_is_filled_up_from_what_is_older(bob, people):
     page = json.loads(ask(wsgi.application, request(bob))[2])
     newest = next(
         int(tweet["id"]) for tweet in page["data"] if tweet["author_id"] == str(people["ann"])
