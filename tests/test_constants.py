@@ -34,17 +34,26 @@ def told(expression: str, **environment: str) -> str:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("seconds", "holds"), [(1, True), (29, True), (31, False)])
-def test_news_wait_for_whatever_a_request_may_still_write_and_for_nothing_else(seconds, holds):
+@pytest.mark.parametrize(
+    ("seconds", "who", "holds"),
+    [
+        (1, "client backend", True),
+        (29, "client backend", True),
+        (31, "client backend", False),
+        (29, "autovacuum worker", False),
+    ],
+)
+def test_news_wait_for_whatever_a_request_may_still_write_and_for_nothing_else(seconds, who, holds):
     """No statement begins after 20 seconds, and none takes more than 10."""
     with connection.cursor() as cursor:
         # Found before the real one: a writer that began so long ago.
         cursor.execute(
             "CREATE TEMP TABLE pg_stat_activity ON COMMIT DROP AS"
             " SELECT current_database() AS datname, 0 AS pid, '7'::xid AS backend_xid,"
+            " %s AS backend_type,"
             " statement_timestamp() - make_interval(secs => %s) AS xact_start,"
             " statement_timestamp() AS query_start",
-            [seconds],
+            [who, seconds],
         )
         cursor.execute("SELECT statement_timestamp()")
         [(now,)] = cursor.fetchall()

@@ -137,12 +137,13 @@ def settled() -> Settled:
     saw would miss a smaller one, committed later. Every id is made by `clock_timestamp()` within
     its transaction, hence after `xact_start`; so nothing below the oldest writer's `xact_start`
     is still to come. A writer has a transaction id, or is about to get one in a statement that
-    began just now.
+    began just now. Autovacuum has one as well, and writes no tweets.
     """
     statement = f"""
         SELECT least(statement_timestamp(), min(xact_start)), statement_timestamp()
         FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND backend_type <> 'autovacuum worker'
             AND xact_start > statement_timestamp() - interval '{LONGEST_WRITE_SECONDS} seconds'
             AND (backend_xid IS NOT NULL
                 OR query_start > statement_timestamp() - interval '1 second')"""
