@@ -21,6 +21,8 @@ QUICK_SECONDS = 6.0
 PROCESSES, THREADS = 2, 8
 # What web processes are told here, and the connect_timeout of the settings.
 WEB_STATEMENT_SECONDS, CONNECT_SECONDS = 4, 5
+# The SOCKET_TIMEOUT of the settings.
+REDIS_SECONDS = 1
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +38,22 @@ def _all_parts_run(stack: Stack) -> Iterator[None]:
     yield
     stack.start_all()
     _until_ready(stack)
+    _until_each_process_finds_out()
+
+
+def _until_each_process_finds_out() -> None:
+    """Each web process tries by itself whether a part is back that kept it waiting."""
+    time.sleep(REDIS_SECONDS + PAUSE_SECONDS)
 
 
 @pytest.fixture
 def people(stack: Stack) -> tuple[User, User]:
-    """Ada, who follows Bob, and has just read the tweet in her home twice."""
+    """Ada, who follows Bob, and has just read the tweet in her home, which Valkey holds."""
     ada, bob = sign_up(stack.url), sign_up(stack.url)
     ada.follow(bob)
     first = bob.tweet("before")
-    for _ in range(2):
-        eventually(lambda: _assert_shown(ada, first))
+    eventually(lambda: _assert_shown(ada, first))
+    eventually(lambda: _assert_kept(stack, ada))
     return ada, bob
 
 
@@ -77,6 +85,20 @@ def _timed(ask: Callable[[], Any]) -> Any:
     return answer
 
 
+def _read_again(reader: User, *, before: bytes, times: int) -> None:
+    """Read a warm home while PostgreSQL is away, quickly each time.
+
+    On a busy machine Valkey, too, may keep a process waiting; that goes on without it for a moment,
+    and can't read a home then. It says so, quickly, and reads it afterwards.
+    """
+
+    def is_read() -> None:
+        assert _timed(lambda: reader.get("/timeline/timeline", status=None)).body == before
+
+    for _ in range(times):
+        eventually(is_read)
+
+
 def _refused(answer: Answer) -> None:
     answer.assert_problem(503)
     assert int(answer.headers["Retry-After"]) > 0
@@ -87,7 +109,7 @@ def test_without_postgres_a_warm_home_is_read_and_writes_are_refused_at_once(sta
     before = ada.get("/timeline/timeline").body
     stack.parts["postgres"].kill()
     for _ in range(3):
-        assert _timed(lambda: ada.get("/timeline/timeline")).body == before
+        _read_again(ada, before=before, times=1)
         _refused(_timed(lambda: bob.post("/tweet/create", {"text": "no"}, status=None)))
         _refused(_timed(lambda: bob.patch("/auth/update", {"name": "no"}, status=None)))
         _refused(_timed(lambda: ada.get(f"/timeline/user/{bob.id}", status=None)))
@@ -110,14 +132,13 @@ def test_while_postgres_stands_still_requests_wait_for_it_once(stack, people):
     with ThreadPoolExecutor(THREADS) as threads:
         waited = list(threads.map(post, range(THREADS)))
     assert max(waited) < WEB_STATEMENT_SECONDS + QUICK_SECONDS
-    for _ in range(5):
-        assert _timed(lambda: ada.get("/timeline/timeline")).body == before
+    _read_again(ada, before=before, times=5)
     with ThreadPoolExecutor(THREADS) as threads:
         waited = sorted(threads.map(post, range(THREADS)))
     # Of these, only who tries for its process whether PostgreSQL is back has waited.
     assert waited[-PROCESSES - 1] < CONNECT_SECONDS
     stack.parts["postgres"].signal(signal.SIGCONT)
-    time.sleep(PAUSE_SECONDS)  # each web process finds out by itself, and this is how long it waits
+    _until_each_process_finds_out()
     again = eventually(lambda: bob.tweet("after"))
     eventually(lambda: _assert_shown(ada, again))
 
@@ -150,12 +171,15 @@ def test_without_redis_all_goes_on_and_nobody_waits_again_and_again(stack, peopl
 
 def test_without_worker_and_relay_tweets_are_taken_and_delivered_later(stack, people):
     ada, bob = people
-    eventually(lambda: _assert_kept(stack, ada))
     for name in ("worker", "relay"):
         stack.parts[name].kill()
     later = [bob.tweet(f"later {number}") for number in range(3)]
     assert bob.home()[:3] == later[::-1]
-    assert not set(later) & set(ada.home())
+
+    def assert_not_shown() -> None:  # a process that Valkey keeps waiting reads PostgreSQL
+        assert not set(later) & set(ada.home())
+
+    eventually(assert_not_shown)
     for name in ("worker", "relay"):
         stack.parts[name].start()
 
