@@ -1,43 +1,52 @@
-"""What other apps may ask of accounts. Takes and returns ids and bytes.
+"""What other apps may ask of accounts: functions on ids, and frozen dataclasses.
+
+A part (`twitter.base.data.parts`) is what a function would read of Redis, and what the replies
+mean. So several apps are asked in one round trip, and none knows the keys of another.
 
 What writes is for commands that fill an empty database; apps publish events instead.
 """
 
-from accounts.cache import CARDS, card_in, state_part
-from accounts.exporting import LISTS as EXPORTED_LISTS
-from accounts.exporting import profile as exported_profile
-from accounts.limits import COUNTED, buckets
-from accounts.relations import Relations, relations_part
-from accounts.relations import filled as filled_relations
-from accounts.rereads import gone_since
-from accounts.rereads import is_due as is_reread_due
-from accounts.selectors import (
+from accounts.declares import SUBJECTS
+from accounts.graph.reads import (
     Reach,
-    all_ids,
-    cards,
-    filled_cards,
     followees,
     follower_page,
     followers_between,
-    imported_ids,
     popular_ids,
     reach_of,
+)
+from accounts.graph.relations import Relations, relations_part
+from accounts.graph.relations import filled as filled_relations
+from accounts.graph.services import follow
+from accounts.people.cards import cards_part
+from accounts.people.declares import PROFILE_EXAMPLE, ExportedAccountSerializer
+from accounts.people.declares import profile as exported_profile
+from accounts.people.reads import (
+    all_ids,
+    cards,
+    filled_cards,
+    imported_ids,
     resolve_username,
     visible,
 )
-from accounts.services import create_admin, follow, sign_up
-from accounts.tokens import claims_in
+from accounts.people.services import create_admin, sign_up
+from accounts.rereads import gone_since
+from accounts.rereads import is_due as is_reread_due
+from accounts.sessions.limits import COUNTED, buckets
+from accounts.sessions.states import state_part
+from accounts.sessions.tokens import claims_in
 
 __all__ = [
-    "CARDS",
     "COUNTED",
-    "EXPORTED_LISTS",
+    "PROFILE_EXAMPLE",
+    "SUBJECTS",
+    "ExportedAccountSerializer",
     "Reach",
     "Relations",
     "all_ids",
     "buckets",
-    "card_in",
     "cards",
+    "cards_part",
     "claims_in",
     "create_admin",
     "exported_profile",

@@ -8,39 +8,19 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import ForeignKeyViolation
 
-from accounts import cache, exporting, guessing, limits, relations, rereads, reserved
+from accounts.declares import SUBJECTS
 from accounts.events import AccountDeleted, AccountPurged, EmailReplaced
-from accounts.models import (
-    Account,
-    AccountCounterDelta,
-    AccountCounters,
-    ImportedAccount,
-    PopularAuthor,
-    ReservedLogin,
-    Session,
-)
+from accounts.models import Account, ReservedLogin, Session
+from accounts.people import reserved
+from accounts.people.declares import audit_entries
+from accounts.sessions import guessing, limits
 from twitter.base.admin import audit
 from twitter.base.data import expiry
 from twitter.base.http.errors import violated_constraint
 from twitter.outbox.events import publish
 from twitter.outbox.models import Delivery
 
-STEP = 1_000
-
 logger = logging.getLogger(__name__)
-
-# Take some of the account's follows away, and count them off for those on the other side.
-_UNFOLLOW = """
-    WITH gone AS (
-        DELETE FROM accounts_follow WHERE id IN (
-            SELECT id FROM accounts_follow WHERE {own} = %s LIMIT %s)
-        RETURNING {other} AS account_id)
-    INSERT INTO accounts_accountcounterdelta
-        (account_id, followers_count, following_count, tweet_count)
-    SELECT account_id, {change}, 0 FROM gone
-    RETURNING account_id"""
-_FOLLOWEES = _UNFOLLOW.format(own="follower_id", other="followed_id", change="-1, 0")
-_FOLLOWERS = _UNFOLLOW.format(own="followed_id", other="follower_id", change="0, -1")
 
 
 def purge_account(account_id: int) -> bool:
@@ -51,13 +31,8 @@ def purge_account(account_id: int) -> bool:
     account = Account.objects.filter(id=account_id, deleted_at__isnull=False).first()
     if account is None:
         return True
-    with transaction.atomic():
-        followers = _unfollow(_FOLLOWERS, account_id)
-        rereads.note_readers(followers)
-        others = _unfollow(_FOLLOWEES, account_id) + followers
-        # Before the commit, so that it cannot be missed. Counts are replaced when they are folded.
-        relations.drop(others)
-    if others:
+    erased = [erase(account_id) for subject in SUBJECTS for erase in subject.erase]
+    if any(erased):
         return False
     limits.forget(account_id)
     guessing.forget(account_id, logins=filter(None, (account.username, account.email)))
@@ -77,22 +52,16 @@ def purge_account(account_id: int) -> bool:
 @transaction.atomic
 def _delete_row(account: Account) -> None:
     account_id = account.pk
-    audit.forget(exporting.audit_entries(account_id), what="a deleted account")
+    audit.forget(audit_entries(account_id), what="a deleted account")
     if account.last_login:  # which only the admin sets
         _end_admin_sessions(account_id)
-    Session.objects.filter(account_id=account_id).delete()
-    _delete_counters(account_id)
-    ImportedAccount.objects.filter(account_id=account_id).delete()
-    PopularAuthor.objects.filter(account_id=account_id).delete()
+    for subject in SUBJECTS:
+        for model in subject.rows:
+            model._default_manager.filter(account_id=account_id).delete()
     reserved.reserve_logins_of(account)
     Account.objects.filter(id=account_id).delete()
     publish(AccountPurged(account_id=account_id))
     connection.check_constraints()  # now, not at the commit
-
-
-def _delete_counters(account_id: int) -> None:
-    AccountCounterDelta.objects.filter(account_id=account_id).delete()
-    AccountCounters.objects.filter(account_id=account_id).delete()
 
 
 def _end_admin_sessions(account_id: int) -> None:
@@ -103,19 +72,14 @@ def _end_admin_sessions(account_id: int) -> None:
 
 
 def sweep_account(account_id: int) -> None:
-    """Clear away what came in while the account was being purged. Raises redis.RedisError.
-
-    Counters have no constraint that would have told, and Redis has none.
-    """
-    _delete_counters(account_id)
+    """Clear away what came in while the account was being purged. Raises redis.RedisError."""
     Delivery.forget_failed(account_id)
     # A mail that could not be sent so far has an address in it.
     unsent = Delivery.objects.filter(event=EmailReplaced.name)
     unsent.filter(payload__account_id=account_id).delete()
-    cache.drop(account_id)
-    relations.drop([account_id])
-    limits.forget(account_id)
-    guessing.forget(account_id, logins=())
+    for subject in SUBJECTS:
+        for sweep in subject.sweep:
+            sweep(account_id)
 
 
 def delete_expired() -> bool:
@@ -129,9 +93,3 @@ def delete_expired() -> bool:
         AdminSession.objects.filter(expire_date__lte=now),
         ReservedLogin.objects.filter(until__lte=now),
     )
-
-
-def _unfollow(statement: str, account_id: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [account_id, STEP])
-        return [row[0] for row in cursor.fetchall()]

@@ -9,8 +9,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from accounts.models import Account
-from accounts.selectors import VISIBLE
+from accounts.models import VISIBLE, Account
 
 
 def note_readers(account_ids: Collection[int]) -> None:

@@ -1,6 +1,8 @@
 """What accounts do later, or at once after a change: each task is one call.
 
-Of the events of apps above this one, which it must not import, a protocol says what is used.
+They stand together, whatever subject they are of: rows of the outbox name a task by its module, and
+outlast a deployment. Of the events of apps above this one, which it must not import, a protocol
+says what is used.
 """
 
 from collections import Counter
@@ -8,7 +10,7 @@ from typing import Protocol
 
 from celery import shared_task
 
-from accounts import mail, popularity, purging, relations, rereads, selectors, services
+from accounts import mail, purging, rereads
 from accounts.events import (
     AccountEvent,
     AccountPurged,
@@ -18,6 +20,9 @@ from accounts.events import (
     GraphImported,
     Unfollowed,
 )
+from accounts.graph import popularity, relations
+from accounts.people import counters, reads, services
+from accounts.sessions import reads as sessions
 from twitter.outbox.tasks import periodic_in_steps, task
 
 # Accounts whose relations one step drops.
@@ -52,7 +57,8 @@ class OfAuthors(Protocol):
 @task(former="accounts.tasks.forget_account")
 def refresh_account(event: AccountEvent) -> None:
     """Show the account as it is now, and check its tokens against that."""
-    services.refresh_account(event.account_id)
+    services.refresh_cards([event.account_id])
+    sessions.refresh_state(event.account_id)
 
 
 @task()
@@ -67,6 +73,12 @@ def refresh_accounts(event: CountersFolded) -> None:
     services.refresh_cards(event.account_ids)
 
 
+@task()
+def note_popular(event: CountersFolded) -> None:
+    """Note who has become popular by these counts."""
+    popularity.note(event.account_ids)
+
+
 @task(former="accounts.tasks.forget_follow")
 def refresh_follow(event: Followed | Unfollowed) -> None:
     """Show the counts of both, and whom the follower follows."""
@@ -77,25 +89,25 @@ def refresh_follow(event: Followed | Unfollowed) -> None:
 @task()
 def count_posted(event: OfAuthor) -> None:
     """Count one tweet more."""
-    services.count_tweets({event.author_id: 1})
+    counters.count_tweets({event.author_id: 1})
 
 
 @task()
 def count_removed(event: OfAuthor) -> None:
     """Count one tweet less."""
-    services.count_tweets({event.author_id: -1})
+    counters.count_tweets({event.author_id: -1})
 
 
 @task()
 def count_many_removed(event: OfAuthorsTweets) -> None:
     """Count so many tweets less."""
-    services.count_tweets({event.author_id: -len(event.tweet_ids)})
+    counters.count_tweets({event.author_id: -len(event.tweet_ids)})
 
 
 @task()
 def count_many_restored(event: OfAuthorsTweets) -> None:
     """Count so many tweets more."""
-    services.count_tweets({event.author_id: len(event.tweet_ids)})
+    counters.count_tweets({event.author_id: len(event.tweet_ids)})
 
 
 @task()
@@ -107,7 +119,7 @@ def note_restored(event: OfAuthor) -> None:
 @task(atomic=True)
 def count_imported(event: OfAuthors) -> None:
     """Count one tweet more for each time that an author is named."""
-    services.count_tweets(Counter(event.author_ids))
+    counters.count_tweets(Counter(event.author_ids))
 
 
 @task(atomic=True)
@@ -125,7 +137,7 @@ def purge_account(event: OfAuthor) -> dict[str, int] | None:
 @task()
 def drop_relations(event: GraphImported, *, after: int = 0) -> dict[str, int] | None:
     """Have all relations read again, after an import changed whom people follow."""
-    account_ids = selectors.all_ids(after=after, limit=PAGE)
+    account_ids = reads.all_ids(after=after, limit=PAGE)
     relations.drop(account_ids)
     return {"after": account_ids[-1]} if len(account_ids) == PAGE else None
 
@@ -139,7 +151,7 @@ def sweep_account(event: AccountPurged) -> None:
 @shared_task
 def fold_counters() -> None:
     """Add pending changes of counts to the totals."""
-    services.fold_counters()
+    counters.fold_counters()
 
 
 @periodic_in_steps

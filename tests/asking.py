@@ -5,7 +5,7 @@ from io import BytesIO
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
-from accounts.tokens import issue_access_token
+from accounts.sessions.tokens import issue_access_token
 from twitter import wsgi
 from twitter.base.observe.observing import observed
 

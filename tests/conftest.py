@@ -25,9 +25,9 @@ from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
 from xdist.scheduler import LoadFileScheduling
 
-from accounts.hashing import BoundedArgon2Hasher
+from accounts.sessions.hashing import BoundedArgon2Hasher
+from accounts.sessions.tokens import issue_access_token
 from accounts.tasks import fold_counters
-from accounts.tokens import issue_access_token
 from tweets.tasks import fold_metrics
 from twitter.base.data import redis as project_redis
 from twitter.base.observe import metrics

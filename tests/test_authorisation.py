@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 
-from accounts import sessions
 from accounts.models import Account
+from accounts.sessions import services
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tweets.models import Tweet
 
@@ -94,7 +94,7 @@ def world(db, request):
         Account.objects.filter(id=actor.pk).update(is_staff=True, is_superuser=True)
     token = "nonsense"
     if actor:
-        pair = sessions.log_in(login=actor.username, password=PASSWORD, address="192.0.2.1")
+        pair = services.log_in(login=actor.username, password=PASSWORD, address="192.0.2.1")
         token = pair.refresh_token
     if role in ("suspended", "deleted"):
         Account.objects.filter(id=actor.pk).update(**{f"{role}_at": timezone.now()})

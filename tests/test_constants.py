@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import connection
 
 from timelines.home import store
-from tweets import purging, selectors
+from tweets import purging
+from tweets.posts import reads
 from twitter import events
 from twitter.base.data import stamped
 from twitter.base.data.ids import time_of
@@ -57,19 +58,19 @@ def test_news_wait_for_whatever_a_request_may_still_write_and_for_nothing_else(s
         )
         cursor.execute("SELECT statement_timestamp()")
         [(now,)] = cursor.fetchall()
-        behind = (now - time_of(selectors.settled().id)).total_seconds()
+        behind = (now - time_of(reads.settled().id)).total_seconds()
         cursor.execute("DROP TABLE pg_temp.pg_stat_activity")
     assert behind == pytest.approx(seconds if holds else 0, abs=0.9)
 
 
 def test_the_longest_write_is_what_a_request_may_take():
     longest = settings.REQUEST_SECONDS + WEB_STATEMENT_SECONDS
-    assert longest == selectors.LONGEST_WRITE_SECONDS == settings.LONGEST_REQUEST_SECONDS
+    assert longest == reads.LONGEST_WRITE_SECONDS == settings.LONGEST_REQUEST_SECONDS
     assert told("settings.LONGEST_REQUEST_SECONDS", WEB_STATEMENT_SECONDS="40") == "60"
 
 
 def test_what_waits_for_all_to_end_outlasts_requests_tasks_and_builds():
-    longest = max(settings.CELERY_TASK_TIME_LIMIT, selectors.LONGEST_WRITE_SECONDS)
+    longest = max(settings.CELERY_TASK_TIME_LIMIT, reads.LONGEST_WRITE_SECONDS)
     assert longest < events.ALL_ENDED_SECONDS < 2 * longest
     assert events.ALL_ENDED_SECONDS > store.BUILD_SECONDS
     assert float(told("events.ALL_ENDED_SECONDS", TASK_SECONDS="5")) > 30
@@ -85,11 +86,11 @@ def test_a_message_is_sent_again_by_redis_only_after_its_task_must_have_ended():
 
 
 def test_a_build_that_a_request_makes_may_take_as_long_as_the_request():
-    assert store.BUILD_SECONDS == selectors.LONGEST_WRITE_SECONDS
+    assert store.BUILD_SECONDS == reads.LONGEST_WRITE_SECONDS
 
 
 def test_absence_is_cached_only_of_what_no_request_may_still_commit():
-    assert stamped.NEW_SECONDS > selectors.LONGEST_WRITE_SECONDS + stamped.FILL_SECONDS
+    assert stamped.NEW_SECONDS > reads.LONGEST_WRITE_SECONDS + stamped.FILL_SECONDS
 
 
 def test_the_mark_of_a_removal_outlasts_every_writer_and_dies_before_the_tombstone():

@@ -5,21 +5,23 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import IntegrityError, connection
 
-from accounts import models as account_models
+from accounts import models as graph_models
+from accounts import models as people_models
 from accounts import purging
-from tweets import models as tweet_models
+from tweets import models as posts_models
+from tweets import models as reactions_models
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 REFERENCES = {
-    account_models.FOLLOWED_REFERENCE: ("accounts_follow", "followed_id"),
-    tweet_models.FIRST_ANSWER_ACCOUNT_REFERENCE: ("tweets_firstanswer", "account_id"),
-    tweet_models.LIKE_ACCOUNT_REFERENCE: ("tweets_like", "account_id"),
-    tweet_models.LIKE_TWEET_REFERENCE: ("tweets_like", "tweet_id"),
-    tweet_models.METRICS_DELTA_TWEET_REFERENCE: ("tweets_tweetmetricsdelta", "tweet_id"),
-    tweet_models.TWEET_AUTHOR_REFERENCE: ("tweets_tweet", "author_id"),
-    tweet_models.TWEET_ORIGINAL_REFERENCE: ("tweets_tweet", "original_id"),
+    graph_models.FOLLOWED_REFERENCE: ("accounts_follow", "followed_id"),
+    posts_models.FIRST_ANSWER_ACCOUNT_REFERENCE: ("tweets_firstanswer", "account_id"),
+    reactions_models.LIKE_ACCOUNT_REFERENCE: ("tweets_like", "account_id"),
+    reactions_models.LIKE_TWEET_REFERENCE: ("tweets_like", "tweet_id"),
+    posts_models.METRICS_DELTA_TWEET_REFERENCE: ("tweets_tweetmetricsdelta", "tweet_id"),
+    posts_models.TWEET_AUTHOR_REFERENCE: ("tweets_tweet", "author_id"),
+    posts_models.TWEET_ORIGINAL_REFERENCE: ("tweets_tweet", "original_id"),
 }
 
 
@@ -85,7 +87,7 @@ def test_a_violated_constraint_that_no_one_expects_is_a_bug_and_is_logged(
 
 def test_a_purge_that_a_bug_stops_is_not_begun_again_without_end(make_account, odd_rule):
     gone = make_account("gone")
-    account_models.Account.objects.filter(id=gone).update(deleted_at="2026-01-01T00:00Z")
+    people_models.Account.objects.filter(id=gone).update(deleted_at="2026-01-01T00:00Z")
     odd_rule("accounts_reservedlogin")
     with pytest.raises(IntegrityError):
         purging.purge_account(gone)

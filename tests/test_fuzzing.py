@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from redis.exceptions import RedisError
 from rest_framework.exceptions import ParseError
 
-from accounts import tokens
-from accounts.importing import MAX_EXTERNAL_ID
+from accounts.graph.importing import MAX_EXTERNAL_ID
 from accounts.management.commands.import_graph import Report, _follows
-from accounts.tokens import InvalidToken, bearer_in, claims_in, parse_refresh_token
+from accounts.sessions import tokens
+from accounts.sessions.tokens import InvalidToken, bearer_in, claims_in, parse_refresh_token
 from tests.accounts.test_tokens import HEADERS, signed
 from tests.base.http.test_parsers import parse as parse_json
 from tests.growth import BOUND, growth

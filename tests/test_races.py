@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from accounts import purging as accounts_purging
-from accounts import services as accounts
-from accounts import sessions
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow, Session
+from accounts.moderation import services as moderation_services
+from accounts.people import services as people_services
+from accounts.sessions import services
 from timelines.home.verification import difference
-from tweets import services as tweets
 from tweets.models import FirstAnswer, Like, Tweet, TweetMetrics
+from tweets.posts import services as tweets
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -219,7 +220,7 @@ def test_following_who_is_being_deleted(api, race, join, settle):
 def test_following_who_is_purged_meanwhile(api, join, settle, monkeypatch):
     """The account's row goes away between the look and the commit."""
     ann, gone = join("ann"), join("gone")
-    visible = accounts.selectors.visible
+    visible = people_services.reads.visible
 
     def then_purged(ids):
         found = visible(ids)
@@ -227,7 +228,7 @@ def test_following_who_is_purged_meanwhile(api, join, settle, monkeypatch):
         assert accounts_purging.purge_account(gone)
         return found
 
-    monkeypatch.setattr(accounts.selectors, "visible", then_purged)
+    monkeypatch.setattr(people_services.reads, "visible", then_purged)
     assert follow(api, ann, gone)().status_code == 404
     monkeypatch.undo()
     settle()
@@ -319,7 +320,7 @@ def test_posting_while_the_account_is_suspended(api, race, join, settle):
         follow(api, reader, gone)()
 
         def suspend(gone: int = gone) -> Any:
-            accounts.suspend(account_id=gone, by_id=moderator, reason="spam")
+            moderation_services.suspend(account_id=gone, by_id=moderator, reason="spam")
             return api(reader).get("/timeline/timeline")
 
         posted, read = race(post(api, gone), suspend)
@@ -395,8 +396,8 @@ def test_an_account_is_deleted_once(api, race, join, settle):
 
 
 # --- log-ins -------------------------------------------------------------------------------------
-def log_in(name: str) -> sessions.TokenPair:
-    return sessions.log_in(login=name, password=PASSWORD, address="192.0.2.1")
+def log_in(name: str) -> services.TokenPair:
+    return services.log_in(login=name, password=PASSWORD, address="192.0.2.1")
 
 
 def is_out(api: Any, access_token: str) -> bool:
@@ -442,7 +443,7 @@ def test_logging_in_while_the_account_is_suspended(api, race, join):
         body = {"username": f"gone{number}", "password": PASSWORD}
 
         def suspend(gone: int = gone) -> Any:
-            accounts.suspend(account_id=gone, by_id=moderator, reason="spam")
+            moderation_services.suspend(account_id=gone, by_id=moderator, reason="spam")
             return api(moderator).get("/auth/me")
 
         entered = []

@@ -9,13 +9,13 @@ import pytest
 import redis as redis_library
 from redis.exceptions import ResponseError
 
-from accounts import popularity
+from accounts.graph import popularity
 from accounts.models import Account
-from accounts.services import fold_counters
+from accounts.people.counters import fold_counters
 from tests.asking import ask, request
 from tests.commands import commands_in
 from timelines.home.verification import difference
-from tweets import services
+from tweets.posts import moderation
 from twitter import wsgi
 from twitter.base.data import parts, resp
 
@@ -112,7 +112,7 @@ def test_each_command_touches_keys_of_one_slot(sent, make_account, api, run_outb
     do("cat", "delete", "/tweet/like", tweet_id=str(posted[0]))
     do("cat", "delete", "/tweet/retweet", tweet_id=str(posted[0]))
     do("ann", "delete", f"/tweet/delete/{posted[5]}")
-    services.hide(tweet_ids=[posted[6]], by_id=people["mod"], reason="spam")
+    moderation.hide(tweet_ids=[posted[6]], by_id=people["mod"], reason="spam")
     run_outbox()
     settings.FANOUT_MAX_FOLLOWERS = 1
     fold_counters()

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from accounts import sessions, tokens
 from accounts.models import Account
+from accounts.sessions import services, tokens
 from tests.accounts.factories import AccountFactory
 from tests.accounts.test_authentication import ENDS, log_in
 from tests.accounts.test_tokens import BAD
@@ -86,4 +86,4 @@ def test_keys_are_rotated_without_anybody_being_logged_out(ada, settings):
     for token in (first, second, pair.access_token):
         assert statuses(token) == [401, 401]
     # Refresh tokens are not signed: who has one goes on.
-    assert statuses(sessions.refresh(pair.refresh_token).access_token) == [200, 200]
+    assert statuses(services.refresh(pair.refresh_token).access_token) == [200, 200]

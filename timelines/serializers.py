@@ -4,14 +4,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from tweets.serializers import (
+from tweets.answers import (
     INCLUDES_EXAMPLE,
-    TWEET_EXAMPLE,
     VIEWER_EXAMPLE,
     IncludesSerializer,
-    TweetSerializer,
     ViewerSerializer,
 )
+from tweets.posts.serializers import TWEET_EXAMPLE, TweetSerializer
 from twitter.base.data.ids import WireIdField, id_at
 from twitter.base.http.pagination import LimitQuery
 from twitter.base.http.shapes import shape

@@ -1,11 +1,9 @@
-"""What other apps may ask of tweets. Takes and returns ids, dataclasses and bytes."""
+"""What other apps may ask of tweets: functions on ids, and frozen dataclasses."""
 
+from tweets.declares import SUBJECTS
 from tweets.entries import ID_SIZE, TWEET_SIZE, Entry, Ref, id_bytes, id_of, ref_of
-from tweets.exporting import LISTS as EXPORTED_LISTS
 from tweets.pipeline import MOST_LOOKED_AT, Drawn, Page, present, read
-from tweets.purging import KEEP_TOMBSTONES
-from tweets.reader import Reader, reader, reader_part
-from tweets.selectors import (
+from tweets.posts.reads import (
     Settled,
     authors_of,
     clock,
@@ -15,13 +13,15 @@ from tweets.selectors import (
     removed_between,
     settled,
 )
+from tweets.purging import KEEP_TOMBSTONES
+from tweets.reader import Reader, reader, reader_part
 from tweets.visibility import Kind, shows
 
 __all__ = [
-    "EXPORTED_LISTS",
     "ID_SIZE",
     "KEEP_TOMBSTONES",
     "MOST_LOOKED_AT",
+    "SUBJECTS",
     "TWEET_SIZE",
     "Drawn",
     "Entry",

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from accounts import facade as accounts
-from tweets import cache, rendering, selectors, visibility
+from tweets import answers, visibility
 from tweets.entries import Entry, Ref, ref_of
+from tweets.posts import cache, reads
+from tweets.posts.cache import Tweets
+from tweets.posts.rendering import Found
 from tweets.reader import Reader
-from tweets.rendering import Found
+from twitter.base.data import parts, redis
 from twitter.base.http.renderers import array, envelope
 from twitter.base.observe import metrics
 
@@ -122,21 +125,23 @@ def hydrate(refs: Iterable[Ref], found: Found) -> None:
     author_ids = [number for number in authors if number not in users]
     if not tweet_ids and not author_ids:
         return
-    tweet_values, cards = cache.fetch(tweet_ids, author_ids)
-    for number, value in zip(tweet_ids, tweet_values, strict=True):
-        if value:
-            tweets[number] = cache.tweet_in(value)
-    for number, value in zip(author_ids, cards, strict=True):
-        if value:
-            users[number] = accounts.card_in(value)
+    cached, cards = _cached(tweet_ids, author_ids)
+    tweets |= cached
+    users |= cards
     missing = [number for number in tweet_ids if number not in tweets]
     unknown = [number for number in author_ids if number not in users]
     misses = len(missing) + len(unknown)
     metrics.looked_up(hits=len(tweet_ids) + len(author_ids) - misses, misses=misses)
     if missing:
-        tweets |= selectors.filled(missing)
+        tweets |= reads.filled(missing)
     if unknown:
         users |= accounts.filled_cards(unknown)
+
+
+@redis.without_redis(lambda: ({}, {}))
+def _cached(tweet_ids: Sequence[int], author_ids: Sequence[int]) -> tuple[Tweets, dict[int, bytes]]:
+    tweets, cards = parts.exchange(cache.part(tweet_ids), accounts.cards_part(author_ids))
+    return tweets, cards
 
 
 def tweet(tweet_id: int, *, reader: Reader) -> Page:
@@ -151,11 +156,10 @@ def tweet(tweet_id: int, *, reader: Reader) -> Page:
 
 def refs_of(tweet_ids: Collection[int], found: Found) -> dict[int, Ref]:
     """Return what refers to tweets of which only the ids are known, if they are there."""
-    values, _ = cache.fetch(list(tweet_ids), [])
-    cached = zip(tweet_ids, values, strict=True)
-    found.tweets.update((number, cache.tweet_in(value)) for number, value in cached if value)
+    cached, _ = _cached(list(tweet_ids), [])
+    found.tweets |= cached
     if missing := [number for number in tweet_ids if number not in found.tweets]:
-        found.tweets |= selectors.filled(missing)
+        found.tweets |= reads.filled(missing)
     there = ((number, found.tweets[number]) for number in tweet_ids)
     return {number: Ref(number, *tweet[1:]) for number, tweet in there if tweet}
 
@@ -175,16 +179,12 @@ def present(page: Page, *, reader: Reader, one: bool = False, **extra: bytes) ->
         dict.fromkeys(ref.original_author_id for ref in page.refs if ref.original_id in originals)
     )
     mentioned = [*ids, *originals]
-    marks = reader.marks_of(mentioned)
     return envelope(
         {
             "data": found.body(ids[0]) if one else found.data(ids),
             "includes": b'{"users":%b,"tweets":%b}'
             % (array([found.users[number] for number in authors]), found.data(originals)),
-            "viewer": rendering.viewer(
-                liked=marks.liked.intersection(mentioned),
-                retweeted=marks.retweeted.intersection(mentioned),
-            ),
+            "viewer": answers.viewer(reader.marks_of(mentioned).of(mentioned)),
             **extra,
         }
     )

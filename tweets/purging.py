@@ -3,25 +3,19 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
-from tweets import cache, selectors
+from tweets.declares import SUBJECTS
 from tweets.events import AuthorPurged
-from tweets.models import (
-    FirstAnswer,
-    Like,
-    Tombstone,
-    Tweet,
-    TweetMetrics,
-    TweetMetricsDelta,
-)
-from tweets.services import delete_locked
+from tweets.models import FirstAnswer, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
+from tweets.posts import cache, reads
+from tweets.posts.services import delete_locked
+from twitter.base import declared
 from twitter.base.admin import audit
 from twitter.base.data import expiry
 from twitter.outbox.events import publish
 
-STEP = 500
 KEEP_ANSWERS = timedelta(days=1)
 KEEP_TOMBSTONES = timedelta(days=7)
 
@@ -38,11 +32,14 @@ def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
     the rows themselves go last, and their foreign keys refuse that while anything refers to them.
     """
     with transaction.atomic():
-        retweets = Tweet.objects.filter(original_id__in=tweet_ids).select_for_update()[:STEP]
+        retweets = Tweet.objects.filter(original_id__in=tweet_ids).select_for_update()[
+            : declared.STEP
+        ]
         found = list(retweets)
         for retweet in found:
             delete_locked(retweet)
-        if found or _delete_likes_of(tweet_ids):
+        others = [erase(tweet_ids) for subject in SUBJECTS for erase in subject.erase_of_tweets]
+        if found or any(others):
             return False
         TweetMetricsDelta.objects.filter(tweet_id__in=tweet_ids).delete()
         TweetMetrics.objects.filter(tweet_id__in=tweet_ids).delete()
@@ -50,23 +47,13 @@ def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
     return True
 
 
-def _delete_likes_of(tweet_ids: Sequence[int]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM tweets_like WHERE (account_id, tweet_id) IN"
-            " (SELECT account_id, tweet_id FROM tweets_like WHERE tweet_id = ANY(%s) LIMIT %s)",
-            [list(tweet_ids), STEP],
-        )
-        return int(cursor.rowcount)
-
-
 def purge_author(author_id: int) -> bool:
     """Clear away a step's worth of a deleted account. Returns whether nothing is left.
 
     The last step publishes AuthorPurged.
     """
-    steps = (_purge_tweets_by, _purge_likes_by, _purge_tombstones_of, _purge_answers_to)
-    if any(purge(author_id) for purge in steps):
+    steps = (_purge_tweets_by, *(erase for subject in SUBJECTS for erase in subject.erase))
+    if any(erase(author_id) for erase in steps):
         return False
     with transaction.atomic():
         publish(AuthorPurged(author_id=author_id))
@@ -81,7 +68,7 @@ def _purge_tweets_by(author_id: int) -> int:
     """
     deleted = _delete_tweets_by(author_id)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)
-    left = list(marked.order_by("-id").values_list("id", flat=True)[:STEP])
+    left = list(marked.order_by("-id").values_list("id", flat=True)[: declared.STEP])
     audit.forget(audit.about(Tweet, {*deleted, *left}), what="a tweet")
     _purge_tweets(left)
     return len(deleted) + len(left)
@@ -91,7 +78,9 @@ def _purge_tweets_by(author_id: int) -> int:
 def _delete_tweets_by(author_id: int) -> list[int]:
     """Delete some of the author's retweets, mark some tweets as deleted; return their ids."""
     own = Tweet.objects.filter(author_id=author_id)
-    some = own.exclude(state=Tweet.State.DELETED).order_by("-id").select_for_update()[:STEP]
+    some = (
+        own.exclude(state=Tweet.State.DELETED).order_by("-id").select_for_update()[: declared.STEP]
+    )
     tweets = list(some)
     retweets = [tweet for tweet in tweets if tweet.original_id]
     TweetMetricsDelta.objects.bulk_create(
@@ -103,37 +92,8 @@ def _delete_tweets_by(author_id: int) -> list[int]:
         state=Tweet.State.DELETED, text="", removed_at=Now()
     )
     # Before the commit, so that it cannot be missed: the account is deleted in any case.
-    cache.replace(dict.fromkeys(tweet_ids), read_at=selectors.clock())
+    cache.replace(dict.fromkeys(tweet_ids), read_at=reads.clock())
     return tweet_ids
-
-
-def _purge_likes_by(account_id: int) -> int:
-    with transaction.atomic():
-        liked = list(
-            Like.objects.filter(account_id=account_id)
-            .select_for_update()
-            .values_list("tweet_id", flat=True)[:STEP]
-        )
-        Like.objects.filter(account_id=account_id, tweet_id__in=liked).delete()
-        TweetMetricsDelta.objects.bulk_create(
-            TweetMetricsDelta(tweet_id=tweet_id, like_count=-1) for tweet_id in liked
-        )
-    return len(liked)
-
-
-def _purge_tombstones_of(author_id: int) -> int:
-    """Delete some tombstones, and what the audit log says of their tweets.
-
-    Who followed the author is told to read the home again.
-    """
-    some = Tombstone.objects.filter(author_id=author_id)
-    tweet_ids = list(some.values_list("tweet_id", flat=True)[:STEP])
-    audit.forget(audit.about(Tweet, tweet_ids), what="a tweet")
-    return Tombstone.objects.filter(tweet_id__in=tweet_ids).delete()[0]
-
-
-def _purge_answers_to(account_id: int) -> bool:
-    return expiry.delete_step(FirstAnswer.objects.filter(account_id=account_id))
 
 
 def delete_expired() -> bool:

@@ -5,8 +5,8 @@ from typing import Any
 
 from accounts import facade as accounts
 from accounts.facade import Relations
-from tweets import marks
-from tweets.marks import Marks
+from tweets.reactions import marks
+from tweets.reactions.marks import Marks
 from twitter.base.data import parts, redis
 from twitter.base.data.parts import Part
 

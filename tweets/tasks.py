@@ -8,7 +8,7 @@ from typing import Protocol
 from celery import shared_task
 
 from accounts.events import AccountPurged
-from tweets import marks, purging, services
+from tweets import purging
 from tweets.events import (
     ManyRemoved,
     ManyRestored,
@@ -18,6 +18,8 @@ from tweets.events import (
     TweetRemoved,
     TweetRestored,
 )
+from tweets.posts import counts
+from tweets.reactions import marks
 from twitter.outbox.tasks import periodic_in_steps, task
 
 
@@ -30,13 +32,13 @@ class OfAccount(Protocol):
 @task(former="tweets.tasks.forget_tweet")
 def refresh_tweet(event: TweetRemoved | TweetRestored) -> None:
     """Let a tweet that was hidden or deleted be absent, and one that was restored be there."""
-    services.refresh([event.tweet_id])
+    counts.refresh([event.tweet_id])
 
 
 @task()
 def refresh_tweets(event: MetricsFolded | ManyRemoved | ManyRestored) -> None:
     """Show the tweets as they are now: with new counts, absent, or there again."""
-    services.refresh(event.tweet_ids)
+    counts.refresh(event.tweet_ids)
 
 
 @task()
@@ -66,7 +68,7 @@ def purge_author(event: OfAccount) -> dict[str, int] | None:
 @shared_task
 def fold_metrics() -> None:
     """Add pending changes of counts to the totals."""
-    services.fold_metrics()
+    counts.fold_metrics()
 
 
 @periodic_in_steps

@@ -7,8 +7,8 @@ what fails, never show what `may` refuses.
 from enum import Enum
 
 from tweets.entries import Ref
+from tweets.posts.rendering import Found
 from tweets.reader import Reader
-from tweets.rendering import Found
 
 
 class Kind(Enum):

@@ -17,6 +17,7 @@ REFRESH_ACCOUNT = Subscription(task="accounts.tasks.refresh_account", at_once=Tr
 REFRESH_FOLLOW = Subscription(task="accounts.tasks.refresh_follow", at_once=True)
 REFRESH_TWEET = Subscription(task="tweets.tasks.refresh_tweet", at_once=True)
 REFRESH_TWEETS = Subscription(task="tweets.tasks.refresh_tweets", at_once=True)
+NOTE_POPULAR = Subscription(task="accounts.tasks.note_popular", in_transaction=True)
 NOTE_RESTORED = Subscription(task="accounts.tasks.note_restored", in_transaction=True)
 DROP_HOME = Subscription(task="timelines.tasks.drop_home", at_once=True)
 # Whatever was under way has ended by then, requests and tasks.
@@ -31,7 +32,10 @@ SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.AccountChanged: [REFRESH_ACCOUNT],
     accounts.EmailReplaced: [Subscription(task="accounts.tasks.tell_former_address")],
     accounts.SessionsRevoked: [REFRESH_ACCOUNT],
-    accounts.CountersFolded: [Subscription(task="accounts.tasks.refresh_accounts", at_once=True)],
+    accounts.CountersFolded: [
+        NOTE_POPULAR,
+        Subscription(task="accounts.tasks.refresh_accounts", at_once=True),
+    ],
     accounts.AccountSuspended: [REFRESH_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     accounts.AccountRestored: [REFRESH_ACCOUNT, DROP_HOMES_OF_FOLLOWERS],
     accounts.AccountDeleted: [

@@ -166,7 +166,7 @@ MIDDLEWARE = [
     "twitter.base.http.middleware.in_time",
     "twitter.base.http.middleware.admin_apart",
     "twitter.base.http.middleware.options",
-    "accounts.limits.rate_limits",
+    "accounts.sessions.limits.rate_limits",
     "twitter.base.http.middleware.StaticFiles",
     "twitter.base.http.middleware.Session",
     "django.middleware.common.CommonMiddleware",
@@ -283,7 +283,7 @@ OUTBOX_RESEND_SECONDS = number("OUTBOX_RESEND_SECONDS", 60)
 
 # --- the API -------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerToken"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sessions.authentication.BearerToken"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["twitter.base.http.parsers.BoundedJSONParser"],
@@ -315,7 +315,7 @@ SPECTACULAR_SETTINGS = {
 AUTH_USER_MODEL = "accounts.Account"
 # A username is unique whatever the case, by a constraint on lower(username), which it cannot see.
 SILENCED_SYSTEM_CHECKS = ["auth.E003", "security.W005", "security.W021"]
-PASSWORD_HASHERS = ["accounts.hashing.BoundedArgon2Hasher"]
+PASSWORD_HASHERS = ["accounts.sessions.hashing.BoundedArgon2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -7,8 +7,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from accounts import facade, services, sessions
+from accounts import facade
 from accounts.models import Account, Follow
+from accounts.moderation import services
+from accounts.sessions import services as sessions_services
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
 from twitter.base.http.errors import Unauthenticated
 
@@ -159,18 +161,18 @@ def test_adding_an_account(admin: Client) -> None:
     assert answer.status_code == 302
     helper = Account.objects.get(username="helper")
     assert helper.email is None
-    assert sessions.log_in(address="192.0.2.1", login="helper", password=PASSWORD)
+    assert sessions_services.log_in(address="192.0.2.1", login="helper", password=PASSWORD)
     assert LogEntry.objects.get().is_addition()
 
 
 def test_changing_ones_own_password_in_the_admin_ends_the_api_log_ins(
     admin: Client, chief: Account
 ) -> None:
-    pair = sessions.log_in(address="192.0.2.1", login="chief", password=PASSWORD)
+    pair = sessions_services.log_in(address="192.0.2.1", login="chief", password=PASSWORD)
     form = {"new_password1": "brand new secret", "new_password2": "brand new secret"}
     admin.post("/admin/password_change/", {"old_password": PASSWORD, **form})
     with pytest.raises(Unauthenticated):
-        sessions.refresh(pair.refresh_token)
+        sessions_services.refresh(pair.refresh_token)
     assert admin.get("/admin/").status_code == 200
 
 

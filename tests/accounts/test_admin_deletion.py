@@ -11,8 +11,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from accounts import facade, sessions
+from accounts import facade
 from accounts.models import Account
+from accounts.sessions import services
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,7 +56,7 @@ def test_what_follows_is_what_an_owners_deletion_does(
     delete: Way, suspended: bool, ada: Account, chief: Account, run_outbox: Any, api: Any
 ) -> None:
     FollowFactory(follower=ada, followed=chief)
-    pair = sessions.log_in(login="ada_the_first", password=PASSWORD, address="192.0.2.1")
+    pair = services.log_in(login="ada_the_first", password=PASSWORD, address="192.0.2.1")
     if suspended:
         Account.objects.filter(pk=ada.pk).update(suspended_at=timezone.now())
     delete(ada, REASON)

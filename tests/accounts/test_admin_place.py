@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.urls import clear_url_caches
 
-from accounts.limits import kind_of
 from accounts.models import Account
+from accounts.sessions.limits import kind_of
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter import urls
 

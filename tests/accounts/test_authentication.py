@@ -6,10 +6,13 @@ import pytest
 import redis
 from rest_framework.test import APIClient
 
-from accounts import cache, selectors, services, sessions
 from accounts.models import Account, Session
-from accounts.selectors import account_state
-from accounts.tokens import issue_access_token
+from accounts.moderation import services as moderation_services
+from accounts.people import services as people_services
+from accounts.sessions import reads, states
+from accounts.sessions import services as sessions_services
+from accounts.sessions.reads import account_state
+from accounts.sessions.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.accounts.test_tokens import BAD
 from twitter.base.http.errors import Unauthenticated
@@ -20,8 +23,8 @@ pytestmark = pytest.mark.django_db
 WITH_COMMITS = pytest.mark.django_db(transaction=True)
 
 
-def log_in(account: Account) -> tuple[APIClient, sessions.TokenPair]:
-    pair = sessions.log_in(address="192.0.2.1", login=account.username, password=PASSWORD)
+def log_in(account: Account) -> tuple[APIClient, sessions_services.TokenPair]:
+    pair = sessions_services.log_in(address="192.0.2.1", login=account.username, password=PASSWORD)
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {pair.access_token}")
     return client, pair
@@ -76,20 +79,20 @@ def test_a_warm_request_is_authenticated_without_sql(sql_statements: list[str]) 
     assert sql_statements == []
 
 
-def _log_out(account: Account, pair: sessions.TokenPair) -> None:
-    sessions.log_out(pair.refresh_token)
+def _log_out(account: Account, pair: sessions_services.TokenPair) -> None:
+    sessions_services.log_out(pair.refresh_token)
 
 
-def _suspend(account: Account, pair: sessions.TokenPair) -> None:
-    services.suspend(account_id=account.id, by_id=AccountFactory().id, reason="spam")
+def _suspend(account: Account, pair: sessions_services.TokenPair) -> None:
+    moderation_services.suspend(account_id=account.id, by_id=AccountFactory().id, reason="spam")
 
 
-def _delete(account: Account, pair: sessions.TokenPair) -> None:
-    services.delete(account_id=account.id, by_id=account.id, session_id=1, password=PASSWORD)
+def _delete(account: Account, pair: sessions_services.TokenPair) -> None:
+    people_services.delete(account_id=account.id, by_id=account.id, session_id=1, password=PASSWORD)
 
 
-def _change_password(account: Account, pair: sessions.TokenPair) -> None:
-    services.update(
+def _change_password(account: Account, pair: sessions_services.TokenPair) -> None:
+    people_services.update(
         account_id=account.id,
         session_id=1,
         changes={},
@@ -98,15 +101,15 @@ def _change_password(account: Account, pair: sessions.TokenPair) -> None:
     )
 
 
-def _set_password_in_the_admin(account: Account, pair: sessions.TokenPair) -> None:
+def _set_password_in_the_admin(account: Account, pair: sessions_services.TokenPair) -> None:
     account.set_password("an entirely new one")
     account.save()
 
 
-def _use_an_old_refresh_token(account: Account, pair: sessions.TokenPair) -> None:
-    sessions.refresh(sessions.refresh(pair.refresh_token).refresh_token)
+def _use_an_old_refresh_token(account: Account, pair: sessions_services.TokenPair) -> None:
+    sessions_services.refresh(sessions_services.refresh(pair.refresh_token).refresh_token)
     with pytest.raises(Unauthenticated):
-        sessions.refresh(pair.refresh_token)
+        sessions_services.refresh(pair.refresh_token)
 
 
 ENDS = [
@@ -156,7 +159,7 @@ def test_logging_out_leaves_other_sessions_alone() -> None:
     ada = AccountFactory()
     phone, pair = log_in(ada)
     laptop, _ = log_in(ada)
-    sessions.log_out(pair.refresh_token)
+    sessions_services.log_out(pair.refresh_token)
     assert (status(phone), status(laptop)) == (401, 200)
 
 
@@ -164,8 +167,8 @@ def test_logging_out_leaves_other_sessions_alone() -> None:
 def test_old_tokens_do_not_come_back_when_a_suspension_is_lifted() -> None:
     ada, moderator = AccountFactory(), AccountFactory()
     client, _ = log_in(ada)
-    services.suspend(account_id=ada.id, by_id=moderator.id, reason="spam")
-    services.lift(account_id=ada.id, by_id=moderator.id, reason="appeal")
+    moderation_services.suspend(account_id=ada.id, by_id=moderator.id, reason="spam")
+    moderation_services.lift(account_id=ada.id, by_id=moderator.id, reason="appeal")
     assert status(client) == 401
     assert status(log_in(ada)[0]) == 200
 
@@ -179,7 +182,7 @@ def test_a_reader_who_saw_postgres_before_cannot_cache_what_it_saw(
     """It reads Postgres, then the token ends, then, late, it fills in what it read."""
     ada = AccountFactory()
     client, pair = log_in(ada)
-    stored_state = selectors.stored_state
+    stored_state = reads.stored_state
 
     def slow(account_id: int) -> Any:
         state = stored_state(account_id)
@@ -188,10 +191,10 @@ def test_a_reader_who_saw_postgres_before_cannot_cache_what_it_saw(
         if flushed:
             valkey.flushdb()
         else:  # it was evicted
-            valkey.delete(cache.STATES.key(account_id))
+            valkey.delete(states.STATES.key(account_id))
         return state
 
-    monkeypatch.setattr(selectors, "stored_state", slow)
+    monkeypatch.setattr(reads, "stored_state", slow)
     assert account_state(ada.id).active
     assert status(client) == 401
     assert status(client) == 401
@@ -200,21 +203,21 @@ def test_a_reader_who_saw_postgres_before_cannot_cache_what_it_saw(
 def test_only_one_fills_a_state_in_and_who_died_keeps_nobody_from_it_for_long(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ada, key = AccountFactory(), cache.STATES.key
-    lease = cache.STATES.lease(ada.id)
+    ada, key = AccountFactory(), states.STATES.key
+    lease = states.STATES.lease(ada.id)
     assert lease is not None
-    assert cache.STATES.lease(ada.id) is None
+    assert states.STATES.lease(ada.id) is None
     assert 0 < valkey.pttl(key(ada.id)) <= 10_000
     state = account_state(ada.id)  # from Postgres: a lease is no state
-    assert cache.fetch_state(ada.id) is None
-    cache.STATES.fill_leased(ada.id, cache._packed_state(state), lease=lease)
-    assert cache.fetch_state(ada.id) == state
+    assert states.fetch_state(ada.id) is None
+    states.STATES.fill_leased(ada.id, states._packed_state(state), lease=lease)
+    assert states.fetch_state(ada.id) == state
 
 
 def test_a_session_that_ended_long_ago_is_not_carried_along(settings: Any) -> None:
     ada = AccountFactory()
     _, pair = log_in(ada)
-    sessions.log_out(pair.refresh_token)
+    sessions_services.log_out(pair.refresh_token)
     session = Session.objects.get()
     settings.ACCESS_TOKEN_SECONDS = 0
     assert account_state(ada.id).revoked == frozenset()

@@ -7,9 +7,13 @@ import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts import facade, purging, services, tasks
+from accounts import facade, purging, tasks
+from accounts.graph import services as graph_services
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
-from accounts.selectors import profiles
+from accounts.moderation import services as moderation_services
+from accounts.people import counters as people_counters
+from accounts.people import services as people_services
+from accounts.people.reads import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
 from tweets.events import TweetPosted, TweetRemoved, TweetRestored, TweetsImported
 from twitter.base.http.errors import DomainError, Invalid, NotFound, Unauthenticated
@@ -27,13 +31,13 @@ def counts(account: Account) -> tuple[int, int]:
 
 
 def suspend(account: Account) -> None:
-    services.suspend(account_id=account.id, by_id=AccountFactory().id, reason="spam")
+    moderation_services.suspend(account_id=account.id, by_id=AccountFactory().id, reason="spam")
 
 
 def test_following_twice_counts_and_tells_once() -> None:
     ada, bob = AccountFactory(), AccountFactory()
     for _ in range(2):
-        services.follow(follower_id=ada.id, followed_id=bob.id)
+        graph_services.follow(follower_id=ada.id, followed_id=bob.id)
     assert counts(ada) == (0, 1)
     assert counts(bob) == (1, 0)
     assert Delivery.objects.filter(event="accounts.followed").values("task").distinct().count() == 2
@@ -42,9 +46,9 @@ def test_following_twice_counts_and_tells_once() -> None:
 
 def test_unfollowing_twice_counts_and_tells_once() -> None:
     ada, bob = AccountFactory(), AccountFactory()
-    services.follow(follower_id=ada.id, followed_id=bob.id)
+    graph_services.follow(follower_id=ada.id, followed_id=bob.id)
     for _ in range(2):
-        services.unfollow(follower_id=ada.id, followed_id=bob.id)
+        graph_services.unfollow(follower_id=ada.id, followed_id=bob.id)
     assert counts(ada) == counts(bob) == (0, 0)
     tasks = Delivery.objects.filter(event="accounts.unfollowed").values_list("task", flat=True)
     drop, refresh = "timelines.tasks.drop_home", "accounts.tasks.refresh_follow"
@@ -53,29 +57,29 @@ def test_unfollowing_twice_counts_and_tells_once() -> None:
 
 def test_nobody_follows_oneself_or_who_is_not_there() -> None:
     ada, gone, suspended = AccountFactory(), AccountFactory(), AccountFactory()
-    services.delete(account_id=gone.id, by_id=gone.id, session_id=1, password=PASSWORD)
+    people_services.delete(account_id=gone.id, by_id=gone.id, session_id=1, password=PASSWORD)
     suspend(suspended)
     with pytest.raises(Invalid) as error:
-        services.follow(follower_id=ada.id, followed_id=ada.id)
+        graph_services.follow(follower_id=ada.id, followed_id=ada.id)
     assert error.value.field == "user_id"
     for target in (gone.id, suspended.id, 1):
         with pytest.raises(NotFound):
-            services.follow(follower_id=ada.id, followed_id=target)
+            graph_services.follow(follower_id=ada.id, followed_id=target)
     with pytest.raises(NotFound):
-        services.unfollow(follower_id=ada.id, followed_id=1)
+        graph_services.unfollow(follower_id=ada.id, followed_id=1)
 
 
 def test_one_can_unfollow_who_was_suspended() -> None:
     follow = FollowFactory()
     suspend(follow.followed)
-    services.unfollow(follower_id=follow.follower_id, followed_id=follow.followed_id)
+    graph_services.unfollow(follower_id=follow.follower_id, followed_id=follow.followed_id)
     assert not Follow.objects.exists()
 
 
 def test_who_was_deleted_meanwhile_follows_nobody() -> None:
     ada, bob = AccountFactory(deleted_at=timezone.now()), AccountFactory()
     with pytest.raises(Unauthenticated):
-        services.follow(follower_id=ada.id, followed_id=bob.id)
+        graph_services.follow(follower_id=ada.id, followed_id=bob.id)
 
 
 @WITH_COMMITS
@@ -84,7 +88,10 @@ def test_nobody_follows_more_than_the_limit(settings: Any, at_once: Any) -> None
     ada = AccountFactory()
     others = AccountFactory.create_batch(5)
     results = at_once(
-        *(partial(services.follow, follower_id=ada.id, followed_id=other.id) for other in others)
+        *(
+            partial(graph_services.follow, follower_id=ada.id, followed_id=other.id)
+            for other in others
+        )
     )
     assert sum(isinstance(result, Invalid) for result in results) == 3
     assert Follow.objects.count() == 2
@@ -95,12 +102,12 @@ def test_nobody_follows_more_than_the_limit(settings: Any, at_once: Any) -> None
 def test_two_who_follow_each_other_at_once_do_not_wait_for_each_other(at_once: Any) -> None:
     ada, bob = AccountFactory(), AccountFactory()
     for _ in range(10):
-        there = partial(services.follow, follower_id=ada.id, followed_id=bob.id)
-        back = partial(services.follow, follower_id=bob.id, followed_id=ada.id)
+        there = partial(graph_services.follow, follower_id=ada.id, followed_id=bob.id)
+        back = partial(graph_services.follow, follower_id=bob.id, followed_id=ada.id)
         assert at_once(there, back, there, back) == [None] * 4
         assert counts(ada) == counts(bob) == (1, 1)
-        undo = partial(services.unfollow, follower_id=ada.id, followed_id=bob.id)
-        undo_back = partial(services.unfollow, follower_id=bob.id, followed_id=ada.id)
+        undo = partial(graph_services.unfollow, follower_id=ada.id, followed_id=bob.id)
+        undo_back = partial(graph_services.unfollow, follower_id=bob.id, followed_id=ada.id)
         assert at_once(undo, undo_back, undo, undo_back) == [None] * 4
         assert counts(ada) == counts(bob) == (0, 0)
 
@@ -109,12 +116,12 @@ def test_counts_are_exact_whatever_is_folded_when() -> None:
     follows = FollowFactory.create_batch(5, followed=AccountFactory())
     ada = follows[0].followed
     assert counts(ada) == (5, 0)
-    services.fold_counters()
+    people_counters.fold_counters()
     assert not AccountCounterDelta.objects.exists()
     assert counts(ada) == (5, 0)
-    services.unfollow(follower_id=follows[0].follower_id, followed_id=ada.id)
+    graph_services.unfollow(follower_id=follows[0].follower_id, followed_id=ada.id)
     assert counts(ada) == (4, 0)
-    services.fold_counters()
+    people_counters.fold_counters()
     assert counts(ada) == (4, 0)
     assert AccountCounters.objects.get(account=ada).followers_count == 4
     assert not AccountCounterDelta.objects.exists()
@@ -126,7 +133,7 @@ def test_a_cached_card_shows_a_new_follower_at_once_and_stays_cached(
 ) -> None:
     ada, bob = AccountFactory(), AccountFactory()
     facade.cards([ada.id, bob.id])
-    services.follow(follower_id=ada.id, followed_id=bob.id)
+    graph_services.follow(follower_id=ada.id, followed_id=bob.id)
     sql_statements.clear()
     cards = facade.cards([ada.id, bob.id])
     assert sql_statements == []
@@ -179,12 +186,14 @@ def test_a_home_is_to_be_read_again_after_follows_changed_or_a_followee_came_or_
         return facade.is_reread_due(account_id=ada.id, since=ago)
 
     for act in (
-        partial(services.follow, follower_id=ada.id, followed_id=other.id),
-        partial(services.unfollow, follower_id=ada.id, followed_id=other.id),
+        partial(graph_services.follow, follower_id=ada.id, followed_id=other.id),
+        partial(graph_services.unfollow, follower_id=ada.id, followed_id=other.id),
         partial(suspend, bob),
-        partial(services.lift, account_id=bob.id, by_id=other.id, reason="x"),
+        partial(moderation_services.lift, account_id=bob.id, by_id=other.id, reason="x"),
         partial(tasks.note_restored.run, TweetRestored(tweet_id=1, author_id=bob.id)),
-        partial(services.delete, account_id=bob.id, by_id=bob.id, session_id=1, password=PASSWORD),
+        partial(
+            people_services.delete, account_id=bob.id, by_id=bob.id, session_id=1, password=PASSWORD
+        ),
         partial(purging.purge_account, bob.id),
     ):
         Account.objects.update(home_changed_at=None, followers_homes_changed_at=None)
@@ -245,11 +254,11 @@ def test_cards_without_redis_come_from_postgres(redis_gone: Any) -> None:
 def test_nothing_but_domain_errors_leaves_the_services() -> None:
     ada = AccountFactory()
     for call in (
-        partial(services.suspend, account_id=1, by_id=ada.id, reason="x"),
-        partial(services.suspend, account_id=ada.id, by_id=ada.id, reason="x"),
-        partial(services.lift, account_id=1, by_id=ada.id, reason="x"),
-        partial(services.remove_follow, follow_id=1, by_id=ada.id, reason="x"),
-        partial(services.moderate, account_id=1, changes={"name": "x"}),
+        partial(moderation_services.suspend, account_id=1, by_id=ada.id, reason="x"),
+        partial(moderation_services.suspend, account_id=ada.id, by_id=ada.id, reason="x"),
+        partial(moderation_services.lift, account_id=1, by_id=ada.id, reason="x"),
+        partial(moderation_services.remove_follow, follow_id=1, by_id=ada.id, reason="x"),
+        partial(people_services.moderate, account_id=1, changes={"name": "x"}),
     ):
         with pytest.raises(DomainError):
             call()
@@ -264,7 +273,7 @@ def test_counts_are_of_those_who_are_not_deleted_and_lists_of_those_who_are_seen
     followers = [follow.follower for follow in FollowFactory.create_batch(4, followed=ada)]
     followees = [follow.followed for follow in FollowFactory.create_batch(4, follower=ada)]
     for gone in (*followers[:2], *followees[:2]):
-        services.suspend(account_id=gone.pk, by_id=bob.pk, reason="spam")
+        moderation_services.suspend(account_id=gone.pk, by_id=bob.pk, reason="spam")
     reader = api(bob.pk)
 
     def seen() -> list[int]:
@@ -282,5 +291,5 @@ def test_counts_are_of_those_who_are_not_deleted_and_lists_of_those_who_are_seen
     run_outbox()
     assert seen() == [2, 2, 1, 1]
     for back in (followers[1], followees[1]):
-        services.lift(account_id=back.pk, by_id=bob.pk, reason="appeal")
+        moderation_services.lift(account_id=back.pk, by_id=bob.pk, reason="appeal")
     assert seen() == [2, 2, 2, 2]

@@ -11,8 +11,8 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 
-from accounts import hashing
 from accounts.models import Account
+from accounts.sessions import hashing
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.base.http.errors import TooBusy
 

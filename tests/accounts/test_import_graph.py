@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts import facade, services
+from accounts import facade
+from accounts.graph import services
 from accounts.management.commands import import_graph
 from accounts.models import Account, Follow, ImportedAccount
-from accounts.selectors import profiles
+from accounts.people.reads import profiles
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.outbox.models import Delivery
 

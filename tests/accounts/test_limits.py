@@ -5,9 +5,9 @@ import re
 import pytest
 from rest_framework.test import APIClient
 
-from accounts import guessing, sessions
-from accounts.limits import kind_of
 from accounts.models import Account, Follow
+from accounts.sessions import guessing, services
+from accounts.sessions.limits import kind_of
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.base.http.errors import TooMany, Unauthenticated
 
@@ -130,7 +130,7 @@ def test_without_redis_requests_pass(api, redis_gone, make_account):
 
 def attempt(login, password, address=HERE):
     try:
-        sessions.log_in(login=login, password=password, address=address)
+        services.log_in(login=login, password=password, address=address)
     except (TooMany, Unauthenticated) as error:
         return type(error)
     return None

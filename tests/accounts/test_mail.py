@@ -7,8 +7,8 @@ import pytest
 from celery import current_app
 from django.core import mail
 
-from accounts import services
 from accounts.models import Account
+from accounts.people import services
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.outbox.models import Delivery
 

@@ -4,8 +4,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Lower
 
-from accounts.hashing import BoundedArgon2Hasher
 from accounts.models import Account, Follow, Session
+from accounts.sessions.hashing import BoundedArgon2Hasher
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
 from twitter.base.data.ids import time_of
 

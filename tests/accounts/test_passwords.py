@@ -8,9 +8,9 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts import services
 from accounts.models import Account
-from accounts.tokens import issue_access_token
+from accounts.people import services
+from accounts.sessions.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.base.http.errors import TooBusy
 

@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
-from accounts import facade, purging, selectors, services, sessions
+from accounts import facade, purging
 from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow, Session
-from accounts.selectors import profiles
+from accounts.people import counters as people_counters
+from accounts.people import services as people_services
+from accounts.people.reads import profiles
+from accounts.sessions import reads
+from accounts.sessions import services as sessions_services
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory
+from twitter.base import declared
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -22,15 +27,15 @@ def test_an_account_that_is_not_deleted_is_left_alone() -> None:
 def test_nothing_is_left_and_the_others_counters_are_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(purging, "STEP", 2)
+    monkeypatch.setattr(declared, "STEP", 2)
     ada = AccountFactory(username="ada", email="ada@example.org")
     followers = [follow.follower for follow in FollowFactory.create_batch(5, followed=ada)]
     followees = [follow.followed for follow in FollowFactory.create_batch(3, follower=ada)]
-    sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
-    services.fold_counters()
+    sessions_services.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
+    people_counters.fold_counters()
     others = [account.id for account in followers + followees]
     facade.cards(others)
-    services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
+    people_services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
     steps = 1
     while not purging.purge_account(ada.id):
         steps += 1
@@ -43,8 +48,8 @@ def test_nothing_is_left_and_the_others_counters_are_right(
     assert not AccountCounterDelta.objects.filter(account_id=ada.id).exists()
     for profile in profiles(others).values():
         assert (profile.followers_count, profile.following_count) == (0, 0)
-    services.fold_counters()
-    services.refresh_cards(others)  # as the folding has it done after its commit
+    people_counters.fold_counters()
+    people_services.refresh_cards(others)  # as the folding has it done after its commit
     for card in facade.cards(others).values():
         assert b'"followers_count":0,"following_count":0' in card
 
@@ -52,7 +57,7 @@ def test_nothing_is_left_and_the_others_counters_are_right(
 def test_deleting_runs_through_all_apps(run_outbox: Any) -> None:
     ada = AccountFactory()
     FollowFactory(follower=ada)
-    services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
+    people_services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
     run_outbox()
     assert not Account.objects.filter(id=ada.id).exists()
     assert not Follow.objects.exists()
@@ -67,16 +72,16 @@ def test_a_count_that_changes_costs_no_one_the_state_that_tokens_are_checked_aga
         *(follow.followed for follow in FollowFactory.create_batch(2, follower=ada)),
     ]
     for other in others:
-        selectors.account_state(other.pk)
+        reads.account_state(other.pk)
     facade.cards([other.pk for other in others])
-    services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
+    people_services.delete(account_id=ada.id, by_id=ada.id, session_id=1, password=PASSWORD)
     while not purging.purge_account(ada.id):
         pass
     sql_statements.clear()
     for other in others:
-        assert selectors.account_state(other.pk).active
+        assert reads.account_state(other.pk).active
     assert sql_statements == []
-    services.fold_counters()
-    services.refresh_cards([other.pk for other in others])  # as the folding has it done
+    people_counters.fold_counters()
+    people_services.refresh_cards([other.pk for other in others])  # as the folding has it done
     for card in facade.cards([other.pk for other in others]).values():
         assert b'"followers_count":0,"following_count":0' in card

@@ -11,8 +11,9 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from accounts import purging, reserved, services
+from accounts import purging
 from accounts.models import Account, ReservedLogin
+from accounts.people import reserved, services
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.base.http.errors import Conflict
 

@@ -11,8 +11,8 @@ import jwt
 import pytest
 from django.conf import settings
 
-from accounts import tokens
-from accounts.tokens import InvalidToken, issue_access_token, verify_access_token
+from accounts.sessions import tokens
+from accounts.sessions.tokens import InvalidToken, issue_access_token, verify_access_token
 
 KID, SECRET = next(iter(settings.JWT_SIGNING_KEYS.items()))
 GOOD = {"iss": "twitter", "sub": "7", "sid": "8", "gen": 3, "iat": 1, "exp": 9_999_999_999}

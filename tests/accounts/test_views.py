@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from accounts import services, sessions
 from accounts.models import Account, Follow
+from accounts.people import services
+from accounts.sessions import services as sessions_services
 from tests.accounts.factories import PASSWORD, AccountFactory, FollowFactory, hashed
 from twitter.base.data.ids import id_at
 from twitter.base.data.stamped import STAMP
@@ -43,7 +44,7 @@ def test_signing_up_answers_the_owner(api: Any) -> None:
         "email": "ada@example.org",
     }
     assert ada.password.startswith("argon2")
-    assert sessions.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
+    assert sessions_services.log_in(address="192.0.2.1", login="ada", password=PASSWORD)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.db import connection
 from psycopg import sql
 
-from accounts.tokens import issue_access_token
+from accounts.sessions.tokens import issue_access_token
 from tests.bench.scale import Scale
 from twitter.base.data import redis
 from twitter.base.data.ids import SEQUENCE_BITS, id_at

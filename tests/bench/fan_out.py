@@ -16,9 +16,9 @@ from tests.bench.load import Client, Job, post
 from tests.bench.reads import home_requests, warm_up
 from tests.bench.stack import cpu_seconds, server_pids, service, wait_until_quiet
 from timelines.home import services as timelines
-from tweets import services as tweets
 from tweets.entries import Ref
 from tweets.models import Tweet
+from tweets.posts import services as tweets
 
 # Authors of the bench are fanned out whatever the service's limit is.
 NO_LIMIT = {"FANOUT_MAX_FOLLOWERS": "1000000000"}

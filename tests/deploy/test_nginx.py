@@ -20,7 +20,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from accounts import services
+from accounts.moderation import services
 from deploy.local.ports import free_port
 from tests.bench.stack import ending
 from tests.deploy import nginx, web_servers

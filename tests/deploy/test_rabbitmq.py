@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from kombu import Connection
 
-from accounts import services as accounts
+from accounts.graph import services as graph_services
 from accounts.models import AccountCounterDelta
 from deploy.local import backup
 from deploy.local.errors import StackError
@@ -157,7 +157,7 @@ def test_tweets_arrive_through_a_rabbitmq_that_is_killed_and_comes_back(
     The worker has a task in hand when the broker goes, which it cannot acknowledge any more.
     """
     ann, bob = make_account("ann"), make_account("bob")
-    accounts.follow(follower_id=bob, followed_id=ann)
+    graph_services.follow(follower_id=bob, followed_id=ann)
 
     def post() -> int:
         answer = api(ann).post("/tweet/create", {"text": "hello"})

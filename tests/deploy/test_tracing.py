@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
-from accounts.tokens import issue_access_token
+from accounts.sessions.tokens import issue_access_token
 from deploy.local.ports import free_port
 from deploy.local.run import PROCESSES
 from tests.bench.data import follow, make_accounts

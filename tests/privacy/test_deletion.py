@@ -16,6 +16,7 @@ from accounts.models import Account, AccountCounterDelta, AccountCounters, Follo
 from accounts.tasks import sweep_account
 from tests.accounts.factories import PASSWORD, AccountFactory
 from tests.privacy.conftest import ADA, ADAS_EMAIL, verify
+from tweets.reactions import marks
 from twitter.base.http import limits
 from twitter.outbox.models import Delivery
 
@@ -46,7 +47,7 @@ def test_a_deletion_leaves_nothing(ada, bob, run_outbox):
         "tweets_firstanswer.account_id",
         "tweets_tombstone.author_id",
         f"home:4:{{{ada.id}}}",
-        f"marks:1:{{{ada.id}}}",
+        marks.VALUES.key(ada.id),
         f"limit:known:{ada.id}",
         limits.digest(ada.id),
     ):
@@ -131,7 +132,7 @@ def test_what_comes_in_during_the_purge_is_swept_away(ada, run_outbox, valkey):
     AccountCounterDelta.objects.create(account_id=ada.id, tweet_count=-1)
     valkey.lpush(f"home:4:{{{ada.id}}}", "9223372036854775807")  # by a read that took long
     valkey.set(f"newest:2:{ada.id}", struct.pack("<2q", 1, 1023))
-    valkey.set(f"marks:1:{{{ada.id}}}", struct.pack("<2q", 0, 0))
+    valkey.set(marks.VALUES.key(ada.id), struct.pack("<2q", 0, 0))
     failed = Delivery.objects.create(
         event="x", task="x", payload={"ids": [7, ada.id]}, failed_at=timezone.now()
     )

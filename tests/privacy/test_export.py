@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from accounts import exporting
 from accounts.models import Account, ImportedAccount, PopularAuthor
+from accounts.people import declares
 from tests.accounts.factories import AccountFactory, FollowFactory
 from tweets.models import Tweet
 from twitter.base.data import keyset
@@ -108,7 +108,7 @@ def test_it_is_as_described(ada, account):
     Draft202012Validator(
         {"$ref": "urn:schema#/components/schemas/ExportResponse"}, registry=registry
     ).validate(document)
-    empty = {name for name in export.LISTS if not document["data"][name]}
+    empty = {one.name for one in export.EXPORTS if not document["data"][one.name]}
     assert empty == {"moderation"}
     assert document["data"]["account"]["imported_as"] == "12"
     assert document["data"]["account"]["is_popular"]
@@ -120,7 +120,7 @@ def test_every_field_of_an_account_is_in_it_or_left_out_on_purpose(account):
     renamed = {"last_login": "last_admin_login_at", "user_permissions": "permissions"}
     left_out = {"password", "deleted_at"}  # a hash; who is deleted gets nothing
     shown = {renamed.get(name, name) for name in stored - left_out}
-    assert shown <= exporting.profile(account.pk).keys()
+    assert shown <= declares.profile(account.pk).keys()
 
 
 def test_it_comes_in_pages_and_none_of_it_twice(ada, monkeypatch, sql_statements):
@@ -260,7 +260,7 @@ def test_the_command_takes_suspended_accounts_and_no_deleted_ones(ada):
 def test_an_export_that_fails_leaves_no_file(ada, tmp_path, monkeypatch):
     with pytest.raises(CommandError, match="--output"):
         run(ada.id, "--output", tmp_path / "missing" / "ada.json")
-    profiles = iter([exporting.profile(ada.id), None])
+    profiles = iter([declares.profile(ada.id), None])
     monkeypatch.setattr(export.accounts, "exported_profile", lambda account_id: next(profiles))
     with pytest.raises(export.AccountGone):
         run(ada.id, "--output", tmp_path / "ada.json")

@@ -6,11 +6,11 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from accounts import services as accounts
 from accounts.models import Account, Follow
+from accounts.moderation import services as moderation_services
 from tests.accounts.factories import PASSWORD
-from tweets.importing import OldTweet, import_batch
 from tweets.models import Tombstone, Tweet
+from tweets.posts.importing import OldTweet, import_batch
 from twitter.base.data.ids import time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -303,14 +303,16 @@ def test_a_followee_who_is_suspended_comes_back_or_deletes_the_account_has_the_h
 
     since = ask(start)["next_since_id"]
     assert ask(since)["reread"] is False
-    accounts.suspend(account_id=account, by_id=moderator, reason="spam")
+    moderation_services.suspend(account_id=account, by_id=moderator, reason="spam")
     assert ask(since)["reread"] is True
     since = ask(since)["next_since_id"]
     assert ask(since)["reread"] is False
-    accounts.lift(account_id=account, by_id=moderator, reason="a mistake")
+    moderation_services.lift(account_id=account, by_id=moderator, reason="a mistake")
     assert ask(since)["reread"] is True
     since = ask(since)["next_since_id"]
-    accounts.delete_as_admin(account_id=account, by_id=moderator, reason="a court's order")
+    moderation_services.delete_as_admin(
+        account_id=account, by_id=moderator, reason="a court's order"
+    )
     assert ask(since)["reread"] is True
     run_outbox()
     assert not Account.objects.filter(id=account).exists()
@@ -326,5 +328,5 @@ def test_news_name_retweets_of_somebody_who_was_suspended(
     start = post("bob")
     again = retweet("cat", post("ann"))
     since = read("bob", "update", since_id=start)["meta"]["next_since_id"]
-    accounts.suspend(account_id=people["ann"], by_id=moderator, reason="spam")
+    moderation_services.suspend(account_id=people["ann"], by_id=moderator, reason="spam")
     assert read("bob", "update", since_id=since)["deleted"] == [str(again)]

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from accounts import services as accounts
+from accounts.moderation import services as accounts
 from timelines.home import services, store
 from timelines.home.verification import difference
-from tweets import services as tweets
 from tweets.entries import Ref
-from tweets.importing import OldTweet, import_batch
 from tweets.models import Tweet
+from tweets.posts import moderation as posts_moderation
+from tweets.posts.importing import OldTweet, import_batch
 from twitter.base.data.ids import time_of
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -101,7 +101,7 @@ def test_a_home_full_of_tweets_that_may_not_be_seen_is_filled_from_further_down(
     now = time_of(post("cat"))
     old = import_batch([OldTweet(people["ann"], f"{n}", now) for n in range(300)])
     for hidden in sorted(old)[150:]:
-        tweets.hide(tweet_ids=[hidden], by_id=moderator, reason="spam")
+        posts_moderation.hide(tweet_ids=[hidden], by_id=moderator, reason="spam")
     page = read("bob", limit=100)
     assert ids(page) == sorted(old)[149:49:-1]
     assert all(newer > older for newer, older in pairwise(ids(page)))
@@ -152,12 +152,12 @@ def test_a_tweet_restored_while_it_is_removed_stays(
     tweet = post("ann")
     run_outbox()
     assert ids(read("bob")) == [tweet]
-    tweets.hide(tweet_ids=[tweet], by_id=moderator, reason="spam")
+    posts_moderation.hide(tweet_ids=[tweet], by_id=moderator, reason="spam")
     remove = store.remove
 
     def remove_after_the_new_delivery(entry, account_ids):
         monkeypatch.setattr(store, "remove", remove)
-        tweets.restore(tweet_ids=[tweet], by_id=moderator, reason="no spam")
+        posts_moderation.restore(tweet_ids=[tweet], by_id=moderator, reason="no spam")
         assert services.fan_out(Ref(tweet, people["ann"]), after=0) is None
         remove(entry, account_ids)
 

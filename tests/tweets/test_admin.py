@@ -7,9 +7,9 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import Account
-from tweets import services
-from tweets.admin import TweetAdmin
 from tweets.models import Tweet
+from tweets.posts import services
+from tweets.posts.admin import TweetAdmin
 
 pytestmark = pytest.mark.usefixtures("commits")
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts import facade as accounts
 from accounts.models import Account, Follow
 from timelines.home import source as home
-from tweets import importing
 from tweets.models import ImportedFile, Like, Tweet
+from tweets.posts import importing
 from twitter.base.data.ids import EPOCH, MAX_ID, time_of
 
 pytestmark = pytest.mark.usefixtures("commits")

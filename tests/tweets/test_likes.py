@@ -9,12 +9,17 @@ import pytest
 from django.db import connection, transaction
 
 from accounts import facade as accounts
-from tweets import cache, marks, pipeline, selectors, services
+from tweets import pipeline
 from tweets.models import Like, Tweet, TweetMetrics, TweetMetricsDelta
+from tweets.posts import cache, reads
+from tweets.posts import moderation as posts_moderation
+from tweets.posts import services as posts_services
+from tweets.posts.rendering import Found
+from tweets.reactions import marks
+from tweets.reactions import services as reactions_services
 from tweets.reader import reader
-from tweets.rendering import Found
 from tweets.tasks import fold_metrics
-from twitter.base.data import stamped
+from twitter.base.data import parts, stamped
 from twitter.outbox.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -22,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("commits")
 
 @pytest.fixture
 def tweet(make_account, run_outbox) -> int:
-    answer = services.post(author_id=make_account("ann"), text="hello")
+    answer = posts_services.post(author_id=make_account("ann"), text="hello")
     run_outbox()
     return int(json.loads(answer)["data"]["id"])
 
@@ -36,13 +41,13 @@ def fans(make_account) -> list[int]:
 def renderings(monkeypatch):
     """Return a list that grows by the ids of each reading of tweets from PostgreSQL."""
     read: list[list[int]] = []
-    fresh = selectors.fresh
+    fresh = reads.fresh
 
     def note(ids):
         read.append(list(ids))
         return fresh(ids)
 
-    monkeypatch.setattr(selectors, "fresh", note)
+    monkeypatch.setattr(reads, "fresh", note)
     return read
 
 
@@ -53,8 +58,7 @@ def shown(tweet_id: int) -> int:
 
 def cached(tweet_id):
     """Return the tweet as it is cached: None if it is absent, False if nothing is known."""
-    [value], _ = cache.fetch([tweet_id], [])
-    return cache.tweet_in(value) if value else False
+    return parts.fetch(cache.part([tweet_id])).get(tweet_id, False)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -62,11 +66,11 @@ def test_parallel_likes_and_unlikes_are_counted_exactly(tweet, fans, in_parallel
     def like_and_unlike(account_id, ends_with_a_like):
         def run():
             for _ in range(random.randint(2, 5)):
-                services.like(account_id=account_id, tweet_id=tweet)
-                services.like(account_id=account_id, tweet_id=tweet)
-                services.unlike(account_id=account_id, tweet_id=tweet)
+                reactions_services.like(account_id=account_id, tweet_id=tweet)
+                reactions_services.like(account_id=account_id, tweet_id=tweet)
+                reactions_services.unlike(account_id=account_id, tweet_id=tweet)
             if ends_with_a_like:
-                services.like(account_id=account_id, tweet_id=tweet)
+                reactions_services.like(account_id=account_id, tweet_id=tweet)
 
         return run
 
@@ -88,9 +92,9 @@ def test_parallel_likes_and_unlikes_are_counted_exactly(tweet, fans, in_parallel
 
 def test_a_like_shows_at_once_and_leaves_nothing_to_deliver(tweet, fans):
     pipeline.refs_of([tweet], Found())
-    services.like(account_id=fans[0], tweet_id=tweet)
+    reactions_services.like(account_id=fans[0], tweet_id=tweet)
     assert shown(tweet) == 1
-    services.unlike(account_id=fans[0], tweet_id=tweet)
+    reactions_services.unlike(account_id=fans[0], tweet_id=tweet)
     assert shown(tweet) == 0
     assert not Delivery.objects.exists()
 
@@ -103,11 +107,11 @@ def test_a_tweet_that_everybody_likes_stays_cached_and_is_rendered_a_few_times_o
     began = time.monotonic()
     for _ in range(5):
         for account_id in fans:
-            services.like(account_id=account_id, tweet_id=tweet)
+            reactions_services.like(account_id=account_id, tweet_id=tweet)
             assert cached(tweet)
-            services.unlike(account_id=account_id, tweet_id=tweet)
+            reactions_services.unlike(account_id=account_id, tweet_id=tweet)
     for account_id in fans:
-        services.like(account_id=account_id, tweet_id=tweet)
+        reactions_services.like(account_id=account_id, tweet_id=tweet)
     windows = int(time.monotonic() - began) + 2
     assert len(renderings) <= windows * cache.REFRESHES_A_SECOND
     renderings.clear()
@@ -121,7 +125,7 @@ def test_without_redis_a_like_counts_and_the_folding_is_heard_later(
 ):
     pipeline.refs_of([tweet], Found())
     redis_gone()
-    services.like(account_id=fans[0], tweet_id=tweet)
+    reactions_services.like(account_id=fans[0], tweet_id=tweet)
     fold_metrics()
     monkeypatch.undo()
     assert shown(tweet) == 0
@@ -134,8 +138,8 @@ def test_without_redis_a_like_counts_and_the_folding_is_heard_later(
 
 
 def test_what_was_read_before_a_like_does_not_replace_what_was_read_after(tweet, fans):
-    before = selectors.fresh([tweet])
-    services.like(account_id=fans[0], tweet_id=tweet)
+    before = reads.fresh([tweet])
+    reactions_services.like(account_id=fans[0], tweet_id=tweet)
     cache.replace(before.tweets, read_at=before.read_at)
     assert shown(tweet) == 1
     cache.fill(before.tweets, read_at=before.read_at)
@@ -143,8 +147,8 @@ def test_what_was_read_before_a_like_does_not_replace_what_was_read_after(tweet,
 
 
 def test_a_removed_tweet_is_not_brought_back_by_a_like_under_way(tweet, fans):
-    before = selectors.fresh([tweet])
-    services.delete(account_id=before.tweets[tweet].author_id, tweet_id=tweet)
+    before = reads.fresh([tweet])
+    posts_services.delete(account_id=before.tweets[tweet].author_id, tweet_id=tweet)
     cache.replace(before.tweets, read_at=before.read_at)
     cache.fill(before.tweets, read_at=before.read_at)
     assert cached(tweet) is None
@@ -153,17 +157,17 @@ def test_a_removed_tweet_is_not_brought_back_by_a_like_under_way(tweet, fans):
 def test_what_was_read_long_ago_fills_in_nothing(tweet, fans, valkey):
     """A reader stood still since before a change, and what replaced the value was lost."""
     (fan, *_) = fans
-    now, then = selectors.fresh([tweet]), (stamped.FILL_SECONDS + 1) * 1_000_000
+    now, then = reads.fresh([tweet]), (stamped.FILL_SECONDS + 1) * 1_000_000
     of_fan = marks._stored(fan, ())
     valkey.flushdb()
     cache.fill(now.tweets, read_at=now.read_at - then)
     cache.replace(now.tweets, read_at=now.read_at - then)
     old = dataclasses.replace(of_fan, read_at=of_fan.read_at - then)
-    marks.MARKS.fill({fan: marks._packed(old)})
+    marks.VALUES.fill({fan: marks._packed(old)})
     assert cached(tweet) is False
     assert marks.fetch(fan) is None
     cache.fill(now.tweets, read_at=now.read_at)
-    marks.MARKS.fill({fan: marks._packed(of_fan)})
+    marks.VALUES.fill({fan: marks._packed(of_fan)})
     assert cached(tweet) == now.tweets[tweet]
     assert marks.fetch(fan) == of_fan
 
@@ -173,33 +177,33 @@ def test_what_an_account_did_is_replaced_at_once_and_its_next_read_makes_no_sql(
 ):
     (fan, *_) = fans
     for act, liked, retweeted in (
-        (services.like, {tweet}, set()),
-        (services.retweet, {tweet}, {tweet}),
-        (services.unlike, set(), {tweet}),
-        (services.undo_retweet, set(), set()),
+        (reactions_services.like, {tweet}, set()),
+        (reactions_services.retweet, {tweet}, {tweet}),
+        (reactions_services.unlike, set(), {tweet}),
+        (reactions_services.undo_retweet, set(), set()),
     ):
         act(account_id=fan, tweet_id=tweet)
         sql_statements.clear()
         found = marks.fetch(fan)
-        assert (found.liked, found.retweeted) == (liked, retweeted)
+        assert found.marked == {"liked": liked, "retweeted": retweeted}
         assert sql_statements == []
 
 
 def test_a_repeated_like_changes_nothing(tweet, fans, valkey):
     (fan, *_) = fans
-    services.like(account_id=fan, tweet_id=tweet)
-    valkey.delete(marks.MARKS.key(fan))
-    services.like(account_id=fan, tweet_id=tweet)
+    reactions_services.like(account_id=fan, tweet_id=tweet)
+    valkey.delete(marks.VALUES.key(fan))
+    reactions_services.like(account_id=fan, tweet_id=tweet)
     assert marks.fetch(fan) is None, "nothing was replaced"
     assert Like.objects.filter(account_id=fan).count() == 1
 
 
 def test_moderating_a_retweet_is_told_to_its_authors_marks(tweet, fans):
     (fan, moderator, *_) = fans
-    retweet_id, _ = services.retweet(account_id=fan, tweet_id=tweet)
-    for act, retweeted in ((services.hide, set()), (services.restore, {tweet})):
+    retweet_id, _ = reactions_services.retweet(account_id=fan, tweet_id=tweet)
+    for act, retweeted in ((posts_moderation.hide, set()), (posts_moderation.restore, {tweet})):
         act(tweet_ids=[retweet_id], by_id=moderator, reason="test")
-        assert marks.fetch(fan).retweeted == retweeted
+        assert marks.fetch(fan).marked["retweeted"] == retweeted
 
 
 def test_what_is_asked_below_the_floor_is_kept_and_absence_too(
@@ -211,16 +215,16 @@ def test_what_is_asked_below_the_floor_is_kept_and_absence_too(
     author = Tweet.objects.get(id=tweet).author_id
     other, newer = (Tweet.objects.create(author_id=author, text="x").pk for _ in range(2))
     for number in (newer, tweet):
-        services.like(account_id=fan, tweet_id=number)
+        reactions_services.like(account_id=fan, tweet_id=number)
     for statements in (1, 0):
         sql_statements.clear()
         found = reader(fan).marks_of([tweet, other, newer])
         assert len(sql_statements) == statements
-        assert found.liked == {tweet, newer}
-    services.like(account_id=fan, tweet_id=other)
-    services.unlike(account_id=fan, tweet_id=tweet)
+        assert found.marked["liked"] == {tweet, newer}
+    reactions_services.like(account_id=fan, tweet_id=other)
+    reactions_services.unlike(account_id=fan, tweet_id=tweet)
     sql_statements.clear()
-    assert reader(fan).marks_of([tweet, other, newer]).liked == {other, newer}
+    assert reader(fan).marks_of([tweet, other, newer]).marked["liked"] == {other, newer}
     assert sql_statements == []
 
 
@@ -232,12 +236,12 @@ def test_what_was_known_stays_known_when_the_floor_rises_while_a_page_is_made(
     author = Tweet.objects.get(id=tweet).author_id
     liked = [Tweet.objects.create(author_id=author, text="x").pk for _ in range(4)]
     for number in liked[:2]:
-        services.like(account_id=fan, tweet_id=number)
+        reactions_services.like(account_id=fan, tweet_id=number)
     known = marks.fetch(fan)
     for number in liked[2:]:
-        services.like(account_id=fan, tweet_id=number)
+        reactions_services.like(account_id=fan, tweet_id=number)
     page = [liked[1], tweet]
-    assert marks.knowing(fan, known, tweet_ids=page).liked.intersection(page) == {liked[1]}
+    assert marks.knowing(fan, known, tweet_ids=page).of(page)["liked"] == {liked[1]}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -248,7 +252,9 @@ def test_likers_of_one_tweet_do_not_wait_for_each_other(tweet, fans, in_parallel
         )
         in_parallel(
             *(
-                lambda account_id=account_id: services.like(account_id=account_id, tweet_id=tweet)
+                lambda account_id=account_id: reactions_services.like(
+                    account_id=account_id, tweet_id=tweet
+                )
                 for account_id in fans[1:]
             )
         )
@@ -268,12 +274,12 @@ def test_writing_takes_few_statements(tweet, fans, sql_statements):
         act()
         return [sql.split()[0] for sql in sql_statements]
 
-    services.post(author_id=fan, text="hello")  # the author's card is cached now
+    posts_services.post(author_id=fan, text="hello")  # the author's card is cached now
     # The tweet, its author's count, the outbox.
-    post = statements(lambda: services.post(author_id=fan, text="hello"))
+    post = statements(lambda: posts_services.post(author_id=fan, text="hello"))
     assert post == ["INSERT", "INSERT", "INSERT"]
     # The like and its delta, the outbox, the settlement; the marks and the tweet for the cache.
-    like = statements(lambda: services.like(account_id=fan, tweet_id=tweet))
+    like = statements(lambda: reactions_services.like(account_id=fan, tweet_id=tweet))
     assert like == ["WITH", "INSERT", "WITH", "WITH", "SELECT"]
-    again = statements(lambda: services.like(account_id=fan, tweet_id=tweet))
+    again = statements(lambda: reactions_services.like(account_id=fan, tweet_id=tweet))
     assert again == ["WITH"]

@@ -5,8 +5,8 @@ import random
 import pytest
 from django.db import connection
 
-from tweets import selectors
 from tweets.models import Tweet
+from tweets.posts import reads
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def test_the_newest_are_the_newest_however_unevenly_they_are_written(written, li
             for number in tweets
             if bounds.get("after", 0) < number < bounds.get("before", 2**53)
         ]
-        newest = selectors.newest(author_ids=authors, limit=limit, **bounds)
+        newest = reads.newest(author_ids=authors, limit=limit, **bounds)
         assert [tweet.id for tweet in newest] == right[::-1][:limit]
-        oldest = selectors.newest(author_ids=authors, limit=limit, oldest_first=True, **bounds)
+        oldest = reads.newest(author_ids=authors, limit=limit, oldest_first=True, **bounds)
         assert [tweet.id for tweet in oldest] == right[:limit]
 
 
@@ -40,7 +40,7 @@ def test_what_is_removed_between_two_scans_does_not_make_the_rest_look_like_all(
     make_account, oldest_first, monkeypatch
 ):
     """Fewer than were asked for would mean that there are no more."""
-    monkeypatch.setattr(selectors, "FIRST_SHARES", 1)  # so the first scan takes 7 of each author
+    monkeypatch.setattr(reads, "FIRST_SHARES", 1)  # so the first scan takes 7 of each author
     authors = [make_account(f"author{number}") for number in range(12)]
     writers = [authors[0]] * 7 + authors[1:-1] * 6 + [authors[-1]] * 7
     tweets = [Tweet.objects.create(author_id=author, text="x").pk for author in writers]
@@ -56,7 +56,7 @@ def test_what_is_removed_between_two_scans_does_not_make_the_rest_look_like_all(
         return result
 
     with connection.execute_wrapper(remove_after_the_first):
-        found = selectors.newest(author_ids=authors, limit=40, oldest_first=oldest_first)
+        found = reads.newest(author_ids=authors, limit=40, oldest_first=oldest_first)
     assert len(scans) > 2
     del shown[3]
     assert [tweet.id for tweet in found] == shown[:40]
@@ -71,12 +71,12 @@ def test_an_original_that_goes_before_its_author_is_asked_for_does_not_make_the_
         Tweet.objects.create(author_id=bob, text="x")
     original = Tweet.objects.create(author_id=ann, text="x")
     retweet = Tweet.objects.create(author_id=bob, original=original)
-    authors_of = selectors.authors_of
+    authors_of = reads.authors_of
 
     def after_the_purge(tweet_ids):
         Tweet.objects.filter(id=retweet.pk)._raw_delete("default")
         Tweet.objects.filter(id=original.pk)._raw_delete("default")
         return authors_of(tweet_ids)
 
-    monkeypatch.setattr(selectors, "authors_of", after_the_purge)
-    assert len(selectors.newest(author_ids=[bob], limit=5)) == 5
+    monkeypatch.setattr(reads, "authors_of", after_the_purge)
+    assert len(reads.newest(author_ids=[bob], limit=5)) == 5

@@ -5,14 +5,17 @@ import json
 import pytest
 from django.db import connection
 
-from accounts import services as accounts
-from accounts.relations import Ids, Relations
-from tweets import cache, pipeline, services
+from accounts.graph.relations import Ids, Relations
+from accounts.moderation import services as moderation_services
+from tweets import pipeline
 from tweets.entries import Ref, id_of, ref_of
 from tweets.models import Tweet
 from tweets.pipeline import Drawn
+from tweets.posts import cache
+from tweets.posts import moderation as posts_moderation
+from tweets.posts.rendering import Found
+from tweets.reactions import services as reactions_services
 from tweets.reader import reader
-from tweets.rendering import Found
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -112,21 +115,21 @@ def test_that_something_is_not_to_be_seen_is_cached(
     """Every home that has a retweet of it would ask PostgreSQL each time it is read."""
     moderator, cat = make_account("mod"), make_account("cat")
     [ref] = written(1)
-    again, _ = services.retweet(account_id=cat, tweet_id=ref.id)
+    again, _ = reactions_services.retweet(account_id=cat, tweet_id=ref.id)
     source = Listed([Ref(again, cat, ref.id, ann)])
     assert len(pipeline.read(source, reader=bob, limit=5).refs) == 1
     if how == "hidden":
-        services.hide(tweet_ids=[ref.id], by_id=moderator, reason="spam")
+        posts_moderation.hide(tweet_ids=[ref.id], by_id=moderator, reason="spam")
     else:
-        accounts.suspend(account_id=ann, by_id=moderator, reason="spam")
+        moderation_services.suspend(account_id=ann, by_id=moderator, reason="spam")
     sql_statements.clear()
     for _ in range(2):
         assert pipeline.read(source, reader=bob, limit=5).refs == []
     assert sql_statements == []
     if how == "hidden":
-        services.restore(tweet_ids=[ref.id], by_id=moderator, reason="a mistake")
+        posts_moderation.restore(tweet_ids=[ref.id], by_id=moderator, reason="a mistake")
     else:
-        accounts.lift(account_id=ann, by_id=moderator, reason="a mistake")
+        moderation_services.lift(account_id=ann, by_id=moderator, reason="a mistake")
     sql_statements.clear()
     assert len(pipeline.read(source, reader=bob, limit=5).refs) == 1
     assert sql_statements == []
@@ -138,7 +141,7 @@ def test_what_is_missing_costs_one_statement_of_each_kind(
     cat = make_account("cat")
     originals = written(5)
     refs = [
-        Ref(services.retweet(account_id=cat, tweet_id=ref.id)[0], cat, *ref[:2])
+        Ref(reactions_services.retweet(account_id=cat, tweet_id=ref.id)[0], cat, *ref[:2])
         for ref in originals
     ]
     _ = bob.relations
@@ -155,7 +158,7 @@ def test_what_is_missing_costs_one_statement_of_each_kind(
 def test_what_a_cached_retweet_says_of_itself_is_what_its_entry_says(ann, make_account, written):
     cat = make_account("cat")
     [original] = written(1)
-    again, _ = services.retweet(account_id=cat, tweet_id=original.id)
+    again, _ = reactions_services.retweet(account_id=cat, tweet_id=original.id)
     for _ in range(2):  # from PostgreSQL, and then as it was cached
         found = pipeline.refs_of([again, original.id], Found())
         assert found == {again: Ref(again, cat, *original[:2]), original.id: original}
@@ -165,7 +168,7 @@ def test_what_a_cached_retweet_says_of_itself_is_what_its_entry_says(ann, make_a
 def test_who_is_blocked_either_way_is_not_seen(ann, bob, make_account, written):
     cat = make_account("cat")
     [ref] = written(1)
-    again, _ = services.retweet(account_id=cat, tweet_id=ref.id)
+    again, _ = reactions_services.retweet(account_id=cat, tweet_id=ref.id)
     source = Listed([Ref(again, cat, ref.id, ann), ref])
     assert len(pipeline.read(source, reader=bob, limit=5).refs) == 2
     for side in ("blocked", "blocked_by"):

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from accounts.models import Account
-from tweets import purging, services
+from tweets import purging
 from tweets.models import FirstAnswer, Like, Tombstone, Tweet, TweetMetrics, TweetMetricsDelta
-from tweets.rendering import SHAPE_VERSION, render
+from tweets.posts import moderation as posts_moderation
+from tweets.posts import services as posts_services
+from tweets.posts.rendering import SHAPE_VERSION, render
+from tweets.reactions import services as reactions_services
 from tweets.tasks import fold_metrics
+from twitter.base import declared
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -126,8 +130,8 @@ def test_a_key_whose_request_failed_may_be_used_again(ann):
 
     arguments = {"account_id": ann, "key": "k", "request_hash": b"h"}
     with pytest.raises(ZeroDivisionError):
-        services.once(**arguments, answer=fail)
-    assert services.once(**arguments, answer=lambda: b"body") == b"body"
+        posts_services.once(**arguments, answer=fail)
+    assert posts_services.once(**arguments, answer=lambda: b"body") == b"body"
 
 
 def test_one_deletes_ones_own_tweets_only(api, ann, bob, run_outbox):
@@ -238,7 +242,7 @@ def test_a_retweet_is_undone_by_deleting_it_too(api, ann, bob):
 def test_deleting_an_original_removes_its_retweets_and_likes_in_steps(
     api, ann, make_account, run_outbox, monkeypatch
 ):
-    monkeypatch.setattr(purging, "STEP", 2)
+    monkeypatch.setattr(declared, "STEP", 2)
     original = post(api(ann))["data"]["id"]
     kept = post(api(ann))["data"]["id"]
     people = [make_account(f"p{number}") for number in range(5)]
@@ -301,19 +305,19 @@ def test_a_hidden_tweet_does_not_exist_until_it_is_restored(api, ann, bob, run_o
     moderator = Account.objects.create_superuser("mod", password="x").pk
     tweet = int(post(api(ann))["data"]["id"])
     api(bob).post("/tweet/retweet", {"tweet_id": tweet})
-    services.hide(tweet_ids=[tweet], by_id=moderator, reason="rude")
-    services.hide(tweet_ids=[tweet], by_id=moderator, reason="rude")
+    posts_moderation.hide(tweet_ids=[tweet], by_id=moderator, reason="rude")
+    posts_moderation.hide(tweet_ids=[tweet], by_id=moderator, reason="rude")
     for client in (api(ann), api(bob)):
         assert client.get(f"/tweet/id/{tweet}").status_code == 404
         assert client.post("/tweet/like", {"tweet_id": tweet}).status_code == 404
     run_outbox()
     assert api(ann).get("/auth/me").json()["data"]["public_metrics"]["tweet_count"] == 0
-    services.restore(tweet_ids=[tweet], by_id=moderator, reason="appeal")
+    posts_moderation.restore(tweet_ids=[tweet], by_id=moderator, reason="appeal")
     run_outbox()
     assert api(bob).get(f"/tweet/id/{tweet}").status_code == 200
     assert api(ann).get("/auth/me").json()["data"]["public_metrics"]["tweet_count"] == 1
-    services.moderate_delete(tweet_ids=[tweet], by_id=moderator, reason="spam")
-    assert services.hide(tweet_ids=[tweet, 1], by_id=moderator, reason="rude") == {tweet, 1}
+    posts_moderation.moderate_delete(tweet_ids=[tweet], by_id=moderator, reason="spam")
+    assert posts_moderation.hide(tweet_ids=[tweet, 1], by_id=moderator, reason="rude") == {tweet, 1}
 
 
 def test_what_a_deleted_account_still_did_meanwhile_is_purged_as_well(
@@ -329,7 +333,7 @@ def test_what_a_deleted_account_still_did_meanwhile_is_purged_as_well(
         done = purge(author_id)
         if done:
             monkeypatch.setattr(purging, "purge_author", purge)
-            services.like(account_id=ann, tweet_id=tweet)
+            reactions_services.like(account_id=ann, tweet_id=tweet)
         return done
 
     monkeypatch.setattr(purging, "purge_author", purge_and_like)

@@ -3,11 +3,11 @@
 import pytest
 
 from accounts.models import Account
-from accounts.serializers import MAX_BIO, MAX_NAME
+from accounts.people.serializers import MAX_BIO, MAX_NAME
 from tests.accounts.factories import AccountFactory, FollowFactory
 from tweets import text
 from tweets.models import Tweet
-from tweets.rendering import render
+from tweets.posts.rendering import render
 
 KIB = 1024
 # docs/limits.md says these.

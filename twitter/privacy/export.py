@@ -5,21 +5,24 @@ the client takes to read, and as long keep PostgreSQL from vacuuming and `settle
 advancing (docs/adr/0020-an-export-is-a-stream.md).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.utils import timezone
 
 from accounts import facade as accounts
 from tweets import facade as tweets
+from twitter.base.declared import Export
 from twitter.base.http.errors import NotFound
 from twitter.base.http.renderers import to_json
 
-# Each is walked in pages. What stands in a row is described in `serializers`.
-LISTS: Mapping[str, Callable[[int], Iterator[dict[str, Any]]]] = {
-    **accounts.EXPORTED_LISTS,
-    **tweets.EXPORTED_LISTS,
-}
+# Each is walked in pages, and describes what stands in a row.
+EXPORTS: Sequence[Export] = [
+    export
+    for subjects in (accounts.SUBJECTS, tweets.SUBJECTS)
+    for subject in subjects
+    for export in subject.exports
+]
 # Bytes that are sent together, or some more.
 BLOCK = 64 * 1024
 
@@ -46,9 +49,9 @@ def _pieces(account_id: int, profile: Mapping[str, Any]) -> Iterator[bytes]:
         to_json(timezone.now()),
         to_json(profile),
     )
-    for name, rows in LISTS.items():
-        yield b',\n"%b":[' % name.encode()
-        for number, row in enumerate(rows(account_id)):
+    for export in EXPORTS:
+        yield b',\n"%b":[' % export.name.encode()
+        for number, row in enumerate(export.rows(account_id)):
             yield (b",\n" if number else b"\n") + to_json(row)
         yield b"]"
     if accounts.exported_profile(account_id) is None:

@@ -5,7 +5,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import selectors, services
+from accounts.moderation import services
+from accounts.people import reads
 from twitter.base import characters
 from twitter.base.admin.reasons import MAX_REASON
 from twitter.base.http.errors import DomainError
@@ -24,10 +25,10 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="stays in the log: write no name in it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        account_id = selectors.resolve_username(options["username"])
+        account_id = reads.resolve_username(options["username"])
         if account_id is None:
             raise CommandError(f"There is no user {options['username']}.")
-        by_id = selectors.resolve_username(options["by"])
+        by_id = reads.resolve_username(options["by"])
         if by_id is None:
             raise CommandError(f"--by: there is no user {options['by']}.")
         try:

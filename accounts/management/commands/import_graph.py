@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from accounts.importing import MAX_EXTERNAL_ID, Imported, end_import, import_follows
+from accounts.graph.importing import MAX_EXTERNAL_ID, Imported, end_import, import_follows
 from twitter.base.arguments import file_lines
 
 BATCH = 50_000

@@ -27,7 +27,7 @@ def reads(make_account):
 
     ann, bob = make_account("ann"), make_account("bob")
     Tweet.objects.bulk_create(Tweet(author_id=ann, text="Hello.") for _ in range(3))
-    from accounts import services
+    from accounts.graph import services
 
     services.follow(follower_id=bob, followed_id=ann)
     services.follow(follower_id=ann, followed_id=bob)

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account
-from accounts.tokens import issue_access_token
+from accounts.sessions.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
 from twitter.base.http.problems import KIND_OF, Kind
 

@@ -117,7 +117,7 @@ def test_a_request_that_fails_tells_what_kind_of_error_it_was(
     def fail(**_):
         raise LookupError("a secret")
 
-    monkeypatch.setattr("tweets.services.post", fail)
+    monkeypatch.setattr("tweets.posts.services.post", fail)
     with pytest.raises(AssertionError, match="500"):
         post(make_account("ann"))
     tracing.stop()

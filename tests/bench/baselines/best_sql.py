@@ -12,7 +12,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from accounts.tokens import verify_access_token
+from accounts.sessions.tokens import verify_access_token
 from tests.bench.baselines.bare import healthz, json_answer
 from twitter.base.data.ids import time_of
 

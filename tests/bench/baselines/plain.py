@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Account, AccountCounters, Follow
-from accounts.tokens import InvalidToken, verify_access_token
+from accounts.sessions.tokens import InvalidToken, verify_access_token
 from tests.bench.baselines.bare import healthz
 from tweets.models import Like, Tweet, TweetMetrics
 

@@ -7,7 +7,7 @@ import pytest
 from timelines.home import build, services, store
 from timelines.home.verification import difference
 from tweets.entries import Ref
-from tweets.importing import OldTweet, import_batch
+from tweets.posts.importing import OldTweet, import_batch
 from twitter.base.data.ids import time_of
 from twitter.outbox.models import Delivery
 

@@ -28,13 +28,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from accounts import services as accounts
+from accounts.graph import services as graph_services
 from accounts.models import Account
-from accounts.tokens import issue_access_token
+from accounts.moderation import services as moderation_services
+from accounts.people import services as people_services
+from accounts.sessions.tokens import issue_access_token
 from timelines.home import store
 from timelines.home.verification import difference
-from tweets import services as tweets
 from tweets.models import Tweet
+from tweets.posts import services as posts_services
+from tweets.reactions import services as reactions_services
 from twitter.base.data import redis
 from twitter.outbox import events
 from twitter.outbox.models import Delivery
@@ -103,7 +106,9 @@ class Histories(RuleBasedStateMachine):
             Account.objects.create_user(f"p{count + n}", email=f"p{count + n}@example.org").pk
             for n in range(PEOPLE)
         ]
-        self.moderator = accounts.create_admin(username=f"admin{count}", password="a b c d e f g")
+        self.moderator = people_services.create_admin(
+            username=f"admin{count}", password="a b c d e f g"
+        )
         self.model = Model()
         for one, other in permutations(range(PEOPLE), 2):
             self.follow([one, other])
@@ -115,21 +120,21 @@ class Histories(RuleBasedStateMachine):
     def follow(self, pair: list[int]) -> None:
         one, other = pair
         if self.acts(one) and self.acts(other):
-            accounts.follow(follower_id=self.ids[one], followed_id=self.ids[other])
+            graph_services.follow(follower_id=self.ids[one], followed_id=self.ids[other])
             self.model.follows.add((one, other))
 
     @rule(pair=two)
     def unfollow(self, pair: list[int]) -> None:
         one, other = pair
         if self.acts(one) and self.acts(other):
-            accounts.unfollow(follower_id=self.ids[one], followed_id=self.ids[other])
+            graph_services.unfollow(follower_id=self.ids[one], followed_id=self.ids[other])
             self.model.follows.discard((one, other))
 
     @rule(target=posted, who=someone)
     def post(self, who: int) -> int:
         if not self.acts(who):
             return 0
-        answer = json.loads(tweets.post(author_id=self.ids[who], text="Hello."))
+        answer = json.loads(posts_services.post(author_id=self.ids[who], text="Hello."))
         number = int(answer["data"]["id"])
         self.model.tweets[number] = (who, None)
         return number
@@ -145,21 +150,21 @@ class Histories(RuleBasedStateMachine):
     @rule(number=posted, who=someone)
     def retweet(self, number: int, who: int) -> None:
         if self.acts(who) and self.model.sees(number):
-            retweet_id, new = tweets.retweet(account_id=self.ids[who], tweet_id=number)
+            retweet_id, new = reactions_services.retweet(account_id=self.ids[who], tweet_id=number)
             assert new == ((who, number) not in self.model.tweets.values())
             self.model.tweets[retweet_id] = (who, number)
 
     @rule(number=posted, who=someone)
     def undo(self, number: int, who: int) -> None:
         if self.acts(who) and self.model.sees(number):
-            tweets.undo_retweet(account_id=self.ids[who], tweet_id=number)
+            reactions_services.undo_retweet(account_id=self.ids[who], tweet_id=number)
             self._forget(lambda _, tweet: tweet == (who, number))
 
     @rule(number=consumes(posted))
     def delete(self, number: int) -> None:
         if self.model.sees(number):
             author, _ = self.model.tweets[number]
-            tweets.delete(account_id=self.ids[author], tweet_id=number)
+            posts_services.delete(account_id=self.ids[author], tweet_id=number)
             self._forget(lambda one, tweet: number in (one, tweet[1]))
 
     def _forget(self, is_gone) -> None:
@@ -170,14 +175,16 @@ class Histories(RuleBasedStateMachine):
     @rule(who=someone, really=seldom)
     def suspend(self, who: int, really: bool) -> None:
         if really and self.acts(who):
-            accounts.suspend(account_id=self.ids[who], by_id=self.moderator, reason="spam")
+            moderation_services.suspend(
+                account_id=self.ids[who], by_id=self.moderator, reason="spam"
+            )
             self.model.suspended.add(who)
 
     @precondition(lambda self: self.model.suspended)
     @rule(data=st.data())
     def lift(self, data) -> None:
         who = data.draw(st.sampled_from(sorted(self.model.suspended)))
-        accounts.lift(account_id=self.ids[who], by_id=self.moderator, reason="a mistake")
+        moderation_services.lift(account_id=self.ids[who], by_id=self.moderator, reason="a mistake")
         self.model.suspended.discard(who)
 
     @rule(who=someone, really=seldom)

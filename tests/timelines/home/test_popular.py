@@ -6,18 +6,19 @@ import pytest
 from django.db import transaction
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from accounts import popularity, services
 from accounts.facade import Reach, reach_of
+from accounts.graph import popularity
 from accounts.models import Account, PopularAuthor
-from accounts.services import fold_counters
+from accounts.moderation import services
+from accounts.people.counters import fold_counters
 from tests.asking import ask, from_django, request
 from timelines import tasks
 from timelines.events import FollowersKnow
 from timelines.home import build as build_
 from timelines.home import popular, store
 from timelines.home.verification import difference
-from tweets import selectors as tweets
 from tweets.entries import Ref, id_of
+from tweets.posts import reads as tweets
 from twitter import wsgi
 from twitter.base.data.stamped import Stamped
 from twitter.outbox.models import Delivery

@@ -5,8 +5,9 @@ from functools import partial
 import pytest
 from celery import current_app
 
-from accounts import services as accounts
 from accounts.models import Account, AccountCounterDelta, Follow
+from accounts.moderation import services as moderation_services
+from accounts.people import services as people_services
 from deploy.local.run import QUEUES
 from tests.accounts.factories import PASSWORD
 from tests.commands import commands_in
@@ -15,9 +16,10 @@ from timelines.events import FollowersKnow
 from timelines.home import build, popular, services, store
 from timelines.home import source as home
 from timelines.home.verification import difference
-from tweets import services as tweets
 from tweets.models import Tweet
-from tweets.selectors import newest
+from tweets.posts import moderation as posts_moderation
+from tweets.posts import services as posts_services
+from tweets.posts.reads import newest
 from twitter.base.data import resp
 from twitter.events import SUBSCRIPTIONS
 from twitter.outbox import watch
@@ -69,24 +71,24 @@ def followers_of(author_id):
 
 
 def delete_account(author_id, moderator):
-    accounts.delete(account_id=author_id, by_id=author_id, session_id=1, password=PASSWORD)
+    people_services.delete(account_id=author_id, by_id=author_id, session_id=1, password=PASSWORD)
 
 
 def suspend(author_id, moderator):
-    accounts.suspend(account_id=author_id, by_id=moderator, reason="spam")
+    moderation_services.suspend(account_id=author_id, by_id=moderator, reason="spam")
 
 
 def hide(author_id, moderator):
-    tweets.hide(tweet_ids=all_of(author_id), by_id=moderator, reason="spam")
+    posts_moderation.hide(tweet_ids=all_of(author_id), by_id=moderator, reason="spam")
 
 
 def delete_tweets(author_id, moderator):
-    tweets.moderate_delete(tweet_ids=all_of(author_id), by_id=moderator, reason="spam")
+    posts_moderation.moderate_delete(tweet_ids=all_of(author_id), by_id=moderator, reason="spam")
 
 
 def hide_and_restore(author_id, moderator):
     hide(author_id, moderator)
-    tweets.restore(tweet_ids=all_of(author_id), by_id=moderator, reason="no spam")
+    posts_moderation.restore(tweet_ids=all_of(author_id), by_id=moderator, reason="no spam")
 
 
 BULK = [delete_account, suspend, hide, delete_tweets, hide_and_restore]
@@ -144,7 +146,7 @@ def test_few_tweets_leave_homes_one_by_one_and_only_homes_that_exist_are_touched
     there, *_, away = followers_of(who)
     store.drop([away])
     round_trips.clear()
-    tweets.hide(tweet_ids=all_of(who)[:2], by_id=moderator, reason="spam")
+    posts_moderation.hide(tweet_ids=all_of(who)[:2], by_id=moderator, reason="spam")
     run_outbox()
     assert valkey.exists(store._key(there))
     assert difference(there) is None
@@ -160,7 +162,7 @@ def test_a_restored_tweet_stays_in_its_authors_home_when_fan_out_was_there_first
     who = author(tweets=2, followers=0)
     build.build_home(who)
     own = all_of(who)
-    tweets.hide(tweet_ids=own, by_id=moderator, reason="spam")
+    posts_moderation.hide(tweet_ids=own, by_id=moderator, reason="spam")
     run_outbox()
     assert store.peek(who).entries == []
     deliver = services.deliver_to_author
@@ -170,7 +172,7 @@ def test_a_restored_tweet_stays_in_its_authors_home_when_fan_out_was_there_first
         deliver(ref)
 
     monkeypatch.setattr(services, "deliver_to_author", late)
-    tweets.restore(tweet_ids=own, by_id=moderator, reason="a mistake")
+    posts_moderation.restore(tweet_ids=own, by_id=moderator, reason="a mistake")
     Delivery.objects.filter(task="timelines.tasks.fan_out").delete()  # they are done
     run_outbox()
     assert len(store.peek(who).entries) == 2
@@ -183,7 +185,7 @@ def test_a_tweet_that_is_removed_before_it_is_delivered_to_its_author_is_not_the
     who = author(tweets=1, followers=0)
     build.build_home(who)
     [ref] = newest(author_ids=[who], limit=1)
-    tweets.hide(tweet_ids=[ref.id], by_id=moderator, reason="spam")
+    posts_moderation.hide(tweet_ids=[ref.id], by_id=moderator, reason="spam")
     run_outbox()
     services.deliver_to_author(ref)
     assert store.peek(who).entries == []
@@ -241,7 +243,7 @@ def test_of_a_popular_author_nothing_is_dropped_and_all_comes_back(
     for reader in followers_of(star):
         assert shown_to(reader) == []
         assert difference(reader) is None
-    accounts.lift(account_id=star, by_id=moderator, reason="no spam")
+    moderation_services.lift(account_id=star, by_id=moderator, reason="no spam")
     run_outbox()
     assert valkey.exists(*homes) == len(homes)
     for reader in followers_of(star):
@@ -274,7 +276,7 @@ def test_a_tweet_that_was_merged_is_taken_out_of_its_authors_home_only(
     build.build_home(star)
     gone, kept = all_of(star)
     round_trips.clear()
-    tweets.delete(account_id=star, tweet_id=gone)
+    posts_services.delete(account_id=star, tweet_id=gone)
     run_outbox()
     touched = b"".join(round_trips)
     for reader in followers_of(star):

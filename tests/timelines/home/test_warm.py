@@ -9,11 +9,13 @@ from accounts.models import Account
 from tests.asking import ask, from_django, request
 from timelines import warm
 from timelines.home import store
-from tweets import cache, marks, pipeline
-from tweets import selectors as tweets
+from tweets import pipeline
 from tweets.entries import Ref, id_of
 from tweets.models import Tweet
-from tweets.rendering import Found
+from tweets.posts import cache
+from tweets.posts import reads as tweets
+from tweets.posts.rendering import Found
+from tweets.reactions import marks
 from twitter import wsgi
 from twitter.base.data import redis, resp
 from twitter.base.http.headers import _of_a_read
@@ -179,7 +181,7 @@ def test_a_tweet_older_than_what_is_cached_of_the_reader_is_looked_up_once(
     environ = request(bob, "limit=100")
     before = ask(wsgi.application, environ)
     monkeypatch.setattr(marks, "NEWEST", 1)
-    valkey.delete(marks.MARKS.key(bob))
+    valkey.delete(marks.VALUES.key(bob))
     assert ask(wsgi.application, environ) == before
     sql_statements.clear()
     assert warm.answer(environ) is not None

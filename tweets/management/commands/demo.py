@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts import facade as accounts
-from tweets import importing, services
+from tweets.posts import importing
+from tweets.reactions import services
 from twitter.base.arguments import whole_number
 
 PEOPLE = (

@@ -14,8 +14,9 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from accounts import facade as accounts
-from tweets import importing, text
+from tweets import text
 from tweets.models import ImportedFile
+from tweets.posts import importing
 from twitter.base.arguments import file_lines, whole_number
 from twitter.base.data.ids import EPOCH
 

@@ -7,6 +7,7 @@ from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Case, F, Func, QuerySet, Value, When
+from rest_framework import serializers
 
 from twitter.base.data import keyset
 
@@ -38,6 +39,18 @@ def record_erasure(
         action_flag=DELETION,
         change_message=f"{action}: {reason}",
     )
+
+
+class ExportedAuditEntrySerializer(serializers.Serializer[Any]):
+    """What a moderator did, and why."""
+
+    id = serializers.CharField()
+    at = serializers.DateTimeField()
+    object_type = serializers.CharField(help_text="`account`, `follow`, `tweet`, `delivery` …")
+    object_id = serializers.CharField(
+        allow_null=True, help_text="Null when the object belonged to a deleted account."
+    )
+    message = serializers.CharField()
 
 
 def about(target: type[models.Model], ids: Iterable[int] | QuerySet[Any]) -> QuerySet[LogEntry]:

@@ -10,7 +10,7 @@ from psycopg import sql
 ROLE = "twitter_reader"
 
 # Who else owns tables gives rights to these; what migrations make later belongs to who runs this.
-# `settled_id` in tweets/selectors.py looks at other roles' transactions, which takes
+# `settled_id` in tweets/posts/reads.py looks at other roles' transactions, which takes
 # pg_read_all_stats: without, PostgreSQL would show it none, and /timeline/update would miss tweets.
 # The default keeps mistakes away; what keeps all else away is that there is no other right.
 _STATEMENTS = """

@@ -1,0 +1,78 @@
+"""Cards: users as bytes, rendered once by the serializer, joined into answers ever after.
+
+They are cached in Redis, and replaced after each change by what is read after its commit.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.people.serializers import UserSerializer
+from twitter.base.data import parts, redis, stamped
+from twitter.base.data.parts import Part
+from twitter.base.data.stamped import STAMP, Stamped
+from twitter.base.http.renderers import to_json
+
+# Part of every cache key. A golden file in the tests tells when the shape changed: raise it then.
+SHAPE_VERSION = 3
+TTL_SECONDS = 86_400
+CARDS = Stamped(f"account:card:{SHAPE_VERSION}:", seconds=TTL_SECONDS)
+# One for all: making a serializer's fields costs more than using them.
+_SERIALIZER = UserSerializer()
+
+
+def render_card(profile: Any) -> bytes:
+    """Return the public JSON of a `reads.Profile`."""
+    return to_json(_SERIALIZER.to_representation(profile))
+
+
+@dataclass(frozen=True)
+class Card:
+    """A rendered user, empty if the account is not visible.
+
+    `read_at`: when PostgreSQL was asked, in microseconds of its clock.
+    """
+
+    body: bytes
+    read_at: int
+
+
+def cards_part(ids: Sequence[int]) -> Part[dict[int, bytes]]:
+    """Return the part that reads those of the cards that are cached.
+
+    The card of an account that is not visible is empty.
+    """
+    read = parts.values(CARDS.keys(ids))
+
+    def parse(replies: Sequence[Any]) -> dict[int, bytes]:
+        values = zip(ids, read.parse(replies), strict=True)
+        return {number: value[STAMP.size :] for number, value in values if value}
+
+    return Part(read.commands, parse)
+
+
+@redis.without_redis(dict)
+def fetch_cards(ids: Collection[int]) -> dict[int, bytes]:
+    """Return those of the cards that are cached; empty ones of accounts that are not visible."""
+    return parts.fetch(cards_part(list(ids))) if ids else {}
+
+
+def store_cards(cards: Mapping[int, Card]) -> None:
+    """Fill in cards that are not cached."""
+    CARDS.fill(_packed(cards))
+
+
+def replace_cards(cards: Mapping[int, Card]) -> None:
+    """Overwrite cards that are older. Raises redis.RedisError."""
+    CARDS.replace(_packed(cards))
+
+
+def _packed(cards: Mapping[int, Card]) -> dict[int, bytes]:
+    return {
+        number: stamped.stamp(card.body, read_at=card.read_at) for number, card in cards.items()
+    }
+
+
+def drop(account_id: int) -> None:
+    """Delete the card of an account that is gone for good. Raises redis.RedisError."""
+    CARDS.drop([account_id])

@@ -1,0 +1,32 @@
+"""Counting followers, followees and tweets."""
+
+from collections.abc import Mapping
+
+from django.db import connection, transaction
+
+from accounts.events import CountersFolded
+from accounts.models import AccountCounterDelta, AccountCounters
+from twitter.base.data.counters import fold
+from twitter.outbox.events import publish
+
+
+def count_tweets(changes: Mapping[int, int]) -> None:
+    """Count tweets. `changes`: author id to how many more."""
+    # A deletion takes the account's counters away while its last tweets are still being counted.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO accounts_accountcounterdelta
+                (account_id, tweet_count)
+            SELECT account.id, change.number
+            FROM unnest(%s::bigint[], %s::integer[]) AS change (author_id, number)
+            JOIN accounts_account AS account ON account.id = change.author_id""",
+            [list(changes), list(changes.values())],
+        )
+
+
+def fold_counters() -> None:
+    """Add pending changes to the totals; what is cached of the accounts is then replaced."""
+    with transaction.atomic():
+        folded = fold(totals=AccountCounters, deltas=AccountCounterDelta, key="account_id")
+        if folded:
+            publish(CountersFolded(account_ids=folded))

@@ -1,0 +1,153 @@
+"""What people declare: the account itself, and what moderators noted of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Q, QuerySet
+from rest_framework import serializers
+
+from accounts.models import (
+    Account,
+    AccountCounterDelta,
+    AccountCounters,
+    Follow,
+    ImportedAccount,
+    PopularAuthor,
+)
+from accounts.people import cards
+from accounts.people.serializers import USER_EXAMPLE
+from twitter.base.admin import audit
+from twitter.base.data.ids import WireIdField
+from twitter.base.declared import Export, Row, Subject
+
+
+class ExportedAccountSerializer(serializers.Serializer[Any]):
+    """The account. Of the password only a hash is stored, which is not given to anybody."""
+
+    id = WireIdField()
+    username = serializers.CharField()
+    name = serializers.CharField()
+    bio = serializers.CharField()
+    email = serializers.EmailField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    suspended_at = serializers.DateTimeField(
+        allow_null=True, help_text="Since when moderators keep it from being seen."
+    )
+    last_admin_login_at = serializers.DateTimeField(allow_null=True)
+    is_staff = serializers.BooleanField(help_text="May use the admin.")
+    is_superuser = serializers.BooleanField(help_text="May do everything there.")
+    groups = serializers.ListField(
+        child=serializers.CharField(), help_text="Whose permissions in the admin it has."
+    )
+    permissions = serializers.ListField(
+        child=serializers.CharField(), help_text="Its own permissions in the admin."
+    )
+    token_generation = serializers.IntegerField(
+        help_text="How often all sessions were ended at once."
+    )
+    home_changed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When its home timeline last changed with whom it follows."
+    )
+    followers_homes_changed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When those of its followers last changed with its state."
+    )
+    is_popular = serializers.BooleanField(
+        help_text="It has, or had, so many followers that they fetch its tweets."
+    )
+    imported_as = serializers.CharField(
+        allow_null=True, help_text="Its number in the graph that it was imported from."
+    )
+
+
+PROFILE_EXAMPLE = {
+    **{name: USER_EXAMPLE[name] for name in ("id", "username", "name", "bio", "created_at")},
+    "email": "jack@example.com",
+    "suspended_at": None,
+    "last_admin_login_at": None,
+    "is_staff": False,
+    "is_superuser": False,
+    "groups": [],
+    "permissions": [],
+    "token_generation": 0,
+    "home_changed_at": "2026-11-22T19:52:33.613000Z",
+    "followers_homes_changed_at": None,
+    "is_popular": False,
+    "imported_as": None,
+}
+
+
+def profile(account_id: int) -> Row | None:
+    """Return the account itself, suspended or not; None when it is deleted or never was."""
+    account = Account.objects.filter(id=account_id, deleted_at__isnull=True).first()
+    if account is None:
+        return None
+    imported = ImportedAccount.objects.filter(account_id=account_id).first()
+    permissions = account.user_permissions.values_list("content_type__app_label", "codename")
+    return {
+        "id": str(account.pk),
+        "username": account.username,
+        "name": account.name,
+        "bio": account.bio,
+        "email": account.email,
+        "created_at": account.created_at,
+        "suspended_at": account.suspended_at,
+        "last_admin_login_at": account.last_login,
+        "is_staff": account.is_staff,
+        "is_superuser": account.is_superuser,
+        "groups": sorted(account.groups.values_list("name", flat=True)),
+        "permissions": sorted(".".join(permission) for permission in permissions),
+        "token_generation": account.token_generation,
+        "home_changed_at": account.home_changed_at,
+        "followers_homes_changed_at": account.followers_homes_changed_at,
+        "is_popular": PopularAuthor.objects.filter(account_id=account_id).exists(),
+        "imported_as": imported and str(imported.external_id),
+    }
+
+
+def audit_entries(account_id: int) -> QuerySet[LogEntry]:
+    """Return what moderators noted about an account and about its follows."""
+    about_follow = Q(content_type=ContentType.objects.get_for_model(Follow)) & (
+        Q(object_repr__startswith=f"{account_id} follows ")
+        | Q(object_repr__endswith=f" follows {account_id}")
+    )
+    return audit.about(Account, [account_id]) | LogEntry.objects.filter(about_follow)
+
+
+def _audit_log(account_id: int) -> Iterator[Row]:
+    return audit.rows(audit_entries(account_id))
+
+
+def _moderation(account_id: int) -> Iterator[Row]:
+    return audit.rows(LogEntry.objects.filter(user_id=account_id))
+
+
+def _drop_counters(account_id: int) -> None:
+    """Delete counters again: no constraint tells that some came in late."""
+    for model in COUNTERS:
+        model._default_manager.filter(account_id=account_id).delete()
+
+
+COUNTERS = (AccountCounterDelta, AccountCounters)
+
+SUBJECT = Subject(
+    exports=(
+        Export(
+            name="audit_log",
+            rows=_audit_log,
+            described_by=audit.ExportedAuditEntrySerializer,
+            example=[],
+            help_text="About the account and its follows.",
+        ),
+        Export(
+            name="moderation",
+            rows=_moderation,
+            described_by=audit.ExportedAuditEntrySerializer,
+            example=[],
+            help_text="What one did as a moderator oneself.",
+        ),
+    ),
+    rows=(*COUNTERS, ImportedAccount),
+    sweep=(_drop_counters, cards.drop),
+)

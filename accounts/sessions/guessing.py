@@ -1,0 +1,138 @@
+"""Passwords are not to be guessed, and whoever tries is not to lock the account's owner out.
+
+Attempts are counted for a login and an address together, and what these let pass for the login
+alone. The latter count is what stops many addresses; it does not hold for addresses from which the
+account was logged in to before, so strangers cannot use it up for its owner there. Logins count as
+they are typed: whether one is an account's name, another its e-mail address, or nobody's, makes no
+difference. The API and the admin count apart, by limits of their own.
+
+Who is logged in and has to show the password again is counted by session: whoever stole a token has
+that one only, and its owner is not locked out in another.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
+
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from twitter.base.data import resp
+from twitter.base.http import limits
+from twitter.base.http.errors import TooMany
+from twitter.base.http.limits import Bucket
+from twitter.base.observe import metrics
+
+KNOWN_SECONDS = 30 * 86_400
+# Addresses of one account; the latest of them.
+KNOWN_MOST = 100
+
+
+LogInKind = Literal["log-ins", "admin-log-ins"]
+
+
+_LOG_INS = "attempts to log in"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A log-in that is under way."""
+
+    kind: LogInKind
+    account_id: int | None
+    address: str
+    together: Bucket | None
+
+
+def begin(*, kind: LogInKind, account_id: int | None, login: str, address: str) -> Attempt:
+    """Count an attempt, before the password is looked at. Raises TooMany.
+
+    `account_id` is None when nobody has that login.
+    """
+    login = login.lower()
+    together = _count(kind, "account-and-address", f"{login} {address}", what=_LOG_INS)
+    # Asked for nobody's logins too, so that these take as long.
+    if not _is_known(account_id or 0, address):
+        # Only what passed: or a single address could use this up.
+        _count(kind, "account", login, what=_LOG_INS)
+    return Attempt(kind=kind, account_id=account_id, address=address, together=together)
+
+
+def _bucket(kind: str, subject: str, who: str | int) -> Bucket | None:
+    limit = settings.RATE_LIMITS[kind].get(subject)
+    return limits.bucket(kind=kind, subject=subject, who=who, limit=limit)
+
+
+def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | None:
+    bucket = _bucket(kind, subject, who)
+    if bucket and (over := limits.exceeded(limits.count([bucket]))):
+        metrics.refused(bucket.name)
+        raise TooMany(f"Too many {what}; try again later.", seconds=over.reset)
+    return bucket
+
+
+def begin_check(*, session_id: int) -> Bucket | None:
+    """Count that somebody who is logged in shows the password again. Raises TooMany.
+
+    Comes before the password is looked at, so that many at once do not pass. If it is right, that
+    goes to `limits.forget`: only failures add up.
+    """
+    return _count("password-checks", "token", session_id, what="wrong passwords")
+
+
+def count_email_change(*, account_id: int) -> None:
+    """Count that somebody takes another e-mail address. Raises TooMany.
+
+    The answer tells whether the address belongs to an account, as sign-up does.
+    """
+    _count("email-changes", "user", account_id, what="changes of the e-mail address")
+
+
+def failed(attempt: Attempt) -> None:
+    """Count, for whoever watches, that nobody was let in."""
+    metrics.logged_in(attempt.kind, succeeded=False)
+
+
+def succeeded(attempt: Attempt) -> None:
+    """Forget the failures, and remember that the account is used from this address."""
+    metrics.logged_in(attempt.kind, succeeded=True)
+    if attempt.account_id is None:
+        return
+    now, known = time.time(), _key(attempt.account_id)
+    if attempt.together:
+        limits.forget(attempt.together)
+    try:
+        resp.exchange(
+            # To the microsecond: of equal ones, the wrong one might go.
+            resp.pack("ZADD", known, f"{now:.6f}", limits.digest(attempt.address)),
+            resp.pack("ZREMRANGEBYSCORE", known, "-inf", f"{now - KNOWN_SECONDS:.6f}"),
+            resp.pack("ZREMRANGEBYRANK", known, 0, -KNOWN_MOST - 1),
+            resp.pack("EXPIRE", known, KNOWN_SECONDS),
+        )
+    except RedisError:
+        return  # The address will be new another time.
+
+
+def forget(account_id: int, *, logins: Iterable[str] = ()) -> None:
+    """Forget where an account is used from, and attempts at its logins. Raises redis.RedisError.
+
+    Counts of a login and an address together are not found without the address, and end soon.
+    """
+    resp.exchange(resp.pack("UNLINK", _key(account_id)))
+    for kind, login in product(get_args(LogInKind), logins):
+        if bucket := _bucket(kind, "account", login.lower()):
+            limits.forget(bucket)
+
+
+def _is_known(account_id: int, address: str) -> bool:
+    try:
+        [seen] = resp.exchange(resp.pack("ZSCORE", _key(account_id), limits.digest(address)))
+    except RedisError:
+        return False
+    return seen is not None and float(seen) > time.time() - KNOWN_SECONDS
+
+
+def _key(account_id: int) -> str:
+    return f"limit:known:{account_id}"

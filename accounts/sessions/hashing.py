@@ -1,0 +1,69 @@
+"""Hashing passwords, within a bound on the memory that it takes.
+
+Argon2id with m=19456 KiB, t=2, p=1: the least that OWASP's Password Storage Cheat Sheet recommends
+(https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Hashes of other
+parameters still verify, and Django replaces them when their owner logs in.
+
+A stranger may ask for a hash: a log-in costs one, of an unknown name too. So a process makes at
+most PLACES at once, 2 x 19 MiB, whichever way they are asked for: log-in, sign-up, a changed
+password, a deletion, the admin. What finds no place is refused instead of waiting, so that hashing
+never takes the threads that reads need.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore, local
+
+from django.contrib.auth.hashers import Argon2PasswordHasher
+
+from twitter.base.http.errors import TooBusy
+
+PLACES = 2
+RETRY_AFTER_SECONDS = 1
+
+
+_free = BoundedSemaphore(PLACES)
+
+
+_held = local()
+
+
+@contextmanager
+def place() -> Iterator[None]:
+    """Hold one of the PLACES; what the thread hashes meanwhile takes no other.
+
+    For what has to be done just before a hash, and not when there is no place for it: counting an
+    attempt, say. Raises TooBusy.
+    """
+    if getattr(_held, "is_held", False):
+        yield
+        return
+    if not _free.acquire(blocking=False):
+        raise TooBusy(
+            "Too many passwords are being checked right now; try again in a second.",
+            seconds=RETRY_AFTER_SECONDS,
+        )
+    _held.is_held = True
+    try:
+        yield
+    finally:
+        _held.is_held = False
+        _free.release()
+
+
+class BoundedArgon2Hasher(Argon2PasswordHasher):
+    """Django's Argon2, with OWASP's parameters. Hashing and verifying raise TooBusy."""
+
+    time_cost = 2
+    memory_cost = 19_456  # KiB
+    parallelism = 1
+
+    def encode(self, password: str, salt: str) -> str:
+        """Return the hash of a password."""
+        with place():
+            return super().encode(password, salt)
+
+    def verify(self, password: str, encoded: str) -> bool:
+        """Tell whether a hash, of whatever parameters, is that of the password."""
+        with place():
+            return super().verify(password, encoded)

@@ -1,0 +1,55 @@
+"""What answers with tweets hold beside them: what they refer to, and the reader's marks."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.people.serializers import USER_EXAMPLE, UserSerializer
+from tweets.posts.serializers import TWEET_EXAMPLE, TweetSerializer
+from tweets.reactions.declares import MARKS
+from twitter.base.data.ids import WireIdField
+from twitter.base.http.renderers import array
+from twitter.base.http.shapes import shape
+
+
+class IncludesSerializer(serializers.Serializer[Any]):
+    """What the data refers to, each once."""
+
+    users = UserSerializer(many=True)
+    tweets = TweetSerializer(many=True)
+
+
+ViewerSerializer = type(
+    "ViewerSerializer",
+    (serializers.Serializer,),
+    {
+        "__doc__": "What the reader did to the tweets in this answer.",
+        **{
+            mark.name: serializers.ListField(child=WireIdField(), help_text=mark.help_text)
+            for mark in MARKS
+        },
+    },
+)
+
+INCLUDES_EXAMPLE = {"users": [USER_EXAMPLE], "tweets": []}
+VIEWER_EXAMPLE = {**{mark.name: [] for mark in MARKS}, "liked": [TWEET_EXAMPLE["id"]]}
+
+
+TweetResponse = shape(
+    "TweetResponse",
+    example={"data": TWEET_EXAMPLE, "includes": INCLUDES_EXAMPLE, "viewer": VIEWER_EXAMPLE},
+    data=TweetSerializer(),
+    includes=IncludesSerializer(),
+    viewer=ViewerSerializer(),
+)
+
+
+def viewer(marked: Mapping[str, Collection[int]]) -> bytes:
+    """Return the JSON of `viewer`: for each mark, by its name, the ids of tweets, newest first."""
+    members = (b'"%b":%b' % (mark.name.encode(), _ids(marked.get(mark.name, ()))) for mark in MARKS)
+    return b"{%b}" % b",".join(members)
+
+
+def _ids(numbers: Collection[int]) -> bytes:
+    return array([b'"%d"' % number for number in sorted(numbers, reverse=True)])

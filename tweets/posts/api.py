@@ -1,0 +1,140 @@
+"""Tweets: validate, one call, respond."""
+
+import hashlib
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from tweets import pipeline
+from tweets.answers import TweetResponse
+from tweets.posts import services
+from tweets.posts.serializers import MAX_KEY_LENGTH, PostTweetSerializer, TweetDeleted
+from tweets.reader import reader
+from twitter.base.http.errors import Invalid, NotFound
+from twitter.base.http.problems import Kind
+from twitter.base.http.requests import actor_id
+from twitter.base.http.schema import invalid, path_id, problems, refused
+
+TWEETS = "Tweets"
+
+
+NO_TWEET = refused(404, Kind.NOT_FOUND, "There is no such tweet.")
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
+    OpenApiParameter.HEADER,
+    description="A random text for each tweet. A repeat with the same key and body, within a day, "
+    "gets the first answer, and posts nothing.",
+)
+
+
+def json_answer(body: bytes, *, status: int = 200) -> HttpResponse:
+    """Return a response with this JSON."""
+    return HttpResponse(body, status=status, content_type="application/json")
+
+
+def tweet_answer(*, tweet_id: int, reader_id: int) -> bytes:
+    """Return a tweet's envelope; raises NotFound when the reader may not see it."""
+    who = reader(reader_id)
+    page = pipeline.tweet(tweet_id, reader=who)
+    if not page.refs:
+        raise NotFound("There is no such tweet.")
+    return pipeline.present(page, reader=who, one=True)
+
+
+class CreateView(APIView):
+    """`POST /tweet/create`."""
+
+    @extend_schema(
+        operation_id="create_tweet",
+        tags=[TWEETS],
+        parameters=[IDEMPOTENCY_KEY],
+        request=PostTweetSerializer,
+        responses={
+            201: TweetResponse,
+            **problems(
+                invalid("in_reply_to_tweet_id", "There is no such field."),
+                refused(
+                    422,
+                    Kind.IDEMPOTENCY_KEY_REUSED,
+                    "This Idempotency-Key was used with another body.",
+                ),
+            ),
+        },
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Post a tweet.
+
+        It is in your own home timeline with the next read, and in your followers' within a second
+        or so. Send an `Idempotency-Key`, so that you can repeat the request if its answer is lost.
+        """
+        serializer = PostTweetSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        text = serializer.validated_data["text"]
+        author_id = actor_id(request)
+
+        def answer() -> bytes:
+            return services.post(author_id=author_id, text=text)
+
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            return json_answer(answer(), status=201)
+        body = services.once(
+            account_id=author_id,
+            key=_valid_key(key),
+            request_hash=hashlib.sha256(text.encode()).digest(),
+            answer=answer,
+        )
+        return json_answer(body, status=201)
+
+
+def _valid_key(key: str) -> str:
+    if not (0 < len(key) <= MAX_KEY_LENGTH and all("!" <= sign <= "~" for sign in key)):
+        raise Invalid(
+            f"1 to {MAX_KEY_LENGTH} printable ASCII characters without blanks.",
+            field="Idempotency-Key",
+        )
+    return key
+
+
+class TweetView(APIView):
+    """`GET /tweet/id/{id}`."""
+
+    @extend_schema(
+        operation_id="tweet_by_id",
+        tags=[TWEETS],
+        parameters=[path_id("tweet_id", "Which tweet.")],
+        responses={200: TweetResponse, **problems(NO_TWEET)},
+    )
+    def get(self, request: Request, tweet_id: int) -> HttpResponse:
+        """Read one tweet.
+
+        Its author is in `includes.users`; the original of a retweet, in `includes.tweets`.
+        """
+        return json_answer(tweet_answer(tweet_id=tweet_id, reader_id=actor_id(request)))
+
+
+class DeleteView(APIView):
+    """`DELETE /tweet/delete/{id}`."""
+
+    @extend_schema(
+        operation_id="delete_tweet",
+        tags=[TWEETS],
+        parameters=[path_id("tweet_id", "A tweet or a retweet of your own.")],
+        request=None,
+        responses={
+            200: TweetDeleted,
+            **problems(refused(403, Kind.FORBIDDEN, "This is not your tweet."), NO_TWEET),
+        },
+    )
+    def delete(self, request: Request, tweet_id: int) -> Response:
+        """Delete one of one's own tweets, or take a retweet back.
+
+        It is gone for everybody at once, and the retweets of it. Clients that show it are told by
+        `GET /timeline/update`.
+        """
+        services.delete(account_id=actor_id(request), tweet_id=tweet_id)
+        return Response({"data": {"deleted": True}})

@@ -1,0 +1,71 @@
+"""Rendered tweets in Redis. PostgreSQL has all of it.
+
+A tweet is replaced after each change, by what is read after its commit: a tweet that is not to be
+seen any more by its absence (`twitter.base.data.stamped`).
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tweets.posts.rendering import SHAPE_VERSION, RenderedTweet
+from twitter.base.data import parts, resp, stamped
+from twitter.base.data.parts import Part
+from twitter.base.data.stamped import STAMP, Stamped
+
+TTL_SECONDS = 86_400
+# So many changes of one tweet's counts in a second render it at once.
+REFRESHES_A_SECOND = 10
+TWEETS = Stamped(f"tweet:{SHAPE_VERSION}:", seconds=TTL_SECONDS)
+# In front of a tweet's JSON: the ids of its author, and of the original and its author, or 0.
+_HEAD = struct.Struct("<qqq")
+_BODY = STAMP.size + _HEAD.size
+
+
+Tweets = dict[int, RenderedTweet | None]
+
+
+def part(tweet_ids: Sequence[int]) -> Part[Tweets]:
+    """Return the part that reads those tweets that are cached; None if readers may not see one."""
+    read = parts.values(TWEETS.keys(tweet_ids))
+
+    def parse(replies: Sequence[Any]) -> Tweets:
+        values = zip(tweet_ids, read.parse(replies), strict=True)
+        return {number: _tweet_in(value) for number, value in values if value}
+
+    return Part(read.commands, parse)
+
+
+def _tweet_in(value: bytes) -> RenderedTweet | None:
+    if len(value) == STAMP.size:
+        return None
+    return RenderedTweet(value[_BODY:], *_HEAD.unpack_from(value, STAMP.size))
+
+
+def fill(tweets: Mapping[int, RenderedTweet | None], *, read_at: int) -> None:
+    """Fill in tweets that are not cached; None for one that readers may not see."""
+    TWEETS.fill(_packed(tweets, read_at))
+
+
+def replace(tweets: Mapping[int, RenderedTweet | None], *, read_at: int) -> None:
+    """Overwrite tweets that are older. Raises redis.RedisError."""
+    TWEETS.replace(_packed(tweets, read_at))
+
+
+def _packed(tweets: Mapping[int, RenderedTweet | None], read_at: int) -> dict[int, bytes]:
+    return {
+        number: stamped.stamp(
+            _HEAD.pack(*tweet[1:]) + tweet.body if tweet else b"", read_at=read_at
+        )
+        for number, tweet in tweets.items()
+    }
+
+
+def may_refresh(tweet_id: int) -> bool:
+    """Count a change of the tweet's counts; tell whether it is among the first of this second.
+
+    Raises redis.RedisError.
+    """
+    key = f"tweet:refreshes:{tweet_id}"
+    changes, _ = resp.exchange(resp.pack("INCR", key), resp.pack("PEXPIRE", key, 1_000, "NX"))
+    return bool(changes <= REFRESHES_A_SECOND)

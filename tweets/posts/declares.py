@@ -1,0 +1,144 @@
+"""What posts declare. How tweets themselves go stands in `tweets.purging`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from rest_framework import serializers
+
+from tweets.answers import TweetResponse
+from tweets.declared import Subject
+from tweets.models import FirstAnswer, Tombstone, Tweet
+from tweets.posts.serializers import TWEET_EXAMPLE
+from twitter.base import declared
+from twitter.base.admin import audit
+from twitter.base.data import expiry, keyset
+from twitter.base.data.ids import WireIdField, time_of
+from twitter.base.declared import Export, Row
+
+_WHEN = "2026-11-25T22:00:00Z"
+
+
+class ExportedTweetSerializer(serializers.Serializer[Any]):
+    """A tweet, or a retweet."""
+
+    id = WireIdField()
+    text = serializers.CharField(help_text="Empty for a retweet.")
+    retweeted_id = WireIdField(allow_null=True, help_text="The tweet that it retweets.")
+    created_at = serializers.DateTimeField()
+    hidden_at = serializers.DateTimeField(allow_null=True, help_text="When a moderator hid it.")
+
+
+class ExportedRemovalSerializer(serializers.Serializer[Any]):
+    """That a tweet, or a retweet, is gone or hidden; forgotten after 7 days."""
+
+    tweet_id = WireIdField()
+    removed_at = serializers.DateTimeField()
+
+
+class ExportedAnswerSerializer(serializers.Serializer[Any]):
+    """The answer that repeats of a post get; forgotten after a day."""
+
+    idempotency_key = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    answer = TweetResponse()
+
+
+def _tweets(account_id: int) -> Iterator[Row]:
+    present = Tweet.objects.filter(author_id=account_id).exclude(state=Tweet.State.DELETED)
+    for number, text, original_id, removed_at in keyset.walk(
+        present, "text", "original_id", "removed_at"
+    ):
+        yield {
+            "id": str(number),
+            "text": text,
+            "retweeted_id": original_id and str(original_id),
+            "created_at": time_of(number),
+            "hidden_at": removed_at,
+        }
+
+
+def _removed_tweets(account_id: int) -> Iterator[Row]:
+    tombstones = Tombstone.objects.filter(author_id=account_id)
+    for tweet_id, removed_at in keyset.walk(tombstones, "removed_at", key="tweet_id"):
+        yield {"tweet_id": str(tweet_id), "removed_at": removed_at}
+
+
+def _first_answers(account_id: int) -> Iterator[Row]:
+    answers = FirstAnswer.objects.filter(account_id=account_id)
+    for _, key, created_at, body in keyset.walk(answers, "key", "created_at", "body"):
+        yield {
+            "idempotency_key": key,
+            "created_at": created_at,
+            "answer": json.loads(bytes(body)),
+        }
+
+
+def _audit_log(account_id: int) -> Iterator[Row]:
+    own = Tweet.objects.filter(author_id=account_id).values_list(Cast("id", TextField()))
+    return audit.rows(audit.about(Tweet, own))
+
+
+def _erase_tombstones_of(author_id: int) -> int:
+    """Delete some tombstones, and what the audit log says of their tweets.
+
+    Who followed the author is told to read the home again.
+    """
+    some = Tombstone.objects.filter(author_id=author_id)
+    tweet_ids = list(some.values_list("tweet_id", flat=True)[: declared.STEP])
+    audit.forget(audit.about(Tweet, tweet_ids), what="a tweet")
+    return Tombstone.objects.filter(tweet_id__in=tweet_ids).delete()[0]
+
+
+def _erase_answers_to(account_id: int) -> int:
+    return expiry.delete_step(FirstAnswer.objects.filter(account_id=account_id))
+
+
+SUBJECT = Subject(
+    exports=(
+        Export(
+            name="tweets",
+            rows=_tweets,
+            described_by=ExportedTweetSerializer,
+            example=[
+                {
+                    "id": TWEET_EXAMPLE["id"],
+                    "text": TWEET_EXAMPLE["text"],
+                    "retweeted_id": None,
+                    "created_at": TWEET_EXAMPLE["created_at"],
+                    "hidden_at": _WHEN,
+                }
+            ],
+            help_text="Also those that are hidden.",
+        ),
+        Export(
+            name="removed_tweets",
+            rows=_removed_tweets,
+            described_by=ExportedRemovalSerializer,
+            example=[{"tweet_id": TWEET_EXAMPLE["id"], "removed_at": _WHEN}],
+        ),
+        Export(
+            name="first_answers",
+            rows=_first_answers,
+            described_by=ExportedAnswerSerializer,
+            example=[],
+        ),
+        Export(
+            name="audit_log_of_tweets",
+            rows=_audit_log,
+            described_by=audit.ExportedAuditEntrySerializer,
+            example=[
+                {
+                    "id": "7",
+                    "at": _WHEN,
+                    "object_type": "tweet",
+                    "object_id": TWEET_EXAMPLE["id"],
+                    "message": "Hidden: off topic",
+                }
+            ],
+        ),
+    ),
+    erase=(_erase_tombstones_of, _erase_answers_to),
+)

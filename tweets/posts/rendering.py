@@ -1,0 +1,56 @@
+"""Tweets as bytes: rendered once by the serializer, joined into answers ever after."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tweets.models import Tweet
+from tweets.posts.serializers import TweetSerializer
+from twitter.base.http.renderers import array, to_json
+
+# Part of every cache key. A golden file in the tests tells when the shape changed: raise it then.
+SHAPE_VERSION = 4
+
+
+class RenderedTweet(NamedTuple):
+    """A tweet's JSON, and what one must know of it without parsing that."""
+
+    body: bytes
+    author_id: int
+    original_id: int = 0  # 0 unless it is a retweet, like the next
+    original_author_id: int = 0
+
+
+# One for all: making a serializer's fields costs more than using them.
+_SERIALIZER = TweetSerializer()
+
+
+def render(tweet: Tweet, *, original_author_id: int = 0) -> RenderedTweet:
+    """Render a tweet that `reads.fresh` loaded, counts included."""
+    return RenderedTweet(
+        body=to_json(_SERIALIZER.to_representation(tweet)),
+        author_id=tweet.author_id,
+        original_id=tweet.original_id or 0,
+        original_author_id=original_author_id,
+    )
+
+
+@dataclass
+class Found:
+    """What was found of tweets and users by id, as bytes: nothing of what is not to be seen."""
+
+    tweets: dict[int, RenderedTweet | None] = field(default_factory=dict)
+    users: dict[int, bytes] = field(default_factory=dict)
+
+    def has(self, tweet_id: int, author_id: int) -> bool:
+        """Tell whether both the tweet and its author are there to be seen."""
+        return self.tweets.get(tweet_id) is not None and bool(self.users.get(author_id))
+
+    def body(self, tweet_id: int) -> bytes:
+        """Return the JSON of a tweet that is there."""
+        tweet = self.tweets[tweet_id]
+        return tweet.body if tweet else b""
+
+    def data(self, ids: Iterable[int]) -> bytes:
+        """Return the JSON array of these tweets."""
+        return array([self.body(number) for number in ids])

@@ -1,0 +1,97 @@
+"""Likes and retweets: validate, one call, respond."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from tweets.answers import TweetResponse
+from tweets.posts.api import NO_TWEET, json_answer, tweet_answer
+from tweets.reactions import services
+from tweets.reactions.serializers import Liked, Retweeted, TweetIdSerializer
+from twitter.base.http.requests import actor_id, body_or_query
+from twitter.base.http.schema import delete_parameter, invalid, problems
+
+REACTIONS = "Likes and retweets"
+NO_ID = invalid("tweet_id", "This field is required.")
+
+
+def _tweet_id(data: Any) -> int:
+    serializer = TweetIdSerializer(data=data)
+    serializer.is_valid(raise_exception=True)
+    tweet_id: int = serializer.validated_data["tweet_id"]
+    return tweet_id
+
+
+class LikeView(APIView):
+    """`POST` and `DELETE /tweet/like`."""
+
+    @extend_schema(
+        operation_id="like",
+        tags=[REACTIONS],
+        request=TweetIdSerializer,
+        responses={200: Liked, **problems(NO_ID, NO_TWEET)},
+    )
+    def post(self, request: Request) -> Response:
+        """Like a tweet.
+
+        Liking a retweet likes its original. `like_count` follows within a second.
+        """
+        services.like(account_id=actor_id(request), tweet_id=_tweet_id(request.data))
+        return Response({"data": {"liked": True}})
+
+    @extend_schema(
+        operation_id="unlike",
+        tags=[REACTIONS],
+        parameters=[delete_parameter("tweet_id", "Which tweet.")],
+        request=None,
+        responses={200: Liked, **problems(NO_ID, NO_TWEET)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Take a like back.
+
+        Also of a tweet that was not liked, or is gone since.
+        """
+        services.unlike(account_id=actor_id(request), tweet_id=_tweet_id(body_or_query(request)))
+        return Response({"data": {"liked": False}})
+
+
+class RetweetView(APIView):
+    """`POST` and `DELETE /tweet/retweet`."""
+
+    @extend_schema(
+        operation_id="retweet",
+        tags=[REACTIONS],
+        request=TweetIdSerializer,
+        responses={200: TweetResponse, 201: TweetResponse, **problems(NO_ID, NO_TWEET)},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Retweet a tweet.
+
+        201 with the retweet, a tweet of your own without text that your followers see; 200 when it
+        was there already. Retweeting a retweet retweets its original.
+        """
+        account_id = actor_id(request)
+        retweet_id, new = services.retweet(account_id=account_id, tweet_id=_tweet_id(request.data))
+        body = tweet_answer(tweet_id=retweet_id, reader_id=account_id)
+        return json_answer(body, status=201 if new else 200)
+
+    @extend_schema(
+        operation_id="undo_retweet",
+        tags=[REACTIONS],
+        parameters=[delete_parameter("tweet_id", "The retweet, or its original.")],
+        request=None,
+        responses={200: Retweeted, **problems(NO_ID, NO_TWEET)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Take a retweet back.
+
+        It is gone from your followers' home timelines at once.
+        """
+        services.undo_retweet(
+            account_id=actor_id(request), tweet_id=_tweet_id(body_or_query(request))
+        )
+        return Response({"data": {"retweeted": False}})

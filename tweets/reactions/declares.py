@@ -1,0 +1,84 @@
+"""What reactions declare."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.db import connection, transaction
+from rest_framework import serializers
+
+from tweets.declared import Mark, Subject, mark_of_rows
+from tweets.models import Like, Tweet, TweetMetricsDelta
+from twitter.base import declared
+from twitter.base.data import keyset
+from twitter.base.data.ids import WireIdField
+from twitter.base.declared import Export, Row
+
+LIKED = mark_of_rows("liked", table=Like._meta.db_table, help_text="Those that the reader likes.")
+# A retweet is newer than its original. So if all of the reader's tweets above an id are known, it
+# is known as well what the reader retweeted above that id.
+_RETWEETS = f"author_id = %(reader)s AND state = {Tweet.State.VISIBLE}"
+RETWEETED = Mark(
+    name="retweeted",
+    help_text="Those that the reader retweeted.",
+    with_query=f"""own AS (
+        SELECT id, original_id, state FROM {Tweet._meta.db_table}
+        WHERE author_id = %(reader)s ORDER BY id DESC LIMIT %(newest)s)""",
+    newest=f"""SELECT original_id FROM own
+        WHERE original_id IS NOT NULL AND state = {Tweet.State.VISIBLE}""",
+    floor="(SELECT min(id) FROM own HAVING count(*) = %(newest)s)",
+    asked=f"""SELECT original_id FROM {Tweet._meta.db_table}
+        WHERE {_RETWEETS} AND original_id = ANY(%(asked)s)""",
+)
+
+# What `viewer` has, in this order.
+MARKS: Sequence[Mark] = (LIKED, RETWEETED)
+
+
+class ExportedLikeSerializer(serializers.Serializer[Any]):
+    """A like; when it was given is not stored."""
+
+    tweet_id = WireIdField()
+
+
+def _likes(account_id: int) -> Iterator[Row]:
+    likes = Like.objects.filter(account_id=account_id)
+    for (tweet_id,) in keyset.walk(likes, key="tweet_id"):
+        yield {"tweet_id": str(tweet_id)}
+
+
+def _erase_likes_of_tweets(tweet_ids: Sequence[int]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM tweets_like WHERE (account_id, tweet_id) IN"
+            " (SELECT account_id, tweet_id FROM tweets_like WHERE tweet_id = ANY(%s) LIMIT %s)",
+            [list(tweet_ids), declared.STEP],
+        )
+        return int(cursor.rowcount)
+
+
+@transaction.atomic
+def _erase_likes_by(account_id: int) -> int:
+    liked = list(
+        Like.objects.filter(account_id=account_id)
+        .select_for_update()
+        .values_list("tweet_id", flat=True)[: declared.STEP]
+    )
+    Like.objects.filter(account_id=account_id, tweet_id__in=liked).delete()
+    TweetMetricsDelta.objects.bulk_create(
+        TweetMetricsDelta(tweet_id=tweet_id, like_count=-1) for tweet_id in liked
+    )
+    return len(liked)
+
+
+SUBJECT = Subject(
+    exports=(
+        Export(
+            name="likes",
+            rows=_likes,
+            described_by=ExportedLikeSerializer,
+            example=[{"tweet_id": "374005570052401"}],
+        ),
+    ),
+    erase=(_erase_likes_by,),
+    erase_of_tweets=(_erase_likes_of_tweets,),
+)

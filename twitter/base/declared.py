@@ -1,0 +1,49 @@
+"""What a subject declares: its share of what cuts across all subjects.
+
+Each app lists its subjects in `declares.py`. What exports or erases an account goes through that
+list, and names no subject.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+
+Row = dict[str, Any]
+# Rows that one step of erasing takes, at most.
+STEP = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A list in the export of an account.
+
+    `rows` takes the account's id, and yields rows, newest first, without holding them all.
+    `described_by` is the serializer class that describes a row in the API's description; `example`
+    are rows of the example there.
+    """
+
+    name: str
+    rows: Callable[[int], Iterator[Row]]
+    described_by: Any
+    example: Sequence[Row]
+    help_text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a subject has of an account, and how it goes when the account is deleted.
+
+    `erase`: each takes the account's id, and one bounded step in a transaction of its own; it
+    returns how much it found. They are called until they find nothing.
+    `rows`: models with an `account_id` of which an account has few rows. They go together with the
+    account's own row.
+    `sweep`: each takes the account's id, and clears away what no constraint protects, when the
+    account's row is gone. May raise redis.RedisError, and is then called again.
+    """
+
+    exports: Sequence[Export] = ()
+    erase: Sequence[Callable[[int], int]] = ()
+    rows: Sequence[type[models.Model]] = ()
+    sweep: Sequence[Callable[[int], None]] = ()
