@@ -24,7 +24,7 @@ from accounts.graph.importing import MAX_EXTERNAL_ID
 from accounts.management.commands.import_graph import Report, _follows
 from accounts.sessions import tokens
 from accounts.sessions.tokens import InvalidToken, bearer_in, claims_in, parse_refresh_token
-from tests.accounts.test_tokens import HEADERS, signed
+from tests.accounts.sessions.test_tokens import HEADERS, signed
 from tests.base.http.test_parsers import parse as parse_json
 from tests.growth import BOUND, growth
 from timelines import warm

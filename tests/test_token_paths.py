@@ -7,8 +7,8 @@ import pytest
 from accounts.models import Account
 from accounts.sessions import services, tokens
 from tests.accounts.factories import AccountFactory
-from tests.accounts.test_authentication import ENDS, log_in
-from tests.accounts.test_tokens import BAD
+from tests.accounts.sessions.test_authentication import ENDS, log_in
+from tests.accounts.sessions.test_tokens import BAD
 from tests.asking import ask, request
 from timelines import warm
 from twitter import wsgi

@@ -14,7 +14,7 @@ from accounts.sessions import services as sessions_services
 from accounts.sessions.reads import account_state
 from accounts.sessions.tokens import issue_access_token
 from tests.accounts.factories import PASSWORD, AccountFactory
-from tests.accounts.test_tokens import BAD
+from tests.accounts.sessions.test_tokens import BAD
 from twitter.base.http.errors import Unauthenticated
 
 pytestmark = pytest.mark.django_db
