@@ -17,7 +17,7 @@ from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
 # With the version of the value's form.
-RELATIONS = Stamped("relations:1:", seconds=TTL_SECONDS, of_reader=True)
+RELATIONS = Stamped("relations:", form=1, seconds=TTL_SECONDS, of_reader=True)
 
 
 class Ids:
@@ -89,7 +89,7 @@ def _stored(account_id: int) -> bytes:
             [account_id],
         )
         [(followees, read_at)] = cursor.fetchall()
-    return stamped.stamp(array("q", followees).tobytes(), read_at=read_at)
+    return RELATIONS.stamp(array("q", followees).tobytes(), read_at=read_at)
 
 
 def drop(account_ids: Iterable[int]) -> None:

@@ -13,7 +13,7 @@ from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
-STATES = Stamped("account:state:", seconds=TTL_SECONDS, of_reader=True)
+STATES = Stamped("account:state:", form=1, seconds=TTL_SECONDS, of_reader=True)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def fetch_state(account_id: int) -> AccountState | None:
 
 
 def _state_in(value: bytes) -> AccountState:
-    (read_at,) = STAMP.unpack_from(value)
+    read_at = stamped.read_at(value)
     if len(value) == STAMP.size:
         return AccountState(active=False, read_at=read_at)
     generation, *revoked = map(int, value[STAMP.size :].split())
@@ -70,7 +70,7 @@ def replace_state(account_id: int, state: AccountState) -> None:
 
 def _packed_state(state: AccountState) -> bytes:
     numbers = (state.generation, *sorted(state.revoked)) if state.active else ()
-    return stamped.stamp(" ".join(map(str, numbers)).encode(), read_at=state.read_at)
+    return STATES.stamp(" ".join(map(str, numbers)).encode(), read_at=state.read_at)
 
 
 def drop(account_id: int) -> None:

@@ -131,7 +131,7 @@ def test_what_comes_in_during_the_purge_is_swept_away(ada, run_outbox, valkey):
     AccountCounters.objects.create(account_id=ada.id)  # by a folding that was under way
     AccountCounterDelta.objects.create(account_id=ada.id, tweet_count=-1)
     valkey.lpush(f"home:4:{{{ada.id}}}", "9223372036854775807")  # by a read that took long
-    valkey.set(f"newest:2:{ada.id}", struct.pack("<2q", 1, 1023))
+    valkey.set(f"newest:{ada.id}", struct.pack("<2q", 1, 1023))
     valkey.set(marks.VALUES.key(ada.id), struct.pack("<2q", 0, 0))
     failed = Delivery.objects.create(
         event="x", task="x", payload={"ids": [7, ada.id]}, failed_at=timezone.now()

@@ -1,6 +1,6 @@
 """What readers of popular authors merge into their homes, in Redis.
 
-`newest:2:<author>` holds a popular author's newest entries (`twitter.base.data.stamped`): first the
+`newest:<author>` holds a popular author's newest entries (`twitter.base.data.stamped`): first the
 id down to which they are all, then the entries, each filled up to 32 bytes.
 
 `popular:{<reader>}` lists which popular authors a reader follows. It is made and dropped with the
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from tweets.facade import ID_SIZE, TWEET_SIZE, Entry
-from twitter.base.data import parts, stamped
+from twitter.base.data import parts
 from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
@@ -32,8 +32,7 @@ class Newest:
 
 
 def _cache() -> Stamped:
-    # With the version of the value's form: those of an earlier form expire unread.
-    return Stamped("newest:2:", seconds=settings.HOME_TTL_SECONDS)
+    return Stamped("newest:", form=2, seconds=settings.HOME_TTL_SECONDS)
 
 
 def key_of_followed(reader_id: int) -> str:
@@ -58,7 +57,7 @@ def fetch(author_ids: Sequence[int]) -> dict[int, Newest | None]:
 
 
 def _parsed(value: bytes | None) -> Newest | None:
-    if value is None or not stamped.is_known(value):
+    if not _cache().knows(value):
         return None
     start = STAMP.size + ID_SIZE
     slots = [value[place : place + _SLOT] for place in range(start, len(value), _SLOT)]
@@ -68,9 +67,10 @@ def _parsed(value: bytes | None) -> Newest | None:
 
 def replace(newest: Mapping[int, Newest], *, read_at: int) -> None:
     """Store what authors wrote, as read from PostgreSQL at `read_at`. Raises redis.RedisError."""
-    _cache().replace(
+    cache = _cache()
+    cache.replace(
         {
-            author_id: stamped.stamp(
+            author_id: cache.stamp(
                 one.floor + b"".join(entry.ljust(_SLOT, b"\0") for entry in one.entries),
                 read_at=read_at,
             )

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tweets.posts.rendering import SHAPE_VERSION, RenderedTweet
-from twitter.base.data import parts, resp, stamped
+from twitter.base.data import parts, resp
 from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
 # So many changes of one tweet's counts in a second render it at once.
 REFRESHES_A_SECOND = 10
-TWEETS = Stamped(f"tweet:{SHAPE_VERSION}:", seconds=TTL_SECONDS)
+TWEETS = Stamped("tweet:", form=SHAPE_VERSION, seconds=TTL_SECONDS)
 # In front of a tweet's JSON: the ids of its author, and of the original and its author, or 0.
 _HEAD = struct.Struct("<qqq")
 _BODY = STAMP.size + _HEAD.size
@@ -31,7 +31,7 @@ def part(tweet_ids: Sequence[int]) -> Part[Tweets]:
 
     def parse(replies: Sequence[Any]) -> Tweets:
         values = zip(tweet_ids, read.parse(replies), strict=True)
-        return {number: _tweet_in(value) for number, value in values if value}
+        return {number: _tweet_in(value) for number, value in values if TWEETS.knows(value)}
 
     return Part(read.commands, parse)
 
@@ -54,9 +54,7 @@ def replace(tweets: Mapping[int, RenderedTweet | None], *, read_at: int) -> None
 
 def _packed(tweets: Mapping[int, RenderedTweet | None], read_at: int) -> dict[int, bytes]:
     return {
-        number: stamped.stamp(
-            _HEAD.pack(*tweet[1:]) + tweet.body if tweet else b"", read_at=read_at
-        )
+        number: TWEETS.stamp(_HEAD.pack(*tweet[1:]) + tweet.body if tweet else b"", read_at=read_at)
         for number, tweet in tweets.items()
     }
 

@@ -8,7 +8,7 @@ from tweets.models import Tweet
 from tweets.posts.serializers import TweetSerializer
 from twitter.base.http.renderers import array, to_json
 
-# Part of every cache key. A golden file in the tests tells when the shape changed: raise it then.
+# A golden file in the tests tells when the shape changed: raise it then.
 SHAPE_VERSION = 4
 
 

@@ -5,12 +5,12 @@ down to a floor. Tweets that are older are asked for as they are met, and kept a
 reader marked them or not. After each change the value is replaced by what is read after its commit.
 """
 
+from binascii import crc_hqx
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from struct import Struct, unpack_from
 from typing import Any
-from zlib import crc32
 
 from django.db import connection
 
@@ -24,9 +24,9 @@ TTL_SECONDS = 86_400
 NEWEST = 500
 # Tweets below the floor that are kept besides: at least those of the largest page, with originals.
 ASKED = 200
-# The value's form changes with the marks that there are: the key tells which it has.
-_FORM = crc32(" ".join(mark.name for mark in MARKS).encode())
-VALUES = Stamped(f"marks:{_FORM:08x}:", seconds=TTL_SECONDS, of_reader=True)
+# The value's form changes with the marks that there are.
+_FORM = crc_hqx(" ".join(mark.name for mark in MARKS).encode(), 0)
+VALUES = Stamped("marks:", form=_FORM, seconds=TTL_SECONDS, of_reader=True)
 
 # The floor; how many tweets have each mark; how many were asked for. Then follow their ids.
 _HEAD = Struct(f"<{len(MARKS) + 2}q")
@@ -59,13 +59,15 @@ def marks_part(account_id: int) -> Part[Marks | None]:
 
 
 def _parsed(value: bytes) -> Marks:
-    (read_at,) = STAMP.unpack_from(value)
     floor, *sizes = _HEAD.unpack_from(value, STAMP.size)
     ids = iter(unpack_from(f"<{sum(sizes)}q", value, STAMP.size + _HEAD.size))
     *marked, asked = [frozenset(islice(ids, size)) for size in sizes]
     names = (mark.name for mark in MARKS)
     return Marks(
-        floor=floor, marked=dict(zip(names, marked, strict=True)), asked=asked, read_at=read_at
+        floor=floor,
+        marked=dict(zip(names, marked, strict=True)),
+        asked=asked,
+        read_at=stamped.read_at(value),
     )
 
 
@@ -109,7 +111,7 @@ def _packed(marks: Marks) -> bytes:
     sets: Sequence[Collection[int]] = (*marks.marked.values(), marks.asked)
     ids = [one for each in sets for one in each]
     body = _HEAD.pack(marks.floor, *map(len, sets)) + Struct(f"<{len(ids)}q").pack(*ids)
-    return stamped.stamp(body, read_at=marks.read_at)
+    return VALUES.stamp(body, read_at=marks.read_at)
 
 
 def _statement() -> str:

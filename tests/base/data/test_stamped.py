@@ -5,14 +5,20 @@ import time
 import pytest
 
 from twitter.base.data import stamped
-from twitter.base.data.stamped import Stamped
+from twitter.base.data.stamped import STAMP, Stamped
 
 SECOND = 1_000_000
 
 
 @pytest.fixture
 def values():
-    return Stamped("test:", seconds=100, absent_seconds=10, of_reader=True)
+    return Stamped("test:", form=1, seconds=100, absent_seconds=10, of_reader=True)
+
+
+@pytest.fixture
+def later_form():
+    """The same values, as the next version of the code has them."""
+    return Stamped("test:", form=2, seconds=100, absent_seconds=10, of_reader=True)
 
 
 @pytest.fixture
@@ -20,13 +26,13 @@ def now():
     return int(time.time() * SECOND)
 
 
-def at(moment, body=b"x"):
-    return stamped.stamp(body, read_at=moment)
+def at(moment, body=b"x", form=1):
+    return STAMP.pack(moment, form) + body
 
 
 def test_an_owners_values_have_a_tag(values):
     assert values.key(7) == "test:{7}"
-    assert Stamped("test:", seconds=1).key(7) == "test:7"
+    assert Stamped("test:", form=1, seconds=1).key(7) == "test:7"
 
 
 def test_filling_overwrites_nothing_and_replacing_only_what_is_older(values, now, valkey):
@@ -68,7 +74,7 @@ def test_absence_of_what_may_be_about_to_be_committed_is_not_filled_in(values, n
 def test_a_lease_is_one_readers_and_no_value(values, now, valkey):
     lease = values.lease(7)
     assert values.lease(7) is None
-    assert not stamped.is_known(valkey.get("test:{7}"))
+    assert not values.knows(valkey.get("test:{7}"))
     values.fill({7: at(now)})
     assert valkey.get("test:{7}") == lease
     values.fill_leased(7, at(now - 100 * SECOND), lease=lease)  # however slow it was
@@ -91,3 +97,27 @@ def test_what_is_dropped_takes_its_lease_along(values, now, valkey):
     values.drop([7, 8])
     values.fill_leased(7, at(now), lease=lease)
     assert not valkey.keys("test:*")
+
+
+def test_a_value_of_another_form_is_missed_and_filled_in(values, later_form, now, valkey):
+    values.fill({7: at(now)})
+    assert not later_form.knows(valkey.get("test:{7}"))
+    later_form.fill({7: at(now - 1, form=2)})
+    assert values.knows(valkey.get("test:{7}")), "what was read earlier overwrites nothing"
+    later_form.fill({7: at(now + 1, form=2)})
+    assert later_form.knows(valkey.get("test:{7}"))
+
+
+def test_a_change_replaces_what_code_of_another_form_has_cached(values, later_form, now, valkey):
+    later_form.fill({7: at(now, b"as it was", form=2)})
+    values.replace({7: at(now + 1, b"hidden")})
+    assert valkey.get("test:{7}") == at(now + 1, b"hidden")
+
+
+def test_a_value_of_another_form_stands_in_no_leases_way(values, later_form, now, valkey):
+    values.fill({7: at(now)})
+    lease = later_form.lease(7)
+    assert values.lease(7) is None, "a lease is of no form"
+    later_form.fill_leased(7, at(now + 1, form=2), lease=lease)
+    assert later_form.knows(valkey.get("test:{7}"))
+    assert later_form.lease(7) is None, "a value of its own form is there"

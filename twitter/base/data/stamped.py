@@ -1,9 +1,9 @@
 """Values in Redis that say when PostgreSQL was read for them: every cache of this project.
 
-A value is a stamp, the moment at which PostgreSQL was read, in microseconds of its clock, and a
-body. An empty body says that nothing was there: absence is cached as well.
+A value is a stamp, the moment at which PostgreSQL was read, in microseconds of its clock; the
+number of the body's form; and a body. An empty body says that nothing was there: absence is cached too.
 
-- **Filling**, by a reader who missed a value, overwrites nothing.
+- **Filling**, by a reader who missed a value, overwrites no value of its own form.
 - **Replacing**, by a request that changed something, stores what was read after its commit. What
   was read later overwrites what was read earlier, never the reverse. A stamp is taken before the
   statement's snapshot, so a value contains every change that was committed before its stamp; and
@@ -16,6 +16,9 @@ body. An empty body says that nothing was there: absence is cached as well.
   Replacing overwrites the lease, and Redis loses it with all else. So a reader who is slow never
   brings back what was revoked. (R. Nishtala et al., Scaling Memcache at Facebook, NSDI 2013,
   section 3.2.1.)
+
+While a new version is rolled out, old and new code use the same keys. To either, a value of another
+form is a value missed; and a change that the one makes replaces what the other has cached.
 """
 
 import secrets
@@ -29,8 +32,9 @@ from twitter.base.data.parts import Part
 
 T = TypeVar("T")
 
-# Bytes in front of a value that hold the stamp: 64 bits, little-endian.
-STAMP = struct.Struct("<q")
+# What stands in front of a body, little-endian: the stamp, 64 bits; the form, 16 bits.
+STAMP = struct.Struct("<qH")
+_FORM = slice(8, STAMP.size)
 # The stamp of what a statement reads, in SQL.
 NOW = "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 # A reader has so long from its query to its write.
@@ -50,10 +54,19 @@ _PRELUDE = f"""
 local time = redis.call('TIME')
 local oldest = time[1] * 1000000 + time[2] - {FILL_SECONDS * 1_000_000}
 local function read_at(value) return (struct.unpack('<l', value)) end
+local function is_other(held, form)
+    return #held >= {STAMP.size} and string.sub(held, {_FORM.start + 1}, {_FORM.stop}) ~= form
+end
+local function form(value) return string.sub(value, {_FORM.start + 1}, {_FORM.stop}) end
 local key, value, seconds = KEYS[1], ARGV[1], ARGV[2]
 """
 _FILL = resp.Script(f"""{_PRELUDE}
-if read_at(value) > oldest then redis.call('SET', key, value, 'EX', seconds, 'NX') end
+if read_at(value) > oldest then
+    local held = redis.call('GET', key)
+    if not held or (is_other(held, form(value)) and read_at(held) < read_at(value)) then
+        redis.call('SET', key, value, 'EX', seconds)
+    end
+end
 """)
 _REPLACE = resp.Script(f"""{_PRELUDE}
 local held = redis.call('GET', key)
@@ -65,6 +78,13 @@ elseif held then
     redis.call('DEL', key)
 end
 """)
+# ARGV: the lease, the form, milliseconds.
+_LEASE = resp.Script(f"""{_PRELUDE}
+local held = redis.call('GET', key)
+if held and not is_other(held, ARGV[2]) then return 0 end
+redis.call('SET', key, ARGV[1], 'PX', ARGV[3])
+return 1
+""")
 # ARGV[3]: the lease.
 _FILL_LEASED = resp.Script("""
 if redis.call('GET', KEYS[1]) == ARGV[3] then
@@ -73,39 +93,40 @@ end
 """)
 
 
-def stamp(body: bytes, *, read_at: int) -> bytes:
-    """Return a value; an empty body says that nothing was there at `read_at`."""
-    return STAMP.pack(read_at) + body
-
-
-def _settled_at(value: bytes) -> int:
-    (read_at,) = STAMP.unpack_from(value)
-    return int(read_at) - NEW_SECONDS * 1_000_000
-
-
-def is_known(value: bytes | None) -> TypeGuard[bytes]:
-    """Tell whether that is a value, and not a lease or nothing."""
-    return value is not None and len(value) >= STAMP.size
+def read_at(value: bytes) -> int:
+    """Return when PostgreSQL was read for a value, in microseconds of its clock."""
+    moment, _ = STAMP.unpack_from(value)
+    return int(moment)
 
 
 class Stamped:
     """Values by a number: the id of a tweet or of an account.
 
-    `prefix` begins the keys, `seconds` is how long a value lives. `absent_seconds` is for values
-    without a body. `of_reader`: the keys have the account as a tag, so that all that belongs to a
-    reader lies on one server of a cluster.
+    `prefix` begins the keys. `form` changes when the body gets another form. `seconds` is how long
+    a value lives. `absent_seconds` is for values without a body. `of_reader`: the keys have the
+    account as a tag, so that all that belongs to a reader lies on one server of a cluster.
     """
 
     def __init__(
         self,
         prefix: str,
         *,
+        form: int,
         seconds: int,
         absent_seconds: int = ABSENT_SECONDS,
         of_reader: bool = False,
     ) -> None:
         self._before, self._after = (f"{prefix}{{", "}") if of_reader else (prefix, "")
+        self._form, self._form_bytes = form, STAMP.pack(0, form)[_FORM]
         self._seconds, self._absent_seconds = seconds, absent_seconds
+
+    def stamp(self, body: bytes, *, read_at: int) -> bytes:
+        """Return a value; an empty body says that nothing was there at `read_at`."""
+        return STAMP.pack(read_at, self._form) + body
+
+    def knows(self, value: bytes | None) -> TypeGuard[bytes]:
+        """Tell whether that is a value of this form, and not a lease or nothing."""
+        return value is not None and value[_FORM] == self._form_bytes
 
     def key(self, number: int) -> str:
         """Return the key of a number's value."""
@@ -121,13 +142,13 @@ class Stamped:
 
         def parsed(replies: Sequence[Any]) -> T | None:
             value = read.parse(replies)
-            return parse(value) if is_known(value) else None
+            return parse(value) if self.knows(value) else None
 
         return Part(read.commands, parsed)
 
     @redis.without_redis(lambda: None)
     def fill(self, values: Mapping[int, bytes]) -> None:
-        """Store those of the stamped values that are not there.
+        """Store those of the values that are not there in this form.
 
         Not the absence of what may be about to be committed: an id tells how old it is, and a
         stranger may ask for those that come next.
@@ -137,7 +158,8 @@ class Stamped:
             {
                 number: value
                 for number, value in values.items()
-                if len(value) > STAMP.size or number < id_before(_settled_at(value))
+                if len(value) > STAMP.size
+                or number < id_before(read_at(value) - NEW_SECONDS * 1_000_000)
             },
         )
 
@@ -168,8 +190,8 @@ class Stamped:
     def lease(self, number: int) -> bytes | None:
         """Return what allows to fill in the value that is read from now on; None if not ours."""
         lease = secrets.token_bytes(_LEASE_BYTES)
-        command = resp.pack("SET", self.key(number), lease, "PX", _LEASE_MS, "NX")
-        return lease if resp.exchange(command)[0] else None
+        arguments: list[resp.Argument] = [lease, self._form_bytes, _LEASE_MS]
+        return lease if _LEASE.run(keys=[self.key(number)], arguments=arguments) else None
 
     @redis.without_redis(lambda: None)
     def fill_leased(self, number: int, value: bytes, *, lease: bytes) -> None:
