@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from accounts import facade as accounts
-from timelines.author import StoredSource
+from timelines.author import AuthorsSource
 from timelines.home import build
 from timelines.home.source import TOP, repeats
 from tweets import facade as tweets
-from tweets.facade import Drawn, Entry, Page, Reader, Settled, ref_of
+from tweets.facade import Drawn, Entry, Page, Reader, Settled, Source, ref_of
 from twitter.base.data.ids import id_at, time_of
 
 # Of so many of a home's newest entries it is told when a retweet's original went: what a client
@@ -75,12 +75,12 @@ def read(*, reader: Reader, limit: int, since_id: int) -> News:
     )
 
 
-class NewsSource:
+class NewsSource(Source):
     """What authors wrote between two ids, oldest first, but for what shows already."""
 
     def __init__(self, author_ids: list[int], *, reader_id: int, after: int, before: int) -> None:
         self._author_ids, self._reader_id = author_ids, reader_id
-        self._stored = StoredSource(author_ids, after=after, before=before, oldest_first=True)
+        self._stored = AuthorsSource(author_ids, after=after, before=before, oldest_first=True)
         self._top: Sequence[Entry] | None = None
 
     def draw(self, count: int, *, reader: Reader, without: Collection[Entry]) -> Drawn:

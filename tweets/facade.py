@@ -2,7 +2,7 @@
 
 from tweets.declares import SUBJECTS
 from tweets.entries import ID_SIZE, TWEET_SIZE, Entry, Ref, id_bytes, id_of, ref_of
-from tweets.pipeline import MOST_LOOKED_AT, Drawn, Page, present, read
+from tweets.pipeline import Page, present, read
 from tweets.posts.reads import (
     Settled,
     authors_of,
@@ -15,6 +15,7 @@ from tweets.posts.reads import (
 )
 from tweets.purging import KEEP_TOMBSTONES
 from tweets.reader import Reader, reader, reader_part
+from tweets.sources import MOST_LOOKED_AT, Drawn, Source, StoredSource
 from tweets.visibility import Kind, shows
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Reader",
     "Ref",
     "Settled",
+    "Source",
+    "StoredSource",
     "authors_of",
     "clock",
     "hidden_since",

@@ -4,9 +4,8 @@ A source gives entries (`tweets.entries`), `hydrate` brings tweets and users as 
 says what to keep, and `present` joins the bytes.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
 
 from accounts import facade as accounts
 from tweets import answers, visibility
@@ -15,38 +14,20 @@ from tweets.posts import cache, reads
 from tweets.posts.cache import Tweets
 from tweets.posts.rendering import Found
 from tweets.reader import Reader
+from tweets.sources import MOST_LOOKED_AT, Source
 from twitter.base.data import parts, redis
 from twitter.base.http.renderers import array, envelope
 from twitter.base.observe import metrics
 
-# A page looks at no more entries than this, and has no more bytes of tweets and users.
-MOST_LOOKED_AT = 2_000
+# A page has no more bytes of tweets and users.
 MOST_BYTES = 1_000_000
-
-
-class Drawn(NamedTuple):
-    """Entries in a source's order. After the id `next_id` the source goes on; None at its end."""
-
-    entries: Sequence[Entry]
-    next_id: int | None
-
-
-class Source(Protocol):
-    """Where a page's entries come from."""
-
-    def draw(self, count: int, *, reader: Reader, without: Collection[Entry]) -> Drawn:
-        """Return the first `count` entries that the source shows to the reader; fewer at its end.
-
-        `without`: entries that are not to be seen. Where one of several entries stands for the
-        others, another takes the place of one of these.
-        """
 
 
 @dataclass
 class Page:
     """The tweets of a page, in the source's order, and what is needed to show them.
 
-    `next_id`: the id after which the source goes on; None at its end.
+    `next_id`: the cursor after which the source goes on; None at its end.
     """
 
     refs: list[Ref] = field(default_factory=list)
@@ -85,7 +66,8 @@ def read(source: Source, *, reader: Reader, limit: int) -> Page:
     seen = [refs[entry] for entry in drawn.entries if entry not in hidden]
     shown = _within_bytes(seen[:limit], found)
     goes_on = len(shown) < len(seen) or (len(shown) == limit and drawn.next_id)
-    return Page(refs=shown, found=found, next_id=shown[-1].id if goes_on else drawn.next_id)
+    next_id = source.cursor_of(shown[-1]) if goes_on else drawn.next_id
+    return Page(refs=shown, found=found, next_id=next_id)
 
 
 def _within_bytes(refs: list[Ref], found: Found) -> list[Ref]:
@@ -147,21 +129,19 @@ def _cached(tweet_ids: Sequence[int], author_ids: Sequence[int]) -> tuple[Tweets
 def tweet(tweet_id: int, *, reader: Reader) -> Page:
     """Return a page with one tweet, empty if the reader may not see it."""
     found = Found()
-    ref = refs_of([tweet_id], found).get(tweet_id)
+    ref = _ref_of(tweet_id, found)
     if ref is None:
         return Page()
     hydrate([ref], found)
     return Page(refs=[ref] if visibility.may(reader, ref, found) else [], found=found)
 
 
-def refs_of(tweet_ids: Collection[int], found: Found) -> dict[int, Ref]:
-    """Return what refers to tweets of which only the ids are known, if they are there."""
-    cached, _ = _cached(list(tweet_ids), [])
-    found.tweets |= cached
-    if missing := [number for number in tweet_ids if number not in found.tweets]:
-        found.tweets |= reads.filled(missing)
-    there = ((number, found.tweets[number]) for number in tweet_ids)
-    return {number: Ref(number, *tweet[1:]) for number, tweet in there if tweet}
+def _ref_of(tweet_id: int, found: Found) -> Ref | None:
+    """Return what refers to a tweet of which only the id is known, if it is there."""
+    cached, _ = _cached([tweet_id], [])
+    found.tweets |= cached or reads.filled([tweet_id])
+    tweet = found.tweets[tweet_id]
+    return Ref(tweet_id, *tweet[1:]) if tweet else None
 
 
 def present(page: Page, *, reader: Reader, one: bool = False, **extra: bytes) -> bytes:

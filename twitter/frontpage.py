@@ -5,7 +5,7 @@ TAGS = [
     {"name": "Users", "description": "Profiles: one's own, and those of others."},
     {"name": "Follows", "description": "Who follows whom."},
     {"name": "Tweets", "description": "Post, read and delete them."},
-    {"name": "Likes and retweets", "description": "Twice is the same as once."},
+    {"name": "Reactions", "description": "What one does to tweets. Twice is the same as once."},
     {"name": "Timelines", "description": "Pages of tweets, newest first."},
     {"name": "Your data", "description": "A copy of all that is stored of you."},
     {"name": "Health", "description": "For load balancers and monitoring."},

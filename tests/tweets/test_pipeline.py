@@ -7,20 +7,19 @@ from django.db import connection
 
 from accounts.graph.relations import Ids, Relations
 from accounts.moderation import services as moderation_services
-from tweets import pipeline
+from tweets import pipeline, sources
 from tweets.entries import Ref, id_of, ref_of
 from tweets.models import Tweet
-from tweets.pipeline import Drawn
 from tweets.posts import cache
 from tweets.posts import moderation as posts_moderation
-from tweets.posts.rendering import Found
 from tweets.reactions import services as reactions_services
 from tweets.reader import reader
+from tweets.sources import Drawn, Source
 
 pytestmark = pytest.mark.usefixtures("commits")
 
 
-class Listed:
+class Listed(Source):
     """A source that is a list; it notes how many entries it was asked for."""
 
     def __init__(self, refs):
@@ -82,7 +81,7 @@ def test_a_page_looks_at_2000_entries_at_most_and_the_next_one_goes_on(
     page = pipeline.read(source, reader=bob, limit=20)
     assert page.refs == []
     looked_at = [ref.id for ref in refs].index(page.next_id) + 1
-    assert 1_000 < looked_at <= pipeline.MOST_LOOKED_AT
+    assert 1_000 < looked_at <= sources.MOST_LOOKED_AT
     assert len(sql_statements) < 20
     rest = pipeline.read(Listed(refs[looked_at:]), reader=bob, limit=20)
     assert rest.refs == refs[2_500:2_520]
@@ -155,14 +154,14 @@ def test_what_is_missing_costs_one_statement_of_each_kind(
     assert sql_statements == []
 
 
-def test_what_a_cached_retweet_says_of_itself_is_what_its_entry_says(ann, make_account, written):
+def test_what_a_cached_retweet_says_of_itself_is_what_its_entry_says(bob, make_account, written):
     cat = make_account("cat")
     [original] = written(1)
     again, _ = reactions_services.retweet(account_id=cat, tweet_id=original.id)
     for _ in range(2):  # from PostgreSQL, and then as it was cached
-        found = pipeline.refs_of([again, original.id], Found())
-        assert found == {again: Ref(again, cat, *original[:2]), original.id: original}
-        assert ref_of(found[again].entry) == found[again]
+        [retweet] = pipeline.tweet(again, reader=bob).refs
+        assert retweet == Ref(again, cat, *original[:2]) == ref_of(retweet.entry)
+        assert pipeline.tweet(original.id, reader=bob).refs == [original]
 
 
 def test_who_is_blocked_either_way_is_not_seen(ann, bob, make_account, written):

@@ -15,6 +15,7 @@ from tweets.facade import (
     Kind,
     Page,
     Reader,
+    Source,
     id_bytes,
     id_of,
 )
@@ -68,7 +69,7 @@ def page(
     return tweets.read(source, reader=reader, limit=limit)
 
 
-class HomeSource:
+class HomeSource(Source):
     """What a home holds below an id; where its knowledge ends, PostgreSQL goes on.
 
     The page is the same wherever it comes from: a home is complete above its floor.

@@ -1,9 +1,10 @@
-"""Likes and retweets: validate, one call, respond."""
+"""Likes and retweets: wire shapes, and views that validate, make one call, respond."""
 
 from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -11,12 +12,35 @@ from rest_framework.views import APIView
 from tweets.answers import TweetResponse
 from tweets.posts.api import NO_TWEET, json_answer, tweet_answer
 from tweets.reactions import services
-from tweets.reactions.serializers import Liked, Retweeted, TweetIdSerializer
+from twitter.base.data.ids import WireIdField
+from twitter.base.http.fields import InputSerializer
 from twitter.base.http.requests import actor_id, body_or_query
 from twitter.base.http.schema import delete_parameter, invalid, problems
+from twitter.base.http.shapes import request_example, shape
 
-REACTIONS = "Likes and retweets"
+REACTIONS = "Reactions"
 NO_ID = invalid("tweet_id", "This field is required.")
+
+
+@request_example({"tweet_id": "374005570052401"})
+class TweetIdSerializer(InputSerializer):
+    """Names a tweet."""
+
+    tweet_id = WireIdField()
+
+
+Liked = shape(
+    "Liked",
+    example={"data": {"liked": True}},
+    data=shape("LikedState", liked=serializers.BooleanField())(),
+)
+
+
+Retweeted = shape(
+    "Retweeted",
+    example={"data": {"retweeted": False}},
+    data=shape("RetweetedState", retweeted=serializers.BooleanField())(),
+)
 
 
 def _tweet_id(data: Any) -> int:

@@ -24,8 +24,6 @@ _LIKE = {
     LIKE_TWEET_REFERENCE: NotFound(NO_TWEET),
     METRICS_DELTA_TWEET_REFERENCE: NotFound(NO_TWEET),
 }
-
-
 _RETWEET = {
     TWEET_AUTHOR_REFERENCE: Unauthenticated(ACCOUNT_GONE),
     TWEET_ORIGINAL_REFERENCE: NotFound(NO_TWEET),
@@ -59,7 +57,7 @@ def unlike(*, account_id: int, tweet_id: int) -> None:
 
 
 def _change_like(statement: str, *, account_id: int, tweet_id: int) -> None:
-    original_id, _ = _original_of(tweet_id, reader_id=account_id)
+    original_id, _ = original_of(tweet_id, reader_id=account_id)
     with unless_purged(_LIKE), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [account_id, original_id])
         if cursor.rowcount:
@@ -72,7 +70,7 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
 
     Returns the id of the retweet, and whether it is new.
     """
-    original_id, original_author_id = _original_of(tweet_id, reader_id=account_id)
+    original_id, original_author_id = original_of(tweet_id, reader_id=account_id)
     with unless_purged(_RETWEET), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
@@ -99,14 +97,14 @@ def retweet(*, account_id: int, tweet_id: int) -> tuple[int, bool]:
 
 def undo_retweet(*, account_id: int, tweet_id: int) -> None:
     """Take a retweet back; doing so again changes nothing. Raises NotFound."""
-    original_id, _ = _original_of(tweet_id, reader_id=account_id)
+    original_id, _ = original_of(tweet_id, reader_id=account_id)
     with transaction.atomic():
         own = Tweet.objects.filter(author_id=account_id, original_id=original_id)
         for undone in own.select_for_update():
             delete_locked(undone)
 
 
-def _original_of(tweet_id: int, *, reader_id: int) -> tuple[int, int]:
+def original_of(tweet_id: int, *, reader_id: int) -> tuple[int, int]:
     """Return the ids of a tweet, or of a retweet's original, and of its author; else NotFound."""
     page = pipeline.tweet(tweet_id, reader=reader(reader_id))
     if not page.refs:

@@ -293,3 +293,12 @@ def test_counts_are_of_those_who_are_not_deleted_and_lists_of_those_who_are_seen
     for back in (followers[1], followees[1]):
         moderation_services.lift(account_id=back.pk, by_id=bob.pk, reason="appeal")
     assert seen() == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["max_id", "since_id", "min_id"])
+def test_pages_of_people_refuse_what_goes_by_tweets(
+    api: Any, assert_problem: Any, name: str
+) -> None:
+    ada = AccountFactory()
+    for side in ("followers", "following"):
+        assert_problem(api(ada.pk).get(f"/auth/{side}/{ada.pk}?{name}=7"), 400, name)

@@ -9,12 +9,10 @@ from accounts.models import Account
 from tests.asking import ask, from_django, request
 from timelines import warm
 from timelines.home import store
-from tweets import pipeline
 from tweets.entries import Ref, id_of
 from tweets.models import Tweet
 from tweets.posts import cache
 from tweets.posts import reads as tweets
-from tweets.posts.rendering import Found
 from tweets.reactions import marks
 from twitter import wsgi
 from twitter.base.data import redis, resp
@@ -55,7 +53,7 @@ def test_a_warm_read_of_what_has_just_arrived_takes_two_round_trips_and_no_sql(
 ):
     posted = [post("ann", "news") for _ in range(20)]
     run_outbox()
-    pipeline.refs_of(posted, Found())  # another follower has read them
+    tweets.filled(posted)  # another follower has read them
     round_trips.clear()
     sql_statements.clear()
     page = json.loads(ask(wsgi.application, request(bob))[2])

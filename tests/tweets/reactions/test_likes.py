@@ -9,12 +9,10 @@ import pytest
 from django.db import connection, transaction
 
 from accounts import facade as accounts
-from tweets import pipeline
 from tweets.models import Like, Tweet, TweetMetrics, TweetMetricsDelta
 from tweets.posts import cache, reads
 from tweets.posts import moderation as posts_moderation
 from tweets.posts import services as posts_services
-from tweets.posts.rendering import Found
 from tweets.reactions import marks
 from tweets.reactions import services as reactions_services
 from tweets.reader import reader
@@ -91,7 +89,7 @@ def test_parallel_likes_and_unlikes_are_counted_exactly(tweet, fans, in_parallel
 
 
 def test_a_like_shows_at_once_and_leaves_nothing_to_deliver(tweet, fans):
-    pipeline.refs_of([tweet], Found())
+    reads.filled([tweet])
     reactions_services.like(account_id=fans[0], tweet_id=tweet)
     assert shown(tweet) == 1
     reactions_services.unlike(account_id=fans[0], tweet_id=tweet)
@@ -102,7 +100,7 @@ def test_a_like_shows_at_once_and_leaves_nothing_to_deliver(tweet, fans):
 def test_a_tweet_that_everybody_likes_stays_cached_and_is_rendered_a_few_times_only(
     tweet, fans, renderings
 ):
-    pipeline.refs_of([tweet], Found())
+    reads.filled([tweet])
     renderings.clear()
     began = time.monotonic()
     for _ in range(5):
@@ -123,7 +121,7 @@ def test_a_tweet_that_everybody_likes_stays_cached_and_is_rendered_a_few_times_o
 def test_without_redis_a_like_counts_and_the_folding_is_heard_later(
     tweet, fans, run_outbox, redis_gone, monkeypatch
 ):
-    pipeline.refs_of([tweet], Found())
+    reads.filled([tweet])
     redis_gone()
     reactions_services.like(account_id=fans[0], tweet_id=tweet)
     fold_metrics()
@@ -265,7 +263,7 @@ def test_likers_of_one_tweet_do_not_wait_for_each_other(tweet, fans, in_parallel
 @pytest.mark.django_db(transaction=True)
 def test_writing_takes_few_statements(tweet, fans, sql_statements):
     (fan, *_) = fans
-    pipeline.refs_of([tweet], Found())
+    reads.filled([tweet])
     reader(fan).marks_of([])
     accounts.filled_relations(fan)
 

@@ -1,7 +1,8 @@
 """Values in Redis that say when PostgreSQL was read for them: every cache of this project.
 
 A value is a stamp, the moment at which PostgreSQL was read, in microseconds of its clock; the
-number of the body's form; and a body. An empty body says that nothing was there: absence is cached too.
+number of the body's form; and a body. An empty body says that nothing was there: absence is cached
+as well.
 
 - **Filling**, by a reader who missed a value, overwrites no value of its own form.
 - **Replacing**, by a request that changed something, stores what was read after its commit. What

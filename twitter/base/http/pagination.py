@@ -9,6 +9,8 @@ from twitter.base.data.ids import WireIdField
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+# Parameters of pages that are ordered by tweet.
+BY_TWEET_ID = ("max_id", "since_id", "min_id")
 
 
 class LimitQuery(serializers.Serializer[Any]):
@@ -23,13 +25,19 @@ class LimitQuery(serializers.Serializer[Any]):
 
 
 class CursorQuery(LimitQuery):
-    """A page of people: after a cursor, which is an earlier page's `meta.next_cursor`."""
+    """A page of what somebody did: after a cursor, an earlier page's `meta.next_cursor`."""
 
     cursor = WireIdField(
         required=False,
         default=None,
         help_text="The `meta.next_cursor` of the page before; without it, the first page.",
     )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what goes by tweet ids: these pages are ordered by what somebody did."""
+        if refused := [name for name in BY_TWEET_ID if name in data]:
+            raise serializers.ValidationError({name: ["Go on with `cursor`."] for name in refused})
+        return super().to_internal_value(data)
 
 
 def link_header(*, path: str, limit: int, **relations: Mapping[str, int] | None) -> str:
