@@ -80,6 +80,8 @@ BODIES = {
     ("DELETE", "/tweet/like"): lambda world: {"tweet_id": str(world.tweet_id)},
     ("POST", "/tweet/retweet"): lambda world: {"tweet_id": str(world.tweet_id)},
     ("DELETE", "/tweet/retweet"): lambda world: {"tweet_id": str(world.tweet_id)},
+    ("POST", "/tweet/bookmark"): lambda world: {"tweet_id": str(world.tweet_id)},
+    ("DELETE", "/tweet/bookmark"): lambda world: {"tweet_id": str(world.tweet_id)},
 }
 QUERIES = {"/timeline/update": "?since_id=1"}
 
@@ -153,6 +155,7 @@ SEEN_OF_TWEETS = [
     ("DELETE", "/tweet/delete/{tweet_id}", None),
     ("POST", "/tweet/like", {"tweet_id": "{tweet_id}"}),
     ("POST", "/tweet/retweet", {"tweet_id": "{tweet_id}"}),
+    ("POST", "/tweet/bookmark", {"tweet_id": "{tweet_id}"}),
 ]
 WAYS_TO_GO = {
     "suspended": lambda world: world.change_owner(suspended_at=timezone.now()),

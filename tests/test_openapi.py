@@ -26,6 +26,7 @@ PAGES = {
     "get /timeline/timeline",
     "get /timeline/update",
     "get /timeline/user/{author_id}",
+    "get /tweet/bookmarks",
 }
 
 

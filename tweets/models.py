@@ -12,15 +12,23 @@ from tweets.posts.models import (
     TweetMetrics,
     TweetMetricsDelta,
 )
-from tweets.reactions.models import LIKE_ACCOUNT_REFERENCE, LIKE_TWEET_REFERENCE, Like
+from tweets.reactions.models import (
+    BOOKMARK_ACCOUNT_REFERENCE,
+    LIKE_ACCOUNT_REFERENCE,
+    LIKE_TWEET_REFERENCE,
+    Bookmark,
+    Like,
+)
 
 __all__ = [
+    "BOOKMARK_ACCOUNT_REFERENCE",
     "FIRST_ANSWER_ACCOUNT_REFERENCE",
     "LIKE_ACCOUNT_REFERENCE",
     "LIKE_TWEET_REFERENCE",
     "METRICS_DELTA_TWEET_REFERENCE",
     "TWEET_AUTHOR_REFERENCE",
     "TWEET_ORIGINAL_REFERENCE",
+    "Bookmark",
     "FirstAnswer",
     "ImportedFile",
     "Like",

@@ -13,4 +13,6 @@ urlpatterns = [
     path("delete/<id:tweet_id>", posts.DeleteView.as_view()),
     path("like", reactions.LikeView.as_view()),
     path("retweet", reactions.RetweetView.as_view()),
+    path("bookmark", reactions.BookmarkView.as_view()),
+    path("bookmarks", reactions.BookmarksView.as_view()),
 ]

@@ -24,7 +24,7 @@ def test_a_new_tweet_is_answered_whole_and_read_again(ada: User, bob: User) -> N
     assert set(tweet["public_metrics"].values()) == {0}
     assert [tag["tag"] for tag in tweet["entities"]["hashtags"]] == ["first"]
     assert [user["id"] for user in created.json["includes"]["users"]] == [str(ada.id)]
-    assert created.json["viewer"] == {"liked": [], "retweeted": []}
+    assert created.json["viewer"] == {"liked": [], "retweeted": [], "bookmarked": []}
     read = bob.get(f"/tweet/id/{tweet['id']}")
     assert read.data == tweet
 

@@ -40,6 +40,8 @@ BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "unlike": ("DELETE", "/tweet/like", {"tweet_id": str(UNKNOWN_ID)}),
     "retweet": ("POST", "/tweet/retweet", {"tweet_id": str(UNKNOWN_ID)}),
     "undo": ("DELETE", "/tweet/retweet", {"tweet_id": str(UNKNOWN_ID)}),
+    "bookmark": ("POST", "/tweet/bookmark", {"tweet_id": str(UNKNOWN_ID)}),
+    "take back": ("DELETE", "/tweet/bookmark", {"tweet_id": str(UNKNOWN_ID)}),
 }
 OPEN = {"create", "token", "refresh", "revoke"}
 BY_ID = ["/auth/id/", "/auth/followers/", "/auth/following/", "/timeline/user/", "/tweet/id/"]
@@ -50,6 +52,7 @@ PAGES = {
     "/timeline/timeline": ["max_id"],
     "/timeline/user/{me}": ["max_id", "since_id"],
     "/timeline/update": ["since_id"],
+    "/tweet/bookmarks": ["cursor"],
 }
 READS = [*PAGES, "/auth/me", "/auth/id/{me}", "/auth/name/nobody", "/tweet/id/1"]
 

@@ -79,6 +79,8 @@ def ada(join, bob, moderator):
     ada.ask("post", "/auth/follow", user_id=str(bob.id))
     bob.ask("post", "/auth/follow", user_id=str(ada.id))
     ada.ask("post", "/tweet/like", tweet_id=bobs)
+    ada.ask("post", "/tweet/bookmark", tweet_id=bobs)
+    bob.ask("post", "/tweet/bookmark", tweet_id=first)
     ada.ask("post", "/tweet/retweet", 201, tweet_id=bobs)
     bob.ask("post", "/tweet/retweet", 201, tweet_id=first)
     ada.ask("delete", f"/tweet/delete/{gone}")

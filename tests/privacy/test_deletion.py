@@ -44,6 +44,8 @@ def test_a_deletion_leaves_nothing(ada, bob, run_outbox):
         "django_admin_log.change_message",
         "tweets_tweet.author_id",
         "tweets_like.account_id",
+        "tweets_bookmark.account_id",
+        "tweets_bookmark.author_id",
         "tweets_firstanswer.account_id",
         "tweets_tombstone.author_id",
         f"home:4:{{{ada.id}}}",

@@ -49,6 +49,7 @@ def test_all_that_ada_did_is_in_it(ada, bob, account):
     assert texts["one"]["hidden_at"] is None
     assert texts[""]["retweeted_id"] == data["likes"][0]["tweet_id"]
     assert len(data["likes"]) == 1
+    assert names(data["bookmarks"], "tweet_id") == names(data["likes"], "tweet_id")
     assert len(data["removed_tweets"]) == 2  # one deleted, one hidden
     assert len(data["sessions"]) == 1
     assert data["first_answers"][0]["idempotency_key"] == "key-1"

@@ -234,7 +234,7 @@ def test_an_empty_page_has_no_edges(read):
     assert page == {
         "data": [],
         "includes": {"users": [], "tweets": []},
-        "viewer": {"liked": [], "retweeted": []},
+        "viewer": {"liked": [], "retweeted": [], "bookmarked": []},
         "meta": {"result_count": 0},
     }
 

@@ -48,7 +48,7 @@ def test_a_retweet_is_left_out_below_its_original_but_never_ones_own(
     own = retweet("bob", original)
     run_outbox()
     assert ids(read("bob")) == [own, original]
-    assert read("bob")["viewer"] == {"liked": [], "retweeted": [str(original)]}
+    assert read("bob")["viewer"] == {"liked": [], "retweeted": [str(original)], "bookmarked": []}
 
 
 def test_a_deleted_tweet_and_its_retweets_vanish_at_once_everywhere(

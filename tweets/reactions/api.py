@@ -1,4 +1,4 @@
-"""Likes and retweets: wire shapes, and views that validate, make one call, respond."""
+"""Likes, retweets, bookmarks: wire shapes, and views that validate, make one call, respond."""
 
 from typing import Any
 
@@ -9,12 +9,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tweets.answers import TweetResponse
+from tweets import pipeline
+from tweets.answers import (
+    INCLUDES_EXAMPLE,
+    VIEWER_EXAMPLE,
+    IncludesSerializer,
+    TweetResponse,
+    ViewerSerializer,
+)
 from tweets.posts.api import NO_TWEET, json_answer, tweet_answer
-from tweets.reactions import services
+from tweets.posts.serializers import TWEET_EXAMPLE, TweetSerializer
+from tweets.reactions import bookmarks, services
+from tweets.reader import reader
 from twitter.base.data.ids import WireIdField
 from twitter.base.http.fields import InputSerializer
-from twitter.base.http.requests import actor_id, body_or_query
+from twitter.base.http.pagination import CursorQuery, link_header
+from twitter.base.http.renderers import to_json
+from twitter.base.http.requests import actor_id, body_or_query, query
 from twitter.base.http.schema import delete_parameter, invalid, problems
 from twitter.base.http.shapes import request_example, shape
 
@@ -40,6 +51,32 @@ Retweeted = shape(
     "Retweeted",
     example={"data": {"retweeted": False}},
     data=shape("RetweetedState", retweeted=serializers.BooleanField())(),
+)
+
+
+Bookmarked = shape(
+    "Bookmarked",
+    example={"data": {"bookmarked": True}},
+    data=shape("BookmarkedState", bookmarked=serializers.BooleanField())(),
+)
+BookmarksPage = shape(
+    "BookmarksPage",
+    example={
+        "data": [TWEET_EXAMPLE],
+        "includes": INCLUDES_EXAMPLE,
+        "viewer": {**VIEWER_EXAMPLE, "bookmarked": [TWEET_EXAMPLE["id"]]},
+        "meta": {"result_count": 1, "next_cursor": "374005570000004"},
+    },
+    data=TweetSerializer(many=True),
+    includes=IncludesSerializer(),
+    viewer=ViewerSerializer(),
+    meta=shape(
+        "BookmarksMeta",
+        result_count=serializers.IntegerField(),
+        next_cursor=WireIdField(
+            required=False, help_text="The next page's `cursor`; absent on the last page."
+        ),
+    )(),
 )
 
 
@@ -119,3 +156,67 @@ class RetweetView(APIView):
             account_id=actor_id(request), tweet_id=_tweet_id(body_or_query(request))
         )
         return Response({"data": {"retweeted": False}})
+
+
+class BookmarkView(APIView):
+    """`POST` and `DELETE /tweet/bookmark`."""
+
+    @extend_schema(
+        operation_id="bookmark",
+        tags=[REACTIONS],
+        request=TweetIdSerializer,
+        responses={200: Bookmarked, **problems(NO_ID, NO_TWEET)},
+    )
+    def post(self, request: Request) -> Response:
+        """Bookmark a tweet.
+
+        Only you see your bookmarks. Bookmarking a retweet bookmarks its original.
+        """
+        bookmarks.add(account_id=actor_id(request), tweet_id=_tweet_id(request.data))
+        return Response({"data": {"bookmarked": True}})
+
+    @extend_schema(
+        operation_id="remove_bookmark",
+        tags=[REACTIONS],
+        parameters=[delete_parameter("tweet_id", "Which tweet.")],
+        request=None,
+        responses={200: Bookmarked, **problems(NO_ID)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Take a bookmark back.
+
+        Also of a tweet that was not bookmarked, or that you cannot see any more.
+        """
+        tweet_id = _tweet_id(body_or_query(request))
+        bookmarks.remove(account_id=actor_id(request), tweet_id=tweet_id)
+        return Response({"data": {"bookmarked": False}})
+
+
+class BookmarksView(APIView):
+    """`GET /tweet/bookmarks`."""
+
+    @extend_schema(
+        operation_id="bookmarks",
+        tags=[REACTIONS],
+        parameters=[CursorQuery],
+        responses={200: BookmarksPage, **problems(invalid("max_id", "Go on with `cursor`."))},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Page through your bookmarks.
+
+        The latest bookmark comes first, however old its tweet is. The next page is the `Link`
+        header's, or `cursor` with `meta.next_cursor`. Tweets that you cannot see any more are left
+        out; their bookmarks stay until the tweets are deleted.
+        """
+        which = query(CursorQuery, request)
+        who = reader(actor_id(request))
+        page = bookmarks.read(reader=who, **which)
+        meta: dict[str, Any] = {"result_count": len(page.refs)}
+        if page.next_id:
+            meta["next_cursor"] = str(page.next_id)
+        answer = json_answer(pipeline.present(page, reader=who, meta=to_json(meta)))
+        if page.next_id:
+            answer["Link"] = link_header(
+                path=request.path_info, limit=which["limit"], next={"cursor": page.next_id}
+            )
+        return answer

@@ -7,10 +7,10 @@ from django.db import connection, transaction
 from rest_framework import serializers
 
 from tweets.declared import Mark, Subject, mark_of_rows
-from tweets.models import Like, Tweet, TweetMetricsDelta
+from tweets.models import Bookmark, Like, Tweet, TweetMetricsDelta
 from twitter.base import declared
-from twitter.base.data import keyset
-from twitter.base.data.ids import WireIdField
+from twitter.base.data import expiry, keyset
+from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.declared import Export, Row
 
 LIKED = mark_of_rows("liked", table=Like._meta.db_table, help_text="Those that the reader likes.")
@@ -30,8 +30,13 @@ RETWEETED = Mark(
         WHERE {_RETWEETS} AND original_id = ANY(%(asked)s)""",
 )
 
+BOOKMARKED = mark_of_rows(
+    "bookmarked",
+    table=Bookmark._meta.db_table,
+    help_text="Those that the reader bookmarked. Nobody else is told.",
+)
 # What `viewer` has, in this order.
-MARKS: Sequence[Mark] = (LIKED, RETWEETED)
+MARKS: Sequence[Mark] = (LIKED, RETWEETED, BOOKMARKED)
 
 
 class ExportedLikeSerializer(serializers.Serializer[Any]):
@@ -70,6 +75,27 @@ def _erase_likes_by(account_id: int) -> int:
     return len(liked)
 
 
+class ExportedBookmarkSerializer(serializers.Serializer[Any]):
+    """A bookmark."""
+
+    tweet_id = WireIdField()
+    bookmarked_at = serializers.DateTimeField()
+
+
+def _bookmarks(account_id: int) -> Iterator[Row]:
+    bookmarks = Bookmark.objects.filter(account_id=account_id)
+    for number, tweet_id in keyset.walk(bookmarks, "tweet_id"):
+        yield {"tweet_id": str(tweet_id), "bookmarked_at": time_of(number)}
+
+
+def _erase_bookmarks_of_tweets(tweet_ids: Sequence[int]) -> int:
+    return expiry.delete_step(Bookmark.objects.filter(tweet_id__in=tweet_ids))
+
+
+def _erase_bookmarks_by(account_id: int) -> int:
+    return expiry.delete_step(Bookmark.objects.filter(account_id=account_id))
+
+
 SUBJECT = Subject(
     exports=(
         Export(
@@ -78,7 +104,13 @@ SUBJECT = Subject(
             described_by=ExportedLikeSerializer,
             example=[{"tweet_id": "374005570052401"}],
         ),
+        Export(
+            name="bookmarks",
+            rows=_bookmarks,
+            described_by=ExportedBookmarkSerializer,
+            example=[{"tweet_id": "374005570052401", "bookmarked_at": "2026-11-25T22:00:00Z"}],
+        ),
     ),
-    erase=(_erase_likes_by,),
-    erase_of_tweets=(_erase_likes_of_tweets,),
+    erase=(_erase_likes_by, _erase_bookmarks_by),
+    erase_of_tweets=(_erase_likes_of_tweets, _erase_bookmarks_of_tweets),
 )

@@ -23,6 +23,13 @@ Feature: Sharing
     Then Cyd's home is empty
     And Ada sees "worth reading" with 0 likes and 0 retweets
 
+  Scenario: A bookmark is for oneself
+    When Bob bookmarks "worth reading"
+    Then Bob has bookmarked "worth reading"
+    And Ada has no bookmarks
+    When Bob no longer bookmarks "worth reading"
+    Then Bob has no bookmarks
+
   Scenario: A deleted tweet is gone everywhere
     Given Bob retweets "worth reading"
     And Cyd's home shows "worth reading"

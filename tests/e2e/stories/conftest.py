@@ -22,6 +22,8 @@ DEEDS = {
     "no longer likes": ("DELETE", "/tweet/like"),
     "retweets": ("POST", "/tweet/retweet"),
     "no longer retweets": ("DELETE", "/tweet/retweet"),
+    "bookmarks": ("POST", "/tweet/bookmark"),
+    "no longer bookmarks": ("DELETE", "/tweet/bookmark"),
 }
 ACTIONS = {"suspends": "suspend", "lifts the suspension of": "lift"}
 
@@ -237,11 +239,22 @@ def cannot_post(people: People, who: str, n: int) -> None:
     answer.assert_problem(400, field="text")
 
 
-@step(sentence("{who} (?P<deed>(?:no longer )?(?:likes|retweets)) {text}"))
+@step(sentence("{who} (?P<deed>(?:no longer )?(?:likes|retweets|bookmarks)) {text}"))
 def do(people: People, ids: dict[str, int], who: str, deed: str, text: str) -> None:
     method, path = DEEDS[deed]
     answer = people[who].request(method, path, {"tweet_id": str(ids[text])}, status=None)
     assert answer.status in {200, 201}, answer
+
+
+@then(sentence("{who} has bookmarked {text}"))
+def has_bookmarked(people: People, ids: dict[str, int], who: str, text: str) -> None:
+    kept = people[who].get("/tweet/bookmarks").data
+    assert [tweet["id"] for tweet in kept] == [str(ids[text])]
+
+
+@then(sentence("{who} has no bookmarks"))
+def has_no_bookmarks(people: People, who: str) -> None:
+    assert people[who].get("/tweet/bookmarks").data == []
 
 
 @when(sentence("{who} deletes {text}"))

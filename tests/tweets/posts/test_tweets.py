@@ -50,7 +50,7 @@ def test_a_posted_tweet_is_answered_whole_and_read_alike(api, ann):
     assert tweet["referenced_tweets"] == []
     assert [tag["tag"] for tag in tweet["entities"]["hashtags"]] == ["tag"]
     assert [user["username"] for user in answer["includes"]["users"]] == ["ann"]
-    assert answer["viewer"] == {"liked": [], "retweeted": []}
+    assert answer["viewer"] == {"liked": [], "retweeted": [], "bookmarked": []}
     assert api(ann).get(f"/tweet/id/{tweet['id']}").json()["data"] == tweet
 
 

@@ -183,7 +183,7 @@ def test_what_an_account_did_is_replaced_at_once_and_its_next_read_makes_no_sql(
         act(account_id=fan, tweet_id=tweet)
         sql_statements.clear()
         found = marks.fetch(fan)
-        assert found.marked == {"liked": liked, "retweeted": retweeted}
+        assert found.marked == {"liked": liked, "retweeted": retweeted, "bookmarked": set()}
         assert sql_statements == []
 
 
