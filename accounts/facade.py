@@ -19,7 +19,6 @@ from accounts.graph.relations import Relations, relations_part
 from accounts.graph.relations import filled as filled_relations
 from accounts.graph.services import follow
 from accounts.people.cards import cards_part
-from accounts.people.declares import PROFILE_EXAMPLE, ExportedAccountSerializer
 from accounts.people.declares import profile as exported_profile
 from accounts.people.reads import (
     all_ids,
@@ -38,9 +37,7 @@ from accounts.sessions.tokens import claims_in
 
 __all__ = [
     "COUNTED",
-    "PROFILE_EXAMPLE",
     "SUBJECTS",
-    "ExportedAccountSerializer",
     "Reach",
     "Relations",
     "all_ids",

@@ -134,3 +134,58 @@ class PasswordSerializer(InputSerializer):
     """A password that confirms what cannot be undone."""
 
     password = PasswordField()
+
+
+class ExportedAccountSerializer(serializers.Serializer[Any]):
+    """The account. Of the password only a hash is stored, which is not given to anybody."""
+
+    id = WireIdField()
+    username = serializers.CharField()
+    name = serializers.CharField()
+    bio = serializers.CharField()
+    email = serializers.EmailField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    suspended_at = serializers.DateTimeField(
+        allow_null=True, help_text="Since when moderators keep it from being seen."
+    )
+    last_admin_login_at = serializers.DateTimeField(allow_null=True)
+    is_staff = serializers.BooleanField(help_text="May use the admin.")
+    is_superuser = serializers.BooleanField(help_text="May do everything there.")
+    groups = serializers.ListField(
+        child=serializers.CharField(), help_text="Whose permissions in the admin it has."
+    )
+    permissions = serializers.ListField(
+        child=serializers.CharField(), help_text="Its own permissions in the admin."
+    )
+    token_generation = serializers.IntegerField(
+        help_text="How often all sessions were ended at once."
+    )
+    home_changed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When its home timeline last changed with whom it follows."
+    )
+    followers_homes_changed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When those of its followers last changed with its state."
+    )
+    is_popular = serializers.BooleanField(
+        help_text="It has, or had, so many followers that they fetch its tweets."
+    )
+    imported_as = serializers.CharField(
+        allow_null=True, help_text="Its number in the graph that it was imported from."
+    )
+
+
+EXPORTED_ACCOUNT_EXAMPLE = {
+    **{name: USER_EXAMPLE[name] for name in ("id", "username", "name", "bio", "created_at")},
+    "email": "jack@example.com",
+    "suspended_at": None,
+    "last_admin_login_at": None,
+    "is_staff": False,
+    "is_superuser": False,
+    "groups": [],
+    "permissions": [],
+    "token_generation": 0,
+    "home_changed_at": "2026-11-22T19:52:33.613000Z",
+    "followers_homes_changed_at": None,
+    "is_popular": False,
+    "imported_as": None,
+}

@@ -52,6 +52,12 @@ def measure(bench: Bench, ours: Server, bare: Server) -> list[Figure]:
             rounds=constant.by_process["web"],
         ),
         Figure(
+            name="cpu_in_the_application",
+            title="CPU of a warm read in the WSGI application, in one process without a server",
+            unit="µs a read",
+            rounds=in_the_application(bench),
+        ),
+        Figure(
             name="warm_reads",
             title="warm reads of this machine",
             unit="a second",
@@ -75,6 +81,17 @@ class Spent:
             used = (cpu_seconds(pid) - before[name]) / load.requests * 1e6
             self.by_process[name].append(used)
         return load.per_second
+
+
+def in_the_application(bench: Bench) -> list[float]:
+    """Return the µs of CPU that a warm read takes in the WSGI application, for each round.
+
+    No process keeps pages, so each read is as dear as the first by its reader.
+    """
+    readers = tokens(bench.network.readers)
+    _cpu_of(_read, readers)
+    turns = list(islice(cycle(readers), bench.scale.calls))
+    return [_cpu_of(_read, turns) for _ in range(bench.scale.rounds)]
 
 
 def profile(bench: Bench) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts import facade as accounts
+from accounts.people.serializers import EXPORTED_ACCOUNT_EXAMPLE, ExportedAccountSerializer
 from twitter.base.http.shapes import shape
 from twitter.privacy.export import EXPORTS
 
 _EXAMPLE: dict[str, Any] = {
     "exported_at": "2026-11-25T22:00:00Z",
-    "account": accounts.PROFILE_EXAMPLE,
+    "account": EXPORTED_ACCOUNT_EXAMPLE,
     **{export.name: list(export.example) for export in EXPORTS},
 }
 
@@ -23,7 +23,7 @@ ExportResponse = shape(
     data=shape(
         "Export",
         exported_at=serializers.DateTimeField(help_text="When it was begun."),
-        account=accounts.ExportedAccountSerializer(),
+        account=ExportedAccountSerializer(),
         **{
             export.name: export.described_by(many=True, help_text=export.help_text or None)
             for export in EXPORTS
