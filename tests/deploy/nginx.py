@@ -7,6 +7,7 @@ may only SELECT, a write pool, and nginx in front of both.
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -23,6 +24,8 @@ from deploy.local.ports import free_port
 from tests.bench.stack import answers, ending
 from tests.conftest import WORKER
 from tests.deploy.stack import ROOT
+from tests.e2e.client import Answer, Client
+from twitter.base.http.problems import KIND_OF
 
 CONFIGURATION = ROOT / "config" / "nginx.conf"
 SERVICE = ROOT / "config" / "nginx-service.conf"
@@ -33,6 +36,10 @@ READER = f"twitter_reader_{WORKER}"
 # No process is left out, however often it failed.
 ALWAYS = "max_fails=0"
 START_SECONDS = 60.0
+# Attempts to log in that one address has in five minutes, where both pools run.
+LOG_INS = 3
+READS = ("GET", "HEAD", "OPTIONS")
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True)
@@ -171,3 +178,21 @@ def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
+
+
+def ask(url: str, method: str, path: str, **options: Any) -> Answer:
+    """Return what one request gets."""
+    return Client(url).send(method, path, **options)
+
+
+def assert_problem(answer: Answer, status: int) -> None:
+    """Assert that nginx answered with a problem of the shape that all errors have."""
+    answer.assert_problem(status)
+    problem = answer.json
+    assert list(problem) == ["type", "title", "status", "detail"]
+    assert problem["type"] == KIND_OF[status].uri
+    assert problem["title"] == KIND_OF[status].title
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
+    assert answer.headers.get_all("Server") == ["nginx"]

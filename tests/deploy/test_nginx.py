@@ -1,6 +1,4 @@
-"""The real nginx with the shipped configuration: in front of both pools, and of servers that tell
-what they get.
-"""
+"""The real nginx with the shipped configuration, in front of both pools and of a service beside."""
 
 import contextlib
 import gzip
@@ -9,10 +7,7 @@ import re
 import runpy
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,65 +17,24 @@ from django.conf import settings
 
 from accounts.moderation import services
 from deploy.local.ports import free_port
-from tests.bench.stack import ending
-from tests.deploy import nginx, web_servers
-from tests.deploy.nginx import CONFIGURATION, Proxy, TwoPools, in_front, needs_nginx, two_pools
+from tests.deploy import nginx
+from tests.deploy.nginx import (
+    CONFIGURATION,
+    LOG_INS,
+    Proxy,
+    TwoPools,
+    ask,
+    assert_problem,
+    in_front,
+    needs_nginx,
+)
 from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
-from tests.e2e.client import Answer, Client, User, eventually, sign_up
+from tests.e2e.client import Client, eventually
 from twitter import read_pool
 from twitter.base.http.problems import KIND_OF
 
 pytestmark = needs_nginx
-
-LOG_INS = 3
-READS = ("GET", "HEAD", "OPTIONS")
-WRITES = ("POST", "PUT", "PATCH", "DELETE")
-
-
-@pytest.fixture(scope="module")
-def pools(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[TwoPools]:
-    """Return both pools behind nginx, on the servers and the database of these tests."""
-    with django_db_blocker.unblock():
-        environment = web_servers.environment(
-            RATE_LIMIT_LOG_INS_PER_ADDRESS=f"{LOG_INS}/300", LOG_LEVEL="WARNING"
-        )
-    with two_pools(tmp_path_factory.mktemp("pools"), environment) as running:
-        yield running
-
-
-@pytest.fixture
-def anybody(pools: TwoPools) -> Client:
-    return Client(pools.url)
-
-
-@pytest.fixture
-def ada(pools: TwoPools, transactional_db: None) -> User:
-    return sign_up(pools.url)
-
-
-@pytest.fixture
-def read() -> Iterator[Upstream]:
-    """Return what stands where the read pool is expected."""
-    with upstream() as server:
-        yield server
-
-
-@pytest.fixture
-def write() -> Iterator[Upstream]:
-    """Return what stands where the write pool is expected."""
-    with upstream() as server:
-        yield server
-
-
-@pytest.fixture
-def proxy(read: Upstream, write: Upstream, tmp_path: Path) -> Iterator[Proxy]:
-    with in_front(tmp_path / "nginx", read=[read.port], write=[write.port]) as running:
-        yield running
-
-
-def ask(url: str, method: str, path: str, **options) -> Answer:
-    return Client(url).send(method, path, **options)
 
 
 def raw(proxy: Proxy, request: bytes) -> bytes:
@@ -96,21 +50,6 @@ def raw(proxy: Proxy, request: bytes) -> bytes:
                 if end and length and len(body) >= int(length[1]):
                     break
     return received
-
-
-def assert_problem(answer: Answer, status: int) -> None:
-    answer.assert_problem(status)
-    problem = answer.json
-    assert list(problem) == ["type", "title", "status", "detail"]
-    assert problem["type"] == KIND_OF[status].uri
-    assert problem["title"] == KIND_OF[status].title
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
-    assert answer.headers.get_all("Server") == ["nginx"]
-
-
-# --- both pools -----------------------------------------------------------------------------------
 
 
 def test_reads_and_writes_of_a_user_go_to_their_pools(pools, ada, anybody):
@@ -230,58 +169,6 @@ def test_the_log_has_routes_and_no_paths(pools, ada, prefix):
         assert secret not in logs
 
 
-# --- where requests go, and as what ---------------------------------------------------------------
-
-
-def test_the_method_decides(proxy, read, write):
-    paths = ["/auth/me", "/tweet/like", "/timeline/timeline", "/api/schema/", "/static/file.css"]
-    for path in paths:
-        for method in (*READS, *WRITES):
-            override = {"X-HTTP-Method-Override": "DELETE"}
-            assert ask(proxy.url, method, path, headers=override).status == 200
-    assert read.methods() == [*READS] * len(paths)
-    assert write.methods() == [*WRITES] * len(paths)
-
-
-def test_all_of_the_admin_goes_to_the_write_pool(proxy, read, write):
-    for method in ("GET", "HEAD", "POST"):
-        for path in ("/admin/", "/office/of/moderators/", "/%61dmin/"):
-            ask(proxy.url, method, path)
-    assert not read.received
-    assert len(write.received) == 9
-
-
-def test_metrics_are_not_for_the_public(proxy, read, write):
-    for path in ("/metrics", "/metrics/", "//metrics", "/auth/../metrics", "/%6detrics"):
-        for method in ("GET", "POST"):
-            assert_problem(ask(proxy.url, method, path), 404)
-    assert not read.received + write.received
-
-
-def test_the_pools_are_told_what_nginx_knows(proxy, read):
-    forged = {
-        "X-Forwarded-For": "198.51.100.7",
-        "X-Forwarded-Proto": "https",
-        "X-Request-Id": "forged-forged-forged",
-        "X-Account-Id": "1",
-        "X_Account_Id": "1",
-        "Host": "example.com:8080",
-        "Connection": "X-Forwarded-For",
-    }
-    read.headers = {"X-Request-Id": "which nginx replaces", "Server": "gunicorn"}
-    answer = ask(proxy.url, "GET", "/auth/me?a=%2F", headers=forged)
-    [request] = read.received
-    assert request.path == "/auth/me?a=%2F"
-    assert request.headers["X-Forwarded-For"] == "198.51.100.7, 127.0.0.1"
-    assert request.headers["X-Forwarded-Proto"] == "http"
-    assert request.headers["Host"] == "example.com:8080"
-    assert request.headers.get_all("X-Request-Id") == answer.headers.get_all("X-Request-Id")
-    assert answer.headers.get_all("Server") == ["nginx"]
-    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
-    for name in ("X-Account-Id", "X_Account_Id", "Connection"):
-        assert name not in request.headers
-
-
 def test_a_body_in_chunks_gets_a_length(pools, ada, proxy, write):
     body = b'{"bio": "%s"}' % (b"x" * 20_000)
     chunks = (body[at : at + 1000] for at in range(0, len(body), 1000))
@@ -294,65 +181,6 @@ def test_a_body_in_chunks_gets_a_length(pools, ada, proxy, write):
     kind = {"Content-Type": "application/json"}
     assert ada.send("PATCH", "/auth/update", body=chunks, headers=kind).data["bio"] == "in chunks"
 
-
-def test_connections_to_the_pools_are_kept(proxy, read):
-    for _ in range(30):
-        ask(proxy.url, "GET", "/auth/me")
-    assert len(read.received) == 30
-    assert read.connections < 10  # each of nginx's two processes has its own
-
-
-def test_what_may_have_been_done_is_not_sent_again(tmp_path):
-    """A process takes a request and dies; another one is there."""
-    with upstream(status=None) as dying, upstream() as well:
-        both = [dying.port, well.port]
-        with in_front(tmp_path / "nginx", read=both, write=both) as proxy:
-            statuses = [ask(proxy.url, "POST", "/tweet/create").status for _ in range(4)]
-            assert set(statuses) == {200, 502}
-            assert len(dying.received) + len(well.received) == 4
-    with upstream(status=None) as dying, upstream() as well:
-        both = [dying.port, well.port]
-        with in_front(tmp_path / "other", read=both, write=both) as proxy:
-            assert [ask(proxy.url, "GET", "/auth/me").status for _ in range(4)] == [200] * 4
-            assert dying.received
-
-
-def test_what_did_not_get_through_is_sent_to_another(tmp_path, write):
-    with in_front(tmp_path / "nginx", read=[1], write=[free_port(), write.port]) as proxy:
-        assert [ask(proxy.url, "POST", "/tweet/create").status for _ in range(4)] == [200] * 4
-
-
-def test_processes_are_replaced_one_after_the_other(tmp_path, write):
-    """One that was away has a share again at once, so the next one may go."""
-    first, second = free_port(), free_port()
-    proxied = in_front(tmp_path / "nginx", read=[first, second], write=[write.port])
-    with proxied as proxy, ending() as supervisor:
-
-        def start(port: int):
-            command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
-            started = supervisor.start(f"{port}", command, log=tmp_path / f"{port}.log")
-            supervisor.wait(lambda: nginx.listens(port), seconds=nginx.START_SECONDS)
-            return started.process
-
-        def statuses() -> set[int]:
-            return {ask(proxy.url, "GET", "/auth/me").status for _ in range(20)}
-
-        process = start(first)
-        assert statuses() == {404}  # it was asked for a file
-        start(second)
-        process.kill()
-        process.wait()
-        assert statuses() == {404}
-
-
-def test_processes_that_are_away_cost_a_request_nothing_but_another_attempt(tmp_path, read, write):
-    """Two are, of three: nginx tries as many."""
-    ports = [free_port(), free_port(), read.port]
-    with in_front(tmp_path / "nginx", read=ports, write=[write.port]) as proxy:
-        assert {ask(proxy.url, "GET", "/auth/me").status for _ in range(50)} == {200}
-
-
-# --- what nginx refuses ---------------------------------------------------------------------------
 
 HOST = b"Host: a\r\n"
 REFUSED = {
@@ -423,27 +251,6 @@ def test_what_is_not_valid_or_too_much_is_refused_in_the_shape_of_all_errors(pro
     assert not read.received + write.received
 
 
-def test_one_address_has_so_many_requests_at_a_time(proxy, read):
-    most = int(re.search(r"limit_conn addresses (\d+);", CONFIGURATION.read_text())[1])
-    read.go_on.clear()
-    with ThreadPoolExecutor(most) as threads:
-        asked = [threads.submit(ask, proxy.url, "GET", "/auth/me") for _ in range(most)]
-        wait_for(lambda: len(read.received) == most)
-        refused = ask(proxy.url, "GET", "/auth/me")
-        read.go_on.set()
-        assert {each.result().status for each in asked} == {200}
-    assert_problem(refused, 429)
-    assert int(refused.headers["Retry-After"]) > 0
-    assert ask(proxy.url, "GET", "/auth/me").status == 200
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_limits_fit_those_of_the_service():
     text = CONFIGURATION.read_text()
 
@@ -494,9 +301,6 @@ def test_nginx_takes_the_configuration_as_it_is(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert "warn" not in done.stderr
-
-
-# --- services beside this one ---------------------------------------------------------------------
 
 
 @pytest.fixture
