@@ -40,6 +40,7 @@ FIGURES = {
     "cpu_valkey": False,
     "cpu_load_generator": False,
     "cpu_of_a_bare_view": False,
+    "cpu_in_the_application": False,
     "warm_reads": False,
     "post_against_insert": True,
     "plain_post_against_insert": False,

@@ -19,9 +19,21 @@ def wait_until_quiet() -> float:
     begun = time.monotonic()
     while waiting := _rows(WAITING)[0][0]:
         if time.monotonic() - begun > QUIET_SECONDS:
-            raise TimeoutError(f"{waiting} deliveries and changes still wait")
+            raise TimeoutError(f"{waiting} deliveries and changes still wait: {_waiting()}")
         time.sleep(0.2)
     return time.monotonic() - begun
+
+
+def _waiting() -> list[tuple[Any, ...]]:
+    """Return what waits, for a person to look at: deliveries, and whose counts changed."""
+    return [
+        *_rows(
+            "SELECT task, sends, attempts, now() - created_at, due_at - now(), last_error"
+            " FROM outbox_delivery WHERE failed_at IS NULL ORDER BY id LIMIT 20"
+        ),
+        *_rows("SELECT 'tweet', tweet_id FROM tweets_tweetmetricsdelta LIMIT 20"),
+        *_rows("SELECT 'account', account_id FROM accounts_accountcounterdelta LIMIT 20"),
+    ]
 
 
 def check(stack: Stack, world: World) -> list[str]:
