@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from accounts.declared import Subject
 from accounts.graph import declares as graph
 from accounts.people import declares as people
 from accounts.sessions import declares as sessions
-from twitter.base.declared import Subject
 
 SUBJECTS: Sequence[Subject] = (
+    people.SUBJECT,
     sessions.SUBJECT,
     graph.SUBJECT,
-    people.SUBJECT,
 )

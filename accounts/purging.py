@@ -72,7 +72,11 @@ def _end_admin_sessions(account_id: int) -> None:
 
 
 def sweep_account(account_id: int) -> None:
-    """Clear away what came in while the account was being purged. Raises redis.RedisError."""
+    """Clear away what came in while the account was being purged. Raises redis.RedisError.
+
+    Counters have no constraint that would have told, and Redis has none. PostgreSQL's part comes
+    first: it does not depend on Redis.
+    """
     Delivery.forget_failed(account_id)
     # A mail that could not be sent so far has an address in it.
     unsent = Delivery.objects.filter(event=EmailReplaced.name)

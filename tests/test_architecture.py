@@ -30,6 +30,14 @@ VIOLATIONS = {
     "services": ("tweets/posts/services.py", "from rest_framework import status"),
     "library": ("twitter/base/data/ids.py", "from accounts import facade"),
 }
+# More than one contract's worth: each room that writes, where it must not be known.
+WRITERS = {
+    "accounts/graph/reads.py": ("accounts.graph.popularity", "accounts.graph.importing"),
+    "accounts/people/declares.py": ("accounts.people.counters", "accounts.people.services"),
+    "tweets/posts/reads.py": ("tweets.posts.counts", "tweets.posts.importing"),
+    "tweets/reactions/declares.py": ("tweets.reactions.bookmarks", "tweets.reactions.services"),
+    "tweets/pipeline.py": ("tweets.posts.moderation", "tweets.posts.counts"),
+}
 STRAY_FILES = ("accounts/helpers.py", "tweets/helpers.py", "timelines/helpers.py")
 
 
@@ -79,6 +87,19 @@ def test_a_planted_violation_breaks_its_contract(copy, contract):
     result = lint(copy, contract)
     assert result.returncode == 1
     assert "BROKEN" in result.stdout
+
+
+def test_every_room_that_writes_is_unknown_to_what_reads(copy):
+    """All planted at once: the answer names each."""
+    for file, writers in WRITERS.items():
+        target = copy / file
+        lines = "".join(f"import {writer}\n" for writer in writers)
+        target.write_text(f"{target.read_text()}\n{lines}")
+    said = lint(copy, "rooms-of-accounts", "rooms-of-tweets").stdout
+    for file, writers in WRITERS.items():
+        reader = file.removesuffix(".py").replace("/", ".")
+        for writer in writers:
+            assert f"{reader} -> {writer} " in said, (reader, writer, said)
 
 
 @pytest.mark.parametrize("file", STRAY_FILES)

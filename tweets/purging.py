@@ -28,8 +28,9 @@ def purge_tweet(tweet_id: int) -> bool:
 def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
     """Clear away a step's worth of deleted tweets. Returns whether nothing is left of them.
 
-    What is added meanwhile, by somebody who saw a tweet just before, is found by a later step;
-    the rows themselves go last, and their foreign keys refuse that while anything refers to them.
+    What is added meanwhile, by somebody who saw a tweet just before, is found by a later step. The
+    tweets go last: foreign keys refuse that while a retweet or a like refers to them, and no
+    bookmark is added to a deleted tweet (`reactions.bookmarks.add`).
     """
     with transaction.atomic():
         retweets = Tweet.objects.filter(original_id__in=tweet_ids).select_for_update()[

@@ -43,13 +43,13 @@ def refresh_tweets(event: MetricsFolded | ManyRemoved | ManyRestored) -> None:
 
 @task()
 def refresh_marks(event: MarksChanged) -> None:
-    """Show what the account liked and retweeted."""
+    """Show what the account did to tweets."""
     marks.refresh(event.account_id)
 
 
 @task(former="tweets.tasks.forget_viewer")
 def drop_marks(event: AccountPurged | MarksChanged) -> None:
-    """Delete what is cached of what an account liked and retweeted."""
+    """Delete what is cached of what an account did to tweets."""
     marks.drop(event.account_id)
 
 
@@ -61,7 +61,7 @@ def purge_tweet(event: TweetDeleted) -> dict[str, int] | None:
 
 @task()
 def purge_author(event: OfAccount) -> dict[str, int] | None:
-    """Clear away all that a deleted account wrote, liked and retweeted."""
+    """Clear away all that a deleted account wrote, and what it did to tweets."""
     return None if purging.purge_author(event.account_id) else {}
 
 

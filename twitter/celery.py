@@ -16,6 +16,7 @@ from celery.signals import (
     worker_ready,
 )
 from celery.worker import consumer
+from django.db import close_old_connections
 
 from twitter.base.alive import show_alive
 from twitter.base.observe import exporter, logging, metrics, tracing
@@ -87,6 +88,15 @@ def _start_tracing(**options: Any) -> None:
 @worker_process_shutdown.connect
 def _stop_tracing(**options: Any) -> None:
     tracing.stop()
+
+
+@task_prerun.connect
+def _replace_a_broken_connection(**options: Any) -> None:
+    """Have a connection to PostgreSQL replaced that broke, or that is old.
+
+    Without, a process whose connection broke would fail each task until it is ended.
+    """
+    close_old_connections()
 
 
 @task_prerun.connect

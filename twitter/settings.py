@@ -5,6 +5,7 @@ run` and the tests set it, lets plain http on this machine in; it brings no secr
 """
 
 import re
+import sys
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -272,8 +273,9 @@ CELERY_BROKER_HEARTBEAT = 30
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker whose memory is full says no to the worker too, which would end instead of trying again.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
-# Celery closes the database connection after each task unless told otherwise.
-CELERY_DB_REUSE_MAX = 1_000
+# Celery closes the database connection after each task, or after so many, broken or not. So never:
+# `twitter/celery.py` looks at it before each task, as Django does before each request.
+CELERY_DB_REUSE_MAX = sys.maxsize
 
 OUTBOX_EVENTS = "twitter.events"
 OUTBOX_MAX_ATTEMPTS = number("OUTBOX_MAX_ATTEMPTS", 20)

@@ -8,12 +8,13 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from accounts import rereads
+from accounts.declared import Subject
 from accounts.graph import relations
 from accounts.models import Follow, PopularAuthor
 from twitter.base import declared
 from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
-from twitter.base.declared import Export, Row, Subject
+from twitter.base.declared import Export, Row
 
 
 class ExportedNeighbourSerializer(serializers.Serializer[Any]):

@@ -16,7 +16,6 @@ from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
-# With the version of the value's form.
 RELATIONS = Stamped("relations:", form=1, seconds=TTL_SECONDS, of_reader=True)
 
 

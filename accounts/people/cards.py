@@ -42,13 +42,11 @@ def cards_part(ids: Sequence[int]) -> Part[dict[int, bytes]]:
 
     The card of an account that is not visible is empty.
     """
-    read = parts.values(CARDS.keys(ids))
+    return CARDS.parts(ids, parse=_body)
 
-    def parse(replies: Sequence[Any]) -> dict[int, bytes]:
-        values = zip(ids, read.parse(replies), strict=True)
-        return {number: value[STAMP.size :] for number, value in values if CARDS.knows(value)}
 
-    return Part(read.commands, parse)
+def _body(value: bytes) -> bytes:
+    return value[STAMP.size :]
 
 
 @redis.without_redis(dict)

@@ -6,6 +6,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
+from accounts.declared import Subject
 from accounts.models import (
     Account,
     AccountCounterDelta,
@@ -16,7 +17,7 @@ from accounts.models import (
 )
 from accounts.people import cards
 from twitter.base.admin import audit
-from twitter.base.declared import Export, Row, Subject
+from twitter.base.declared import Export, Row
 
 
 def profile(account_id: int) -> Row | None:

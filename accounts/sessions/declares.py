@@ -5,11 +5,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.declared import Subject
 from accounts.models import Session
 from accounts.sessions import guessing, limits, states
 from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
-from twitter.base.declared import Export, Row, Subject
+from twitter.base.declared import Export, Row
 
 
 class ExportedSessionSerializer(serializers.Serializer[Any]):

@@ -13,7 +13,8 @@ from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
-STATES = Stamped("account:state:", form=1, seconds=TTL_SECONDS, of_reader=True)
+# Not "account:state:", which had values without a form.
+STATES = Stamped("state:", form=1, seconds=TTL_SECONDS, of_reader=True)
 
 
 @dataclass(frozen=True)

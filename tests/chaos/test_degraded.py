@@ -119,6 +119,25 @@ def test_without_postgres_a_warm_home_is_read_and_writes_are_refused_at_once(sta
     assert "no" not in [tweet["text"] for tweet in ada.get("/timeline/timeline").data]
 
 
+def test_after_postgres_was_away_no_worker_process_fails_its_tasks(stack, people):
+    """One of two would do, and another try; but most messages are taken by who fails fast."""
+    ada, bob = people
+    busy = [bob.tweet(f"busy {number}") for number in range(30)]
+    stack.parts["postgres"].kill()
+    stack.parts["postgres"].start()
+    eventually(lambda: bob.tweet("back"))
+    eventually(lambda: _assert_shown(ada, busy[-1]))
+    log = stack.folder / "worker.chaos.log"
+    before = len(log.read_bytes())
+    later = [bob.tweet(f"later {number}") for number in range(30)]
+
+    def assert_all_shown() -> None:
+        assert set(later) <= set(ada.home(limit=100))
+
+    eventually(assert_all_shown)
+    assert b"the connection is" not in log.read_bytes()[before:]
+
+
 def test_while_postgres_stands_still_requests_wait_for_it_once(stack, people):
     ada, bob = people
     before = ada.get("/timeline/timeline").body

@@ -165,4 +165,4 @@ def run_one(delivery) -> None:
 def test_that_an_account_is_gone_is_cached_for_as_long_as_its_tokens_last(ada, valkey, settings):
     delete(ada)
     assert ada.api.get("/auth/me").status_code == 401
-    assert 0 < valkey.ttl(f"account:state:{{{ada.id}}}") <= settings.ACCESS_TOKEN_SECONDS
+    assert 0 < valkey.ttl(f"state:{{{ada.id}}}") <= settings.ACCESS_TOKEN_SECONDS

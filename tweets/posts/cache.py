@@ -6,10 +6,9 @@ seen any more by its absence (`twitter.base.data.stamped`).
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tweets.posts.rendering import SHAPE_VERSION, RenderedTweet
-from twitter.base.data import parts, resp
+from twitter.base.data import resp
 from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
@@ -27,13 +26,7 @@ Tweets = dict[int, RenderedTweet | None]
 
 def part(tweet_ids: Sequence[int]) -> Part[Tweets]:
     """Return the part that reads those tweets that are cached; None if readers may not see one."""
-    read = parts.values(TWEETS.keys(tweet_ids))
-
-    def parse(replies: Sequence[Any]) -> Tweets:
-        values = zip(tweet_ids, read.parse(replies), strict=True)
-        return {number: _tweet_in(value) for number, value in values if TWEETS.knows(value)}
-
-    return Part(read.commands, parse)
+    return TWEETS.parts(tweet_ids, parse=_tweet_in)
 
 
 def _tweet_in(value: bytes) -> RenderedTweet | None:

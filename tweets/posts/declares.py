@@ -14,7 +14,7 @@ from tweets.models import FirstAnswer, Tombstone, Tweet
 from tweets.posts.serializers import TWEET_EXAMPLE
 from twitter.base import declared
 from twitter.base.admin import audit
-from twitter.base.data import expiry, keyset
+from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.declared import Export, Row
 
@@ -93,7 +93,7 @@ def _erase_tombstones_of(author_id: int) -> int:
 
 
 def _erase_answers_to(account_id: int) -> int:
-    return expiry.delete_step(FirstAnswer.objects.filter(account_id=account_id))
+    return declared.delete_some(FirstAnswer.objects.filter(account_id=account_id))
 
 
 SUBJECT = Subject(

@@ -133,8 +133,8 @@ def delete(*, account_id: int, tweet_id: int) -> None:
 def delete_locked(tweet: Tweet) -> None:
     """Delete a locked tweet or retweet, within the running transaction.
 
-    A tweet's text goes at once; its row stays, unseen, until its retweets and likes were
-    purged in bounded steps.
+    A tweet's text goes at once; its row stays, unseen, until what others made of it, such as
+    retweets and likes, was purged in bounded steps.
     """
     if tweet.state == Tweet.State.VISIBLE:
         publish_removed([tweet])

@@ -11,7 +11,7 @@ from tweets.models import BOOKMARK_ACCOUNT_REFERENCE, Bookmark, Tweet
 from tweets.pipeline import Page
 from tweets.posts.services import ACCOUNT_GONE, NO_TWEET
 from tweets.reactions.services import original_of
-from tweets.reader import Reader, reader
+from tweets.reader import Reader
 from tweets.sources import StoredSource
 from twitter.base.data.ids import MAX_ID
 from twitter.base.http.errors import NotFound, Unauthenticated, unless_purged
@@ -27,6 +27,8 @@ def add(*, account_id: int, tweet_id: int) -> None:
     the bookmark is refused, or after, and finds the bookmark when it clears the tweet away.
     """
     original_id, author_id = original_of(tweet_id, reader_id=account_id)
+    if Bookmark.objects.filter(account_id=account_id, tweet_id=original_id).exists():
+        return
     with unless_purged(_GONE), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             f"SELECT FROM tweets_tweet WHERE id = %s AND state = {Tweet.State.VISIBLE} FOR SHARE",
@@ -44,9 +46,12 @@ def add(*, account_id: int, tweet_id: int) -> None:
 
 
 def remove(*, account_id: int, tweet_id: int) -> None:
-    """Take a bookmark back, of a tweet that is there or not; doing so again changes nothing."""
-    page = pipeline.tweet(tweet_id, reader=reader(account_id))
-    named = {tweet_id, *(ref.original_id for ref in page.refs)}
+    """Take a bookmark back, whether the tweet may be seen or not; again changes nothing.
+
+    A retweet names its original, as long as its row is there.
+    """
+    originals = Tweet.objects.filter(id=tweet_id, original_id__isnull=False)
+    named = [tweet_id, *originals.values_list("original_id", flat=True)]
     with transaction.atomic():
         deleted, _ = Bookmark.objects.filter(account_id=account_id, tweet_id__in=named).delete()
         if deleted:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from tweets.declared import Mark, Subject, mark_of_rows
 from tweets.models import Bookmark, Like, Tweet, TweetMetricsDelta
 from twitter.base import declared
-from twitter.base.data import expiry, keyset
+from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.declared import Export, Row
 
@@ -89,11 +89,11 @@ def _bookmarks(account_id: int) -> Iterator[Row]:
 
 
 def _erase_bookmarks_of_tweets(tweet_ids: Sequence[int]) -> int:
-    return expiry.delete_step(Bookmark.objects.filter(tweet_id__in=tweet_ids))
+    return declared.delete_some(Bookmark.objects.filter(tweet_id__in=tweet_ids))
 
 
 def _erase_bookmarks_by(account_id: int) -> int:
-    return expiry.delete_step(Bookmark.objects.filter(account_id=account_id))
+    return declared.delete_some(Bookmark.objects.filter(account_id=account_id))
 
 
 SUBJECT = Subject(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import models
+from django.db.models import QuerySet
 
 Row = dict[str, Any]
 # Rows that one step of erasing takes, at most.
@@ -37,13 +37,13 @@ class Subject:
 
     `erase`: each takes the account's id, and one bounded step in a transaction of its own; it
     returns how much it found. They are called until they find nothing.
-    `rows`: models with an `account_id` of which an account has few rows. They go together with the
-    account's own row.
-    `sweep`: each takes the account's id, and clears away what no constraint protects, when the
-    account's row is gone. May raise redis.RedisError, and is then called again.
     """
 
     exports: Sequence[Export] = ()
     erase: Sequence[Callable[[int], int]] = ()
-    rows: Sequence[type[models.Model]] = ()
-    sweep: Sequence[Callable[[int], None]] = ()
+
+
+def delete_some(rows: QuerySet[Any]) -> int:
+    """Delete up to STEP of the rows; return how many."""
+    deleted, _ = rows.filter(pk__in=rows.values("pk")[:STEP]).delete()
+    return deleted

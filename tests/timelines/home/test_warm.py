@@ -117,7 +117,7 @@ def test_plain_http_is_redirected_where_that_is_required(bob, settings):
 
 def test_a_suspended_reader_is_out_at_once(bob):
     Account.objects.filter(id=bob).update(suspended_at="2026-01-01T00:00Z")
-    resp.exchange(resp.pack("DEL", f"account:state:{{{bob}}}"))
+    resp.exchange(resp.pack("DEL", f"state:{{{bob}}}"))
     assert ask(wsgi.application, request(bob))[0].startswith("401 ")
     assert ask(wsgi.application, request(bob))[0].startswith("401 ")
 

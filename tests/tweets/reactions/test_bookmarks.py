@@ -1,7 +1,9 @@
 """Bookmarks: kept for oneself, latest first, shown while the tweet may be seen."""
 
 import json
-from contextlib import suppress
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from django.db import connection, transaction
@@ -14,6 +16,7 @@ from tweets.posts import moderation
 from tweets.posts import services as posts
 from tweets.reactions import bookmarks, services
 from tweets.reader import reader
+from twitter.base import declared
 from twitter.base.http.errors import NotFound, Unauthenticated
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -97,6 +100,17 @@ def test_a_retweets_original_is_bookmarked_and_either_takes_it_back(api, bob, tw
         assert kept(api, bob) == ([], None)
 
 
+def test_a_hidden_originals_bookmark_is_taken_back_by_its_retweets_id(
+    api, bob, tweets, make_account
+):
+    retweet, _ = services.retweet(account_id=make_account("cat"), tweet_id=tweets[0])
+    bookmarks.add(account_id=bob, tweet_id=retweet)
+    moderation.hide(tweet_ids=[tweets[0]], by_id=make_account("mod"), reason="x")
+    answer = api(bob).delete("/tweet/bookmark", {"tweet_id": str(retweet)})
+    assert answer.json() == {"data": {"bookmarked": False}}
+    assert not Bookmark.objects.exists()
+
+
 def test_it_shows_in_every_answer_with_the_tweet_to_oneself_only(api, ann, bob, tweets):
     bookmarks.add(account_id=bob, tweet_id=tweets[1])
     for path in (f"/tweet/id/{tweets[1]}", f"/timeline/user/{ann}"):
@@ -147,9 +161,7 @@ def test_a_page_costs_one_statement_when_its_tweets_are_cached(api, bob, tweets,
 
 
 def test_a_deleted_tweets_bookmarks_go_in_steps(api, ann, make_account, tweets, monkeypatch):
-    from twitter.base.data import expiry
-
-    monkeypatch.setattr(expiry, "STEP", 2)
+    monkeypatch.setattr(declared, "STEP", 2)
     people = [make_account(f"p{number}") for number in range(5)]
     for who in people:
         bookmarks.add(account_id=who, tweet_id=tweets[0])
@@ -172,11 +184,7 @@ def test_who_is_deleted_has_no_bookmarks_left(bob, tweets):
     assert not Bookmark.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_bookmarking_what_is_being_deleted_leaves_nothing_behind(
-    ann, bob, tweets, in_parallel, monkeypatch
-):
-    """The look at the tweet's row waits for the deletion, and then refuses."""
+def test_what_was_deleted_since_it_was_seen_is_not_bookmarked(ann, bob, tweets, monkeypatch):
     original_of = bookmarks.original_of
 
     def then_deleted(tweet_id, *, reader_id):
@@ -187,20 +195,60 @@ def test_bookmarking_what_is_being_deleted_leaves_nothing_behind(
     monkeypatch.setattr(bookmarks, "original_of", then_deleted)
     with pytest.raises(NotFound):
         bookmarks.add(account_id=bob, tweet_id=tweets[0])
-    monkeypatch.undo()
-
-    def add(number):
-        with suppress(NotFound):
-            bookmarks.add(account_id=bob, tweet_id=number)
-
-    for number in tweets[1:]:
-        in_parallel(
-            lambda number=number: add(number),
-            lambda number=number: posts.delete(account_id=ann, tweet_id=number),
-        )
-        while not purging.purge_tweet(number):
-            pass
     assert not Bookmark.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_waits_for_a_bookmark_that_is_being_made(ann, bob, tweets, monkeypatch):
+    """No foreign key would tell: the bookmark would stay when the tweet is cleared away."""
+    may_commit, order = Event(), []
+    publish = bookmarks.publish
+
+    def stand_still(*events):
+        order.append("made")
+        assert may_commit.wait(30)
+        publish(*events)
+
+    def delete():
+        posts.delete(account_id=ann, tweet_id=tweets[0])
+        order.append("deleted")
+        connection.close()
+
+    def add():
+        bookmarks.add(account_id=bob, tweet_id=tweets[0])
+        connection.close()
+
+    monkeypatch.setattr(bookmarks, "publish", stand_still)
+    with ThreadPoolExecutor() as threads:
+        adding = threads.submit(add)
+        wait_until(lambda: order)
+        deleting = threads.submit(delete)
+        wait_until(lambda: deleting.done() or someone_waits_for_a_lock())
+        assert order == ["made"]
+        may_commit.set()
+        adding.result()
+        deleting.result()
+    assert Bookmark.objects.count() == 1
+    while not purging.purge_tweet(tweets[0]):
+        pass
+    assert not Tweet.objects.filter(id=tweets[0]).exists()
+    assert not Bookmark.objects.exists()
+
+
+def someone_waits_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()[0]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.django_db(transaction=True)

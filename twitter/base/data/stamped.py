@@ -147,6 +147,16 @@ class Stamped:
 
         return Part(read.commands, parsed)
 
+    def parts(self, numbers: Sequence[int], *, parse: Callable[[bytes], T]) -> Part[dict[int, T]]:
+        """Return the part that reads what numbers' values mean; without those that have none."""
+        read = parts.values(self.keys(numbers))
+
+        def parsed(replies: Sequence[Any]) -> dict[int, T]:
+            values = zip(numbers, read.parse(replies), strict=True)
+            return {number: parse(value) for number, value in values if self.knows(value)}
+
+        return Part(read.commands, parsed)
+
     @redis.without_redis(lambda: None)
     def fill(self, values: Mapping[int, bytes]) -> None:
         """Store those of the values that are not there in this form.
