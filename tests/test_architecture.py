@@ -22,7 +22,7 @@ VIOLATIONS = {
     "base": ("twitter/base/data/ids.py", "from twitter.base.http import errors"),
     "timelines": ("timelines/home/store.py", "from timelines import news"),
     "home": ("timelines/home/popular.py", "from timelines.home import build"),
-    "privacy": ("twitter/privacy/export.py", "from twitter.privacy import views"),
+    "privacy": ("twitter/privacy/export.py", "from twitter.privacy import api"),
     "operations": ("twitter/operations/findings.py", "from twitter.operations import status"),
     "accounts-private": ("tweets/posts/services.py", "from accounts.models import Account"),
     "tweets-private": ("timelines/home/services.py", "from tweets.posts import reads"),

@@ -86,5 +86,5 @@ def announce_popular(event: BecamePopular, *, after: int = 0) -> dict[str, int] 
 
 @task()
 def drop_all_homes(event: GraphImported | ImportEnded, *, after: int = 0) -> dict[str, int] | None:
-    """Have all homes built again, after an import changed whom people follow."""
+    """Have all homes built again, after an import of follows or of tweets."""
     return _going_on(services.drop_all_homes(after=after))

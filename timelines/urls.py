@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from timelines import views
+from timelines import api
 from twitter.base.http import health
 
 urlpatterns = [
     *health.ROUTES,
-    path("timeline", views.HomeView.as_view()),
-    path("update", views.NewsView.as_view()),
-    path("user/<id:author_id>", views.AuthorView.as_view()),
+    path("timeline", api.HomeView.as_view()),
+    path("update", api.NewsView.as_view()),
+    path("user/<id:author_id>", api.AuthorView.as_view()),
 ]

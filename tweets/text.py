@@ -2,8 +2,8 @@
 
 Pure functions, no Django. The rules are those of twitter-text 3
 (https://github.com/twitter/twitter-text: 3.1, config v3, and its conformance suite). Every function
-takes time linear in the text's length, whatever the text is, because the length is known, and
-refused, only after the text was read: quantifiers are possessive, and the scan never goes back.
+takes time linear in the text's length, whatever the text is: a text is read in full before it can
+be refused for its length. So quantifiers are possessive, and the scan never goes back.
 
 Different from twitter-text, on purpose:
 - usernames have at most 15 characters (not 20), the limit at sign-up;
@@ -179,6 +179,8 @@ _HEAVY_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 def weighted_length(text: str) -> int:
     """Return the weighted length of any text (of its NFC form; white space at the ends counts).
+
+    For tests, and for who counts without posting; `parse` weighs what it has parsed already.
 
     A URL weighs 23, an emoji 2, however many code points it takes; of other characters those of
     the scripts up to Georgian and common punctuation weigh 1, the rest 2.

@@ -1,5 +1,13 @@
 """Who subscribes to what: routes events to tasks, as `urls.py` routes requests to views.
 
+Of how a task runs, `Subscription` has more:
+
+- without a word: the outbox keeps a row; relay and worker run the task, soon;
+- `at_once`: also right after the commit, before the answer; if that went well, the row goes;
+- `best_effort`: right after the commit, and no row: another subscriber does the same anyway;
+- `in_transaction`: in the writer's transaction, with which it is done or not done;
+- `delay`: the row is due so many seconds later.
+
 System checks prove that every task named here exists and takes its event. A line that loses its
 last subscription stays for one release more, with an empty list: rows of it may still be there.
 """

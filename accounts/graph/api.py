@@ -1,7 +1,6 @@
 """Follows: validate, one call, respond."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -16,7 +15,7 @@ from accounts.people import reads as people_reads
 from accounts.people import services as people_services
 from accounts.people.api import NO_USER
 from twitter.base.http.errors import NotFound
-from twitter.base.http.pagination import CursorQuery, link_header
+from twitter.base.http.pagination import CursorQuery, cursor_page
 from twitter.base.http.renderers import array, envelope, to_json
 from twitter.base.http.requests import actor_id, body_or_query, checked, query
 from twitter.base.http.schema import delete_parameter, invalid, path_id, problems
@@ -84,15 +83,17 @@ def _page(
     ids = [neighbour.account_id for neighbour in page]
     cards = people_reads.cards(ids)
     shown = [cards[number] for number in ids if number in cards]
-    meta: dict[str, Any] = {"result_count": len(shown)}
-    following_page = {"cursor": page[-1].follow_id} if more else None
-    if following_page is not None:
-        meta["next_cursor"] = str(following_page["cursor"])
+    meta, link = cursor_page(
+        path=request.path_info,
+        limit=limit,
+        count=len(shown),
+        cursor=page[-1].follow_id if more else None,
+    )
     response = HttpResponse(
         envelope({"data": array(shown), "meta": to_json(meta)}), content_type="application/json"
     )
-    if following_page is not None:
-        response["Link"] = link_header(path=request.path_info, limit=limit, next=following_page)
+    if link:
+        response["Link"] = link
     return response
 
 

@@ -5,6 +5,7 @@ from rest_framework import serializers
 from accounts.people.serializers import USER_EXAMPLE, UserSerializer
 from twitter.base.data.ids import WireIdField
 from twitter.base.http.fields import InputSerializer
+from twitter.base.http.pagination import CursorMeta
 from twitter.base.http.shapes import request_example, shape
 
 UsersPage = shape(
@@ -14,13 +15,7 @@ UsersPage = shape(
         "meta": {"result_count": 1, "next_cursor": "374005570000003"},
     },
     data=UserSerializer(many=True),
-    meta=shape(
-        "UsersMeta",
-        result_count=serializers.IntegerField(),
-        next_cursor=WireIdField(
-            required=False, help_text="The next page's `cursor`; absent on the last page."
-        ),
-    )(),
+    meta=CursorMeta(),
 )
 
 

@@ -44,10 +44,11 @@ def unfollow(*, follower_id: int, followed_id: int) -> None:
     Raises NotFound when there is no such user, and there was nothing to undo either.
     """
     with transaction.atomic():
+        # No lock: FOLLOWING_MAX, for which `follow` takes one, cannot be exceeded by this.
         followed = Follow.objects.filter(follower_id=follower_id, followed_id=followed_id)
         deleted, _ = followed.delete()
         if deleted:
-            rereads.note_readers([follower_id])
+            rereads.note_readers([follower_id])  # to read their homes again
             _count_follow(follower_id=follower_id, followed_id=followed_id, change=-1)
             publish(Unfollowed(follower_id=follower_id, followed_id=followed_id))
         elif not reads.visible({followed_id}):

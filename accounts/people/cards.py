@@ -13,7 +13,7 @@ from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 from twitter.base.http.renderers import to_json
 
-# A golden file in the tests tells when the shape changed: raise it then.
+# To be raised when the shape changes: tests/accounts/people/golden_user.json tells.
 SHAPE_VERSION = 3
 TTL_SECONDS = 86_400
 CARDS = Stamped("account:card:", form=SHAPE_VERSION, seconds=TTL_SECONDS)

@@ -19,7 +19,7 @@ from accounts.people import declares
 from tests.accounts.factories import AccountFactory, FollowFactory
 from tweets.models import Tweet
 from twitter.base.data import keyset
-from twitter.privacy import export, views
+from twitter.privacy import api, export
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -195,7 +195,7 @@ def test_if_the_database_goes_meanwhile_the_document_breaks_off(ada, monkeypatch
 
 @pytest.mark.django_db(transaction=True)
 def test_so_many_at_once_and_the_others_are_told_to_come_back(ada, bob, monkeypatch):
-    monkeypatch.setattr(views, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(api, "WAIT_SECONDS", 0.01)
     under_way = ada.api.get("/auth/export")
     refused = bob.api.get("/auth/export")
     assert refused.status_code == 503
@@ -206,15 +206,15 @@ def test_so_many_at_once_and_the_others_are_told_to_come_back(ada, bob, monkeypa
 
 
 def test_the_turn_is_free_before_the_last_byte_is_read(ada, bob, monkeypatch):
-    monkeypatch.setattr(views, "WAIT_SECONDS", 0.01)
-    turn = views._begin(ada.id)
+    monkeypatch.setattr(api, "WAIT_SECONDS", 0.01)
+    turn = api._begin(ada.id)
     assert b"".join(turn)  # the server closes it later
     assert exported(bob)
 
 
 def test_who_does_not_take_it_gets_a_part_of_it(ada, monkeypatch):
-    monkeypatch.setattr(views, "MOST_SECONDS", 0.0)
-    with pytest.raises(views.ExportTooSlow):
+    monkeypatch.setattr(api, "MOST_SECONDS", 0.0)
+    with pytest.raises(api.ExportTooSlow):
         ada.api.get("/auth/export").getvalue()
 
 

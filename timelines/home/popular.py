@@ -35,7 +35,7 @@ def _cache() -> Stamped:
     return Stamped("newest:", form=2, seconds=settings.HOME_TTL_SECONDS)
 
 
-def key_of_followed(reader_id: int) -> str:
+def key_of_merged(reader_id: int) -> str:
     """Return the key of the list of popular authors that a reader follows."""
     return f"popular:{{{reader_id}}}"
 

@@ -111,7 +111,7 @@ def part(account_id: int, *, newest: int | None = None) -> Part[Reading]:
     last = -1 if newest is None else newest + WINDOW_MARGIN - 1
     commands = (
         resp.pack("LRANGE", _key(account_id), 0, last),
-        resp.pack("LRANGE", popular.key_of_followed(account_id), 0, -1),
+        resp.pack("LRANGE", popular.key_of_merged(account_id), 0, -1),
         resp.pack("TTL", _key(account_id)),
     )
 
@@ -169,7 +169,7 @@ def live_on(account_id: int, reading: Reading) -> None:
     """
     if reading.home and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
         scripts.LIVE_ON.run(
-            keys=[_key(account_id), popular.key_of_followed(account_id)],
+            keys=[_key(account_id), popular.key_of_merged(account_id)],
             arguments=[settings.HOME_TTL_SECONDS, BUILD_SIZE],
         )
 
@@ -298,7 +298,7 @@ def stop_merging(author_id: int, account_ids: Sequence[int]) -> None:
     A home that is being built is dropped: its build may have read of the author before. Raises
     redis.RedisError.
     """
-    _take_out(author_id, account_ids, key=popular.key_of_followed)
+    _take_out(author_id, account_ids, key=popular.key_of_merged)
 
 
 def _take_out(
@@ -316,7 +316,7 @@ def drop(account_ids: Collection[int]) -> None:
     """Delete the accounts' homes; the next read builds each again. Raises redis.RedisError."""
     for batch in _batches(list(account_ids)):
         resp.exchange(
-            *(resp.pack("UNLINK", _key(one), popular.key_of_followed(one)) for one in batch)
+            *(resp.pack("UNLINK", _key(one), popular.key_of_merged(one)) for one in batch)
         )
 
 
@@ -355,7 +355,7 @@ def complete_build(
     kind = TO_MERGE if to_merge else COMPLETE
     values: list[resp.Argument] = [*_with_floors(entries, kind), floor + kind]
     scripts.COMPLETE.run(
-        keys=[_key(account_id), popular.key_of_followed(account_id)],
+        keys=[_key(account_id), popular.key_of_merged(account_id)],
         arguments=[build, settings.HOME_TTL_SECONDS, len(values), *values, *to_merge],
     )
 

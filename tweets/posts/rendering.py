@@ -8,7 +8,7 @@ from tweets.models import Tweet
 from tweets.posts.serializers import TweetSerializer
 from twitter.base.http.renderers import array, to_json
 
-# A golden file in the tests tells when the shape changed: raise it then.
+# To be raised when the shape changes: tests/tweets/posts/golden_tweet.json tells.
 SHAPE_VERSION = 4
 
 

@@ -42,7 +42,7 @@ class TweetSerializer(serializers.ModelSerializer[Tweet]):
     entities = serializers.SerializerMethodField()
     public_metrics = serializers.SerializerMethodField()
 
-    class Meta:
+    class Meta:  # After a change raise SHAPE_VERSION in `rendering`: tweets are cached as bytes.
         model = Tweet
         fields: ClassVar[Any] = (
             "id",
@@ -80,7 +80,7 @@ class TweetSerializer(serializers.ModelSerializer[Tweet]):
 
     def get_public_metrics(self, tweet: Tweet) -> PublicMetrics:
         """How often it was liked and retweeted, up to a second behind."""
-        # `reads.fresh` counts.
+        # `tweets.posts.reads.fresh` has added the counts as attributes.
         return {
             "like_count": getattr(tweet, "like_count", 0),
             "retweet_count": getattr(tweet, "retweet_count", 0),

@@ -23,7 +23,7 @@ from tweets.reactions import bookmarks, services
 from tweets.reader import reader
 from twitter.base.data.ids import WireIdField
 from twitter.base.http.fields import InputSerializer
-from twitter.base.http.pagination import CursorQuery, link_header
+from twitter.base.http.pagination import CursorMeta, CursorQuery, cursor_page
 from twitter.base.http.renderers import to_json
 from twitter.base.http.requests import actor_id, body_or_query, query
 from twitter.base.http.schema import delete_parameter, invalid, problems
@@ -70,13 +70,7 @@ BookmarksPage = shape(
     data=TweetSerializer(many=True),
     includes=IncludesSerializer(),
     viewer=ViewerSerializer(),
-    meta=shape(
-        "BookmarksMeta",
-        result_count=serializers.IntegerField(),
-        next_cursor=WireIdField(
-            required=False, help_text="The next page's `cursor`; absent on the last page."
-        ),
-    )(),
+    meta=CursorMeta(),
 )
 
 
@@ -211,12 +205,13 @@ class BookmarksView(APIView):
         which = query(CursorQuery, request)
         who = reader(actor_id(request))
         page = bookmarks.read(reader=who, **which)
-        meta: dict[str, Any] = {"result_count": len(page.refs)}
-        if page.next_id:
-            meta["next_cursor"] = str(page.next_id)
+        meta, link = cursor_page(
+            path=request.path_info,
+            limit=which["limit"],
+            count=len(page.refs),
+            cursor=page.next_id,
+        )
         answer = json_answer(pipeline.present(page, reader=who, meta=to_json(meta)))
-        if page.next_id:
-            answer["Link"] = link_header(
-                path=request.path_info, limit=which["limit"], next={"cursor": page.next_id}
-            )
+        if link:
+            answer["Link"] = link
         return answer

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from twitter.privacy import views
+from twitter.privacy import api
 
-urlpatterns = [path("export", views.ExportView.as_view())]
+urlpatterns = [path("export", api.ExportView.as_view())]

@@ -256,13 +256,13 @@ def test_a_popular_author_who_is_deleted_leaves_homes_and_lists_alone_but_for_th
 ):
     readers = followers_of(star)
     suspended = Account.objects.create_user("other").pk
-    valkey.rpush(popular.key_of_followed(readers[0]), suspended)  # merges another as well
+    valkey.rpush(popular.key_of_merged(readers[0]), suspended)  # merges another as well
     delete_account(star, moderator)
     run_outbox()
     assert valkey.exists(*map(store._key, readers)) == len(readers)
     for reader in readers:
-        assert str(star).encode() not in valkey.lrange(popular.key_of_followed(reader), 0, -1)
-    assert valkey.lrange(popular.key_of_followed(readers[0]), 0, -1) == [str(suspended).encode()]
+        assert str(star).encode() not in valkey.lrange(popular.key_of_merged(reader), 0, -1)
+    assert valkey.lrange(popular.key_of_merged(readers[0]), 0, -1) == [str(suspended).encode()]
     assert not valkey.exists(f"newest:{star}")
     for reader in readers[1:]:
         assert shown_to(reader) == []
@@ -300,7 +300,7 @@ def test_follows_are_purged_when_homes_have_lost_the_account_and_not_before(
     assert not Account.objects.filter(id=who).exists()
     for reader in readers:
         assert difference(reader) is None
-        assert resp.exchange(resp.pack("LRANGE", popular.key_of_followed(reader), 0, -1)) == [[]]
+        assert resp.exchange(resp.pack("LRANGE", popular.key_of_merged(reader), 0, -1)) == [[]]
 
 
 def test_what_was_fanned_out_until_all_followers_knew_does_not_stay(star):

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from twitter.base.data.ids import WireIdField
+from twitter.base.http.shapes import shape
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -38,6 +39,28 @@ class CursorQuery(LimitQuery):
         if refused := [name for name in BY_TWEET_ID if name in data]:
             raise serializers.ValidationError({name: ["Go on with `cursor`."] for name in refused})
         return super().to_internal_value(data)
+
+
+CursorMeta = shape(
+    "CursorMeta",
+    result_count=serializers.IntegerField(),
+    next_cursor=WireIdField(
+        required=False, help_text="The next page's `cursor`; absent on the last page."
+    ),
+)
+
+
+def cursor_page(
+    *, path: str, limit: int, count: int, cursor: int | None
+) -> tuple[dict[str, Any], str]:
+    """Return `meta`, and the `Link` header's value, of a page that goes on at `cursor`, if at all.
+
+    `count`: how many items it has. The header is empty on the last page.
+    """
+    if cursor is None:
+        return {"result_count": count}, ""
+    link = link_header(path=path, limit=limit, next={"cursor": cursor})
+    return {"result_count": count, "next_cursor": str(cursor)}, link
 
 
 def link_header(*, path: str, limit: int, **relations: Mapping[str, int] | None) -> str:
