@@ -34,8 +34,8 @@ def purge_account(account_id: int) -> bool:
     erased = [erase(account_id) for subject in SUBJECTS for erase in subject.erase]
     if any(erased):
         return False
-    limits.forget(account_id)
-    guessing.forget(account_id, logins=filter(None, (account.username, account.email)))
+    limits.reset_counts(account_id)
+    guessing.delete_records(account_id, logins=filter(None, (account.username, account.email)))
     try:
         _delete_row(account)
     except IntegrityError as error:
@@ -52,7 +52,7 @@ def purge_account(account_id: int) -> bool:
 @transaction.atomic
 def _delete_row(account: Account) -> None:
     account_id = account.pk
-    audit.forget(audit_entries(account_id), what="a deleted account")
+    audit.anonymise(audit_entries(account_id), what="a deleted account")
     if account.last_login:  # which only the admin sets
         _end_admin_sessions(account_id)
     for subject in SUBJECTS:
@@ -73,7 +73,7 @@ def _end_admin_sessions(account_id: int) -> None:
 
 def sweep_account(account_id: int) -> None:
     """Clear away what came in while the account was being purged. Raises redis.RedisError."""
-    Delivery.forget_failed(account_id)
+    Delivery.delete_dead_letters(account_id)
     # A mail that could not be sent so far has an address in it.
     unsent = Delivery.objects.filter(event=EmailReplaced.name)
     unsent.filter(payload__account_id=account_id).delete()

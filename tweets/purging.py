@@ -69,7 +69,7 @@ def _purge_tweets_by(author_id: int) -> int:
     deleted = _delete_tweets_by(author_id)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)
     left = list(marked.order_by("-id").values_list("id", flat=True)[: declared.STEP])
-    audit.forget(audit.about(Tweet, {*deleted, *left}), what="a tweet")
+    audit.anonymise(audit.about(Tweet, {*deleted, *left}), what="a tweet")
     _purge_tweets(left)
     return len(deleted) + len(left)
 

@@ -185,7 +185,7 @@ def _check_password(account: Account, password: str, *, session_id: int, field: 
     if not is_right:
         raise Invalid("The password is wrong.", field=field, kind=Kind.WRONG_PASSWORD)
     if failures:
-        limits.forget(failures)
+        limits.reset_count(failures)
 
 
 def _check_strength(password: str, *, account: Account) -> None:

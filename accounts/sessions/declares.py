@@ -51,5 +51,5 @@ SUBJECT = Subject(
         ),
     ),
     rows=(Session,),
-    sweep=(states.drop, limits.forget, guessing.forget),
+    sweep=(states.drop, limits.reset_counts, guessing.delete_records),
 )

@@ -74,10 +74,12 @@ def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | No
 
 
 def begin_check(*, session_id: int) -> Bucket | None:
-    """Count that somebody who is logged in shows the password again. Raises TooMany.
+    """Count an attempt of somebody who is logged in and has to give the password again.
 
-    Comes before the password is looked at, so that many at once do not pass. If it is right, that
-    goes to `limits.forget`: only failures add up.
+    Call it before the password is checked, so that many requests at once do not pass. If the
+    password is right, give the bucket to `limits.reset_count`: only failures add up.
+
+    Raises TooMany.
     """
     return _count("password-checks", "token", session_id, what="wrong passwords")
 
@@ -96,13 +98,13 @@ def failed(attempt: Attempt) -> None:
 
 
 def succeeded(attempt: Attempt) -> None:
-    """Forget the failures, and remember that the account is used from this address."""
+    """Reset the count of failures, and note that the account is used from this address."""
     metrics.logged_in(attempt.kind, succeeded=True)
     if attempt.account_id is None:
         return
     now, known = time.time(), _key(attempt.account_id)
     if attempt.together:
-        limits.forget(attempt.together)
+        limits.reset_count(attempt.together)
     try:
         resp.exchange(
             # To the microsecond: of equal ones, the wrong one might go.
@@ -115,15 +117,16 @@ def succeeded(attempt: Attempt) -> None:
         return  # The address will be new another time.
 
 
-def forget(account_id: int, *, logins: Iterable[str] = ()) -> None:
-    """Forget where an account is used from, and attempts at its logins. Raises redis.RedisError.
+def delete_records(account_id: int, *, logins: Iterable[str] = ()) -> None:
+    """Delete the addresses that an account is used from, and reset the counts of its logins.
 
-    Counts of a login and an address together are not found without the address, and end soon.
+    A count of a login and an address together cannot be found without the address. It ends soon.
+    Raises redis.RedisError.
     """
     resp.exchange(resp.pack("UNLINK", _key(account_id)))
     for kind, login in product(get_args(LogInKind), logins):
         if bucket := _bucket(kind, "account", login.lower()):
-            limits.forget(bucket)
+            limits.reset_count(bucket)
 
 
 def _is_known(account_id: int, address: str) -> bool:

@@ -71,12 +71,12 @@ def _buckets(
     return tuple(each for each in found if each)
 
 
-def forget(account_id: int) -> None:
-    """Forget how often an account asked."""
+def reset_counts(account_id: int) -> None:
+    """Reset the counts of an account's requests."""
     for kind, rules in settings.RATE_LIMITS.items():
         its = limits.bucket(kind=kind, subject="user", who=account_id, limit=rules.get("user"))
         if its:
-            limits.forget(its)
+            limits.reset_count(its)
 
 
 def rate_limits(

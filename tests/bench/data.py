@@ -145,7 +145,7 @@ class Network:
             cursor.execute("RESET session_replication_role")
             settle()
         self.tweets = tweets
-        forget_cache()
+        empty_cache()
 
     def _import(self, graph: Path) -> list[int]:
         call_command("import_graph", str(graph), verbosity=0)
@@ -224,7 +224,7 @@ def redis_database(number: int) -> str:
     return urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
 
 
-def forget_cache() -> None:
+def empty_cache() -> None:
     """Empty the cache and the homes; queues are in another database."""
     redis.client().flushdb()
 

@@ -88,7 +88,7 @@ def _erase_tombstones_of(author_id: int) -> int:
     """
     some = Tombstone.objects.filter(author_id=author_id)
     tweet_ids = list(some.values_list("tweet_id", flat=True)[: declared.STEP])
-    audit.forget(audit.about(Tweet, tweet_ids), what="a tweet")
+    audit.anonymise(audit.about(Tweet, tweet_ids), what="a tweet")
     return Tombstone.objects.filter(tweet_id__in=tweet_ids).delete()[0]
 
 

@@ -147,7 +147,7 @@ def test_a_stolen_token_does_not_let_guess_the_password(
     assert change(logged_in("ada", session_id=2), PASSWORD).status_code == 200
 
 
-def test_only_failures_count_and_a_success_forgets_them(limit: Any) -> None:
+def test_only_failures_count_and_a_success_resets_the_count(limit: Any) -> None:
     limit("password-checks", token=(2, 900))
     ada = logged_in("ada")
     for _ in range(3):

@@ -87,9 +87,7 @@ def test_without_redis_no_more_is_kept_than_fits(redis_gone, monkeypatch):
     assert limits.count([bucket(who=24)])[0].used == 2  # the oldest went
 
 
-def test_without_redis_those_who_read_do_not_make_those_who_guess_forgotten(
-    redis_gone, monkeypatch
-):
+def test_without_redis_readers_do_not_push_out_the_counts_of_guesses(redis_gone, monkeypatch):
     monkeypatch.setattr(limits, "_here", {})
     monkeypatch.setattr(limits, "_MOST", 3)
     redis_gone()
@@ -106,12 +104,12 @@ def test_a_window_that_is_just_ending_is_worth_a_second(valkey):
     assert [standing.reset for standing in limits.part([one, one]).parse(replies)] == [1, 1]
 
 
-def test_what_is_forgotten_is_counted_anew_with_redis_and_without(redis_gone, monkeypatch):
+def test_a_reset_count_begins_at_zero_with_redis_and_without(redis_gone, monkeypatch):
     monkeypatch.setattr(limits, "_here", {})
     one = bucket()
     for _ in range(2):
         limits.count([one])
-        limits.forget(one)
+        limits.reset_count(one)
         assert limits.count([one])[0].used == 1
         redis_gone()
 

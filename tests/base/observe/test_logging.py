@@ -138,7 +138,7 @@ class Access:
         return self.only()
 
     def only(self):
-        """Return the only line that is noted, or None; forget it."""
+        """Return the only line that is noted, or None, and delete it."""
         lines.write_down()
         [line] = self.lines() or [None]
         self.file.write_text("")

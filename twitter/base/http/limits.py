@@ -125,8 +125,8 @@ def count(buckets: Sequence[Bucket]) -> list[Standing]:
     return list(counted)
 
 
-def forget(bucket: Bucket) -> None:
-    """Let counting begin anew."""
+def reset_count(bucket: Bucket) -> None:
+    """Delete a bucket's count: the next request is its first."""
     with _here_lock:
         _here.get(bucket.name, {}).pop(bucket.key, None)
     try:
