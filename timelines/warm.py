@@ -3,7 +3,7 @@
 Django's handler, DRF and middleware cost several times what such an answer takes, so
 `twitter/wsgi.py` asks here first. This only translates: the page is made by the functions that
 `views.HomeView` calls, and what an answer needs of Redis comes with one round trip. `answer`
-returns None for whatever is left to that view.
+returns None for a request that is left to that view.
 """
 
 from collections.abc import MutableMapping

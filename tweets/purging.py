@@ -1,4 +1,4 @@
-"""Clearing away what is deleted, in steps that each take a bounded time."""
+"""Purging what is deleted, in steps that each take a bounded time."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,15 +21,15 @@ KEEP_TOMBSTONES = timedelta(days=7)
 
 
 def purge_tweet(tweet_id: int) -> bool:
-    """Clear away a step's worth of a deleted tweet. Returns whether nothing is left of it."""
+    """Purge a step's worth of a deleted tweet. Returns whether nothing is left of it."""
     return _purge_tweets([tweet_id])
 
 
 def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
-    """Clear away a step's worth of deleted tweets. Returns whether nothing is left of them.
+    """Purge a step's worth of deleted tweets. Returns whether nothing is left of them.
 
-    What is added meanwhile, by somebody who saw a tweet just before, is found by a later step;
-    the rows themselves go last, and their foreign keys refuse that while anything refers to them.
+    A reader who saw a tweet just before may add a row meanwhile, which a later step finds. The
+    tweets' own rows are deleted last, which foreign keys refuse while any row refers to them.
     """
     with transaction.atomic():
         retweets = Tweet.objects.filter(original_id__in=tweet_ids).select_for_update()[
@@ -48,7 +48,7 @@ def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
 
 
 def purge_author(author_id: int) -> bool:
-    """Clear away a step's worth of a deleted account. Returns whether nothing is left.
+    """Purge a step's worth of what a deleted account did. Returns whether nothing is left.
 
     The last step publishes AuthorPurged.
     """
@@ -61,10 +61,10 @@ def purge_author(author_id: int) -> bool:
 
 
 def _purge_tweets_by(author_id: int) -> int:
-    """Delete some of the author's tweets, and clear away some that are deleted.
+    """Delete some of the author's tweets, and purge some that are deleted.
 
-    The followers are told nothing: when the account was deleted their homes were dropped, and what
-    they merge was replaced, once for all tweets: `drop_homes_of_followers`.
+    No event tells of each: after the account was deleted, `timelines.tasks.leave_homes` took all of
+    its tweets out of homes.
     """
     deleted = _delete_tweets_by(author_id)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)

@@ -2,8 +2,8 @@
 
 Pure functions, no Django. The rules are those of twitter-text 3
 (https://github.com/twitter/twitter-text: 3.1, config v3, and its conformance suite). Every function
-takes time linear in the text's length, whatever the text is, because the length is known, and
-refused, only after the text was read: quantifiers are possessive, and the scan never goes back.
+takes time linear in the text's length, whatever the text is, because a text that is too long is
+refused only after it was read: quantifiers are possessive, and the scan never goes back.
 
 Different from twitter-text, on purpose:
 - usernames have at most 15 characters (not 20), the limit at sign-up;
@@ -109,8 +109,9 @@ def parse(text: str) -> ParsedText:
 # --- Normal form -------------------------------------------------------------------------------
 
 # U+FFFE, U+FEFF and U+FFFF are twitter-text's invalid characters. Bidirectional controls are
-# valid there and here: right-to-left texts need them; whoever shows a text has to isolate it. Valid
-# are the controls from U+0080 to U+009F too: real tweets have them, decoded wrongly long ago.
+# valid there and here: right-to-left texts need them, and a client that shows a text has to isolate
+# it. The controls from U+0080 to U+009F are valid too: real tweets have them, decoded wrongly long
+# ago.
 _FORBIDDEN = regex.compile(
     r"(?P<control>[\x00-\x08\x0B-\x1F\x7F])"
     r"|(?P<surrogate>[\uD800-\uDFFF])"

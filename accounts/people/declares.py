@@ -24,7 +24,7 @@ from twitter.base.declared import Export, Row, Subject
 
 
 class ExportedAccountSerializer(serializers.Serializer[Any]):
-    """The account. Of the password only a hash is stored, which is not given to anybody."""
+    """The account. Only a hash of the password is stored, and it is not exported."""
 
     id = WireIdField()
     username = serializers.CharField()
@@ -33,13 +33,13 @@ class ExportedAccountSerializer(serializers.Serializer[Any]):
     email = serializers.EmailField(allow_null=True)
     created_at = serializers.DateTimeField()
     suspended_at = serializers.DateTimeField(
-        allow_null=True, help_text="Since when moderators keep it from being seen."
+        allow_null=True, help_text="When a moderator suspended it."
     )
     last_admin_login_at = serializers.DateTimeField(allow_null=True)
     is_staff = serializers.BooleanField(help_text="May use the admin.")
     is_superuser = serializers.BooleanField(help_text="May do everything there.")
     groups = serializers.ListField(
-        child=serializers.CharField(), help_text="Whose permissions in the admin it has."
+        child=serializers.CharField(), help_text="Groups that give it permissions in the admin."
     )
     permissions = serializers.ListField(
         child=serializers.CharField(), help_text="Its own permissions in the admin."
@@ -48,13 +48,14 @@ class ExportedAccountSerializer(serializers.Serializer[Any]):
         help_text="How often all sessions were ended at once."
     )
     home_changed_at = serializers.DateTimeField(
-        allow_null=True, help_text="When its home timeline last changed with whom it follows."
+        allow_null=True, help_text="When a change of its follows last changed its home timeline."
     )
     followers_homes_changed_at = serializers.DateTimeField(
-        allow_null=True, help_text="When those of its followers last changed with its state."
+        allow_null=True,
+        help_text="When a change of its state last changed its followers' home timelines.",
     )
     is_popular = serializers.BooleanField(
-        help_text="It has, or had, so many followers that they fetch its tweets."
+        help_text="It has, or had, so many followers that its tweets are merged when they read."
     )
     imported_as = serializers.CharField(
         allow_null=True, help_text="Its number in the graph that it was imported from."
@@ -79,7 +80,7 @@ PROFILE_EXAMPLE = {
 
 
 def profile(account_id: int) -> Row | None:
-    """Return the account itself, suspended or not; None when it is deleted or never was."""
+    """Return the account itself, suspended or not; None when it is deleted or never existed."""
     account = Account.objects.filter(id=account_id, deleted_at__isnull=True).first()
     if account is None:
         return None
@@ -124,7 +125,7 @@ def _moderation(account_id: int) -> Iterator[Row]:
 
 
 def _drop_counters(account_id: int) -> None:
-    """Delete counters again: no constraint tells that some came in late."""
+    """Delete counters once more: no constraint prevents that some are added after the purge."""
     for model in COUNTERS:
         model._default_manager.filter(account_id=account_id).delete()
 
@@ -145,7 +146,7 @@ SUBJECT = Subject(
             rows=_moderation,
             described_by=audit.ExportedAuditEntrySerializer,
             example=[],
-            help_text="What one did as a moderator oneself.",
+            help_text="What the account did as a moderator.",
         ),
     ),
     rows=(*COUNTERS, ImportedAccount),

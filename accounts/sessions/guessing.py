@@ -1,13 +1,13 @@
-"""Passwords are not to be guessed, and whoever tries is not to lock the account's owner out.
+"""Limits on guessing passwords, by which a guesser cannot lock the account's owner out.
 
-Attempts are counted for a login and an address together, and what these let pass for the login
-alone. The latter count is what stops many addresses; it does not hold for addresses from which the
-account was logged in to before, so strangers cannot use it up for its owner there. Logins count as
-they are typed: whether one is an account's name, another its e-mail address, or nobody's, makes no
-difference. The API and the admin count apart, by limits of their own.
+An attempt is counted twice: first for its login and address together, and, if that lets it pass,
+for its login alone. The second count stops guesses from many addresses. It does not apply to
+addresses from which the account was logged in to before: so strangers cannot use it up for the
+owner there. Logins count as they are typed: a username, an e-mail address and a login of no account
+make no difference. The API and the admin count apart, with limits of their own.
 
-Who is logged in and has to show the password again is counted by session: whoever stole a token has
-that one only, and its owner is not locked out in another.
+Somebody who is logged in and has to give the password again is counted by session. A thief of a
+token has only its session, and the owner is not locked out of the others.
 """
 
 import time
@@ -26,7 +26,7 @@ from twitter.base.http.limits import Bucket
 from twitter.base.observe import metrics
 
 KNOWN_SECONDS = 30 * 86_400
-# Addresses of one account; the latest of them.
+# So many addresses are kept for an account, the latest ones.
 KNOWN_MOST = 100
 
 
@@ -47,15 +47,15 @@ class Attempt:
 
 
 def begin(*, kind: LogInKind, account_id: int | None, login: str, address: str) -> Attempt:
-    """Count an attempt, before the password is looked at. Raises TooMany.
+    """Count an attempt, before the password is checked. Raises TooMany.
 
-    `account_id` is None when nobody has that login.
+    `account_id` is None when no account has that login.
     """
     login = login.lower()
     together = _count(kind, "account-and-address", f"{login} {address}", what=_LOG_INS)
-    # Asked for nobody's logins too, so that these take as long.
+    # Also asked for a login of no account, so that it takes as long.
     if not _is_known(account_id or 0, address):
-        # Only what passed: or a single address could use this up.
+        # Only attempts that passed: otherwise a single address could use this up.
         _count(kind, "account", login, what=_LOG_INS)
     return Attempt(kind=kind, account_id=account_id, address=address, together=together)
 
@@ -85,15 +85,15 @@ def begin_check(*, session_id: int) -> Bucket | None:
 
 
 def count_email_change(*, account_id: int) -> None:
-    """Count that somebody takes another e-mail address. Raises TooMany.
+    """Count a change of an account's e-mail address. Raises TooMany.
 
-    The answer tells whether the address belongs to an account, as sign-up does.
+    The answer tells whether an account has that address, as sign-up does.
     """
     _count("email-changes", "user", account_id, what="changes of the e-mail address")
 
 
 def failed(attempt: Attempt) -> None:
-    """Count, for whoever watches, that nobody was let in."""
+    """Count a failed log-in in the metrics."""
     metrics.logged_in(attempt.kind, succeeded=False)
 
 
@@ -107,14 +107,14 @@ def succeeded(attempt: Attempt) -> None:
         limits.reset_count(attempt.together)
     try:
         resp.exchange(
-            # To the microsecond: of equal ones, the wrong one might go.
+            # To the microsecond: among equal times, the wrong address might be removed.
             resp.pack("ZADD", known, f"{now:.6f}", limits.digest(attempt.address)),
             resp.pack("ZREMRANGEBYSCORE", known, "-inf", f"{now - KNOWN_SECONDS:.6f}"),
             resp.pack("ZREMRANGEBYRANK", known, 0, -KNOWN_MOST - 1),
             resp.pack("EXPIRE", known, KNOWN_SECONDS),
         )
     except RedisError:
-        return  # The address will be new another time.
+        return  # The address will count as new next time.
 
 
 def delete_records(account_id: int, *, logins: Iterable[str] = ()) -> None:

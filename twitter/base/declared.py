@@ -1,7 +1,7 @@
 """What a subject declares: its share of what cuts across all subjects.
 
-Each app lists its subjects in `declares.py`. What exports or erases an account goes through that
-list, and names no subject.
+Each app lists its subjects in `declares.py`. The code that exports or erases an account goes
+through that list, and names no subject.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,12 +35,12 @@ class Export:
 class Subject:
     """What a subject has of an account, and how it goes when the account is deleted.
 
-    `erase`: each takes the account's id, and one bounded step in a transaction of its own; it
-    returns how much it found. They are called until they find nothing.
-    `rows`: models with an `account_id` of which an account has few rows. They go together with the
-    account's own row.
-    `sweep`: each takes the account's id, and clears away what no constraint protects, when the
-    account's row is gone. May raise redis.RedisError, and is then called again.
+    `erase`: each function takes the account's id, does one bounded step in a transaction of its
+    own, and returns how much it found. They are called until they find nothing.
+    `rows`: models with an `account_id` of which an account has few rows. These are deleted together
+    with the account's own row.
+    `sweep`: each function takes the account's id, after the account's row is gone, and deletes what
+    no constraint protects. It may raise redis.RedisError, and is then called again.
     """
 
     exports: Sequence[Export] = ()

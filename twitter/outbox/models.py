@@ -49,7 +49,7 @@ class Delivery(models.Model):
         failed.alias(text=text).filter(text__regex=rf"\y{number}\y").delete()
 
     def retry(self) -> None:
-        """Make it due now, with all its attempts before it."""
+        """Make it due now, with the full number of attempts."""
         Delivery.objects.filter(id=self.pk).update(
             failed_at=None, attempts=0, sends=0, due_at=Now()
         )

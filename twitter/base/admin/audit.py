@@ -1,4 +1,4 @@
-"""The audit log: Django admin's LogEntry, written by whoever changes something as a moderator."""
+"""The audit log: Django admin's LogEntry. Each change that a moderator makes writes an entry."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
