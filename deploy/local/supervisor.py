@@ -51,7 +51,8 @@ class Stopped(Exception):
 class Supervisor:
     """Context manager: what was started inside has ended, down to grandchildren, on its exit.
 
-    Servers (those with a log file) end after everything else, so that nobody loses them too early.
+    Servers (those with a log file) end after everything else, so that no client loses them too
+    early.
     """
 
     def __init__(self) -> None:

@@ -206,7 +206,7 @@ def settle() -> None:
 
 
 def copy_database(name: str) -> str:
-    """Copy the database as it is now, while nobody else uses it, and return the copy's URL."""
+    """Copy the database, which must not be in use, as it is now; return the copy's URL."""
     connection.close()
     source = connection.settings_dict["NAME"]
     with psycopg.connect(os.environ["DATABASE_URL"], dbname="postgres", autocommit=True) as server:

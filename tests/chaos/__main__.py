@@ -141,7 +141,7 @@ def _judge(stack: Stack, world: World, seen: Seen) -> tuple[list[str], float]:
 
 
 def _bad_answers(world: World, seen: Seen) -> list[str]:
-    """Return answers that nobody may ever get."""
+    """Return answers that no client may ever get."""
     away = [span for span in seen.spans if span.fault in faults.POSTGRES_AWAY]
     web_away = [span for span in seen.spans if span.fault in faults.WEB_AWAY]
     wrong = []

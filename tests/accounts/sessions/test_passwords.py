@@ -1,4 +1,4 @@
-"""What a password costs to check, and that nobody learns more from it than they should."""
+"""What a password costs to check, and that an answer tells no more than it should."""
 
 import time
 from typing import Any

@@ -139,7 +139,7 @@ def test_no_name_and_no_address_is_kept(valkey):
     ("hops", "forwarded", "expected"),
     [
         (0, "", "203.0.113.1"),
-        (0, "198.51.100.7", "203.0.113.1"),  # nobody in front: whatever it says is a claim
+        (0, "198.51.100.7", "203.0.113.1"),  # no proxy in front: whatever it says is a claim
         (1, "198.51.100.7", "198.51.100.7"),
         (1, "9.9.9.9, 198.51.100.7", "198.51.100.7"),
         (1, "9.9.9.9,8.8.8.8 ,198.51.100.7 ", "198.51.100.7"),
