@@ -82,7 +82,7 @@ _ACCOUNTS = """
 
 
 class Network:
-    """Who is there.
+    """The accounts of the network.
 
     `population`: authors, the busiest first; `readers` have `scale.followees` followees, in a graph
     or more; `typical` are those of them who have not many more; `tiers`: readers by followees.

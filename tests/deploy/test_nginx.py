@@ -189,7 +189,10 @@ def test_a_forged_address_gains_nothing(pools, anybody):
 
 
 def test_readers_read_on_while_the_write_pool_is_down(pools, ada, tmp_path):
-    """And the other way round; who is told no may try again, and nothing secret is logged."""
+    """Writers go on, too, while the read pool is down.
+
+    A client that is refused may try again, and nothing secret is logged.
+    """
     gone = free_port()
     with in_front(tmp_path / "writes", read=[pools.read_port], write=[gone]) as proxy:
         ada.base_url = proxy.url
@@ -323,7 +326,7 @@ def test_what_did_not_get_through_is_sent_to_another(tmp_path, write):
 
 
 def test_processes_are_replaced_one_after_the_other(tmp_path, write):
-    """One that was away has a share again at once, so the next one may go."""
+    """A process that was away gets a share of the requests at once, so the next one may go."""
     first, second = free_port(), free_port()
     proxied = in_front(tmp_path / "nginx", read=[first, second], write=[write.port])
     with proxied as proxy, ending() as supervisor:
@@ -463,7 +466,7 @@ def test_limits_fit_those_of_the_service():
 
 
 def test_what_nginx_may_hold_fits_its_container():
-    """Of all that clients may have at a time: headers that stall, answers that are not taken."""
+    """Clients hold as much as they can at a time: headers that stall, answers that are not read."""
     text = CONFIGURATION.read_text()
 
     def number(pattern: str) -> int:

@@ -98,7 +98,7 @@ def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path:
 
 
 def test_a_copy_that_was_killed_is_recovered(state: Path, tmp_path: Path) -> None:
-    """Its processes end without it (Linux tells them), and the next start waits for that."""
+    """The copy's processes end after it (Linux tells them), and the next start waits for that."""
     with running(state, tmp_path / "first", PORT=str(free_port())) as stack:
         wait_for(stack, lambda: {"bin/postgres", "valkey-server"} <= stack.processes().keys())
         family = stack.family()

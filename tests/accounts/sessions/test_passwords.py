@@ -53,7 +53,7 @@ def ask_admin(username: str, password: str) -> Any:
         ("chief@example.org", "wrong"),
     ],
 )
-def test_whoever_is_refused_costs_one_hash(
+def test_a_refused_log_in_costs_one_hash(
     ask: Any, username: str, password: str, hashes: list[str]
 ) -> None:
     if ask is ask_api and len(username) > 254:

@@ -21,7 +21,7 @@ def test_so_many_pass_and_the_next_does_not():
     assert all(0 < standing.reset <= 60 for standing in counted)
 
 
-def test_a_window_ends_and_counting_starts_anew(valkey):
+def test_a_window_ends_and_the_count_begins_at_zero(valkey):
     short = bucket(quota=1)
     assert not limits.count([short])[0].is_exceeded
     assert limits.count([short])[0].is_exceeded
