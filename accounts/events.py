@@ -22,7 +22,7 @@ class AccountChanged(AccountEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class EmailReplaced(AccountEvent):
-    """The account has another e-mail address, or none. `former_email` stands nowhere else."""
+    """The account has another e-mail address, or none. `former_email` is stored nowhere else."""
 
     name: ClassVar[str] = "accounts.email_replaced"
     former_email: str
@@ -54,9 +54,9 @@ class AccountDeleted(AccountEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountPurged(AccountEvent):
-    """Nothing is left of a deleted account in Postgres, but what is under way may leave something.
+    """All rows of a deleted account are gone from PostgreSQL.
 
-    That is a request of its own that takes long, or a folding of counters.
+    A long request of that account, or a folding of counters, may still be under way and add rows.
     """
 
     name: ClassVar[str] = "accounts.account_purged"

@@ -1,9 +1,9 @@
 """What other apps may ask of accounts: functions on ids, and frozen dataclasses.
 
-A part (`twitter.base.data.parts`) is what a function would read of Redis, and what the replies
-mean. So several apps are asked in one round trip, and none knows the keys of another.
+A part (`twitter.base.data.parts`) holds the commands that read Redis, and the function that parses
+the replies. So one round trip serves several apps, and no app knows the keys of another.
 
-What writes is for commands that fill an empty database; apps publish events instead.
+Functions that write are for commands that fill an empty database; apps publish events instead.
 """
 
 from accounts.declares import SUBJECTS

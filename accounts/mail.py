@@ -21,9 +21,9 @@ class NotSent(Exception):
 
 
 def tell_former_address(*, account_id: int, address: str) -> None:
-    """Tell `address` that the account has another one by now. Raises NotSent.
+    """Send a mail to the former `address`: the account has another one now. Raises NotSent.
 
-    The other address is not in it. An account that is gone by now tells nothing.
+    The mail does not name the new address. If the account is gone, no mail is sent.
     """
     username = Account.objects.filter(id=account_id).values_list("username", flat=True).first()
     if username is None:

@@ -1,4 +1,4 @@
-"""Clearing away what a deleted account left, in steps that each take a bounded time."""
+"""Purging deleted accounts, in steps that each take a bounded time."""
 
 import logging
 
@@ -24,9 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 def purge_account(account_id: int) -> bool:
-    """Take a step; returns whether nothing is left. The last step reserves username and e-mail.
+    """Purge a step's worth of a deleted account; return whether nothing is left of it.
 
-    An account that is not deleted is left alone.
+    The last step reserves the username and the e-mail address. An account that is not deleted is
+    left alone.
     """
     account = Account.objects.filter(id=account_id, deleted_at__isnull=False).first()
     if account is None:
@@ -34,15 +35,15 @@ def purge_account(account_id: int) -> bool:
     erased = [erase(account_id) for subject in SUBJECTS for erase in subject.erase]
     if any(erased):
         return False
-    limits.forget(account_id)
-    guessing.forget(account_id, logins=filter(None, (account.username, account.email)))
+    limits.reset_counts(account_id)
+    guessing.delete_records(account_id, logins=filter(None, (account.username, account.email)))
     try:
         _delete_row(account)
     except IntegrityError as error:
         if not isinstance(error.__cause__, ForeignKeyViolation):
             raise
-        # A request of its own that was under way at the deletion left something after all, a like
-        # perhaps, when that had been purged already: purge all again.
+        # The account's last request, under way at the deletion, added a row after such rows were
+        # purged (a like, perhaps): purge all again.
         logger.warning("An account is purged again: %s", violated_constraint(error))
         with transaction.atomic():
             publish(AccountDeleted(account_id=account_id))
@@ -52,7 +53,7 @@ def purge_account(account_id: int) -> bool:
 @transaction.atomic
 def _delete_row(account: Account) -> None:
     account_id = account.pk
-    audit.forget(audit_entries(account_id), what="a deleted account")
+    audit.anonymise(audit_entries(account_id), what="a deleted account")
     if account.last_login:  # which only the admin sets
         _end_admin_sessions(account_id)
     for subject in SUBJECTS:
@@ -65,7 +66,7 @@ def _delete_row(account: Account) -> None:
 
 
 def _end_admin_sessions(account_id: int) -> None:
-    """Delete the account's sessions of the admin; only a look into each tells whose it is."""
+    """Delete the account's sessions of the admin. Only the content of each tells whose it is."""
     for session in AdminSession.objects.iterator():
         if session.get_decoded().get(SESSION_KEY) == str(account_id):
             session.delete()
@@ -87,9 +88,9 @@ def sweep_account(account_id: int) -> None:
 
 
 def delete_expired() -> bool:
-    """Delete a step's worth of what counts no more; returns whether there may be more.
+    """Delete a step's worth of expired rows; return whether there may be more.
 
-    These are sessions whose time is over, those of the admin too, and reservations.
+    They are sessions, also those of the admin, and reservations.
     """
     now = timezone.now()
     return expiry.delete_step(

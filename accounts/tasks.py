@@ -1,8 +1,8 @@
-"""What accounts do later, or at once after a change: each task is one call.
+"""The tasks of accounts, which run later, or at once after a change. Each is one call.
 
-They stand together, whatever subject they are of: rows of the outbox name a task by its module, and
-outlast a deployment. Of the events of apps above this one, which it must not import, a protocol
-says what is used.
+The tasks of all subjects are in this one module: rows of the outbox name a task by its module, and
+outlast a deployment. This app must not import the events of apps above it, so a protocol says which
+attributes of such an event a task uses.
 """
 
 from collections import Counter
@@ -56,32 +56,32 @@ class OfAuthors(Protocol):
 
 @task(former="accounts.tasks.forget_account")
 def refresh_account(event: AccountEvent) -> None:
-    """Show the account as it is now, and check its tokens against that."""
+    """Refresh the account's card, and the state that its tokens are checked against."""
     services.refresh_cards([event.account_id])
     sessions.refresh_state(event.account_id)
 
 
 @task()
 def tell_former_address(event: EmailReplaced) -> None:
-    """Mail to where it went until now that an account has another e-mail address."""
+    """Tell an account's former e-mail address that it was replaced."""
     mail.tell_former_address(account_id=event.account_id, address=event.former_email)
 
 
 @task()
 def refresh_accounts(event: CountersFolded) -> None:
-    """Show the accounts' new counts."""
+    """Refresh the accounts' cards, which have their counts."""
     services.refresh_cards(event.account_ids)
 
 
 @task()
 def note_popular(event: CountersFolded) -> None:
-    """Note who has become popular by these counts."""
+    """Note which of the accounts have become popular by these counts."""
     popularity.note(event.account_ids)
 
 
 @task(former="accounts.tasks.forget_follow")
 def refresh_follow(event: Followed | Unfollowed) -> None:
-    """Show the counts of both, and whom the follower follows."""
+    """Refresh the follower's relations, and both accounts' cards, which have their counts."""
     relations.refresh(event.follower_id)
     services.refresh_cards([event.follower_id, event.followed_id])
 
@@ -124,13 +124,13 @@ def count_imported(event: OfAuthors) -> None:
 
 @task(atomic=True)
 def end_fan_out(event: OfAccount) -> None:
-    """Leave a popular author's tweets to those who read them."""
+    """End the fan-out of a popular author's tweets: from now on readers merge them."""
     popularity.end_fan_out(event.account_id)
 
 
 @task()
 def purge_account(event: OfAuthor) -> dict[str, int] | None:
-    """Clear a deleted account away, after its tweets and likes are gone."""
+    """Purge a deleted account, after its tweets and likes are purged."""
     return None if purging.purge_account(event.author_id) else {}
 
 
@@ -144,7 +144,7 @@ def drop_relations(event: GraphImported, *, after: int = 0) -> dict[str, int] | 
 
 @task()
 def sweep_account(event: AccountPurged) -> None:
-    """Clear away what came in while the account was being purged."""
+    """Delete what was added while the account was being purged."""
     purging.sweep_account(event.account_id)
 
 
@@ -156,5 +156,5 @@ def fold_counters() -> None:
 
 @periodic_in_steps
 def delete_expired() -> bool:
-    """Delete sessions and reservations whose time is over."""
+    """Delete expired sessions and reservations."""
     return purging.delete_expired()

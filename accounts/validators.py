@@ -32,7 +32,7 @@ validate_username_pattern = RegexValidator(
 
 
 def validate_not_reserved(username: str) -> None:
-    """Raise Django's ValidationError for a name that nobody may take, in whatever case."""
+    """Raise Django's ValidationError for a reserved name, in whatever case."""
     if username.lower() in RESERVED_USERNAMES:
         raise ValidationError("This username is reserved.", code="reserved")
 

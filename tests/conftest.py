@@ -182,7 +182,7 @@ def commits(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def take_redis_away(patch: pytest.MonkeyPatch) -> None:
-    """Let nobody reach Redis, until `patch` is undone."""
+    """Put Redis out of reach, until `patch` is undone."""
     nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
     patch.setattr(project_redis, "client", lambda: nowhere)
     caches = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
@@ -191,7 +191,7 @@ def take_redis_away(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def redis_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return a function after which nobody reaches Redis any more."""
+    """Return a function that puts Redis out of reach."""
     return partial(take_redis_away, monkeypatch)
 
 

@@ -1,4 +1,4 @@
-"""Rate limits that nobody meets, as environment variables.
+"""Rate limits that no test meets, as environment variables.
 
 Requests are counted as ever. But those of the tests and of the bench come from one address, and few
 users do in seconds what takes people a day.

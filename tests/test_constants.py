@@ -1,4 +1,4 @@
-"""Constants that rest on each other: whoever changes one finds here what it carries."""
+"""Constants that rest on each other: a change of one fails here, and shows what rests on it."""
 
 import os
 import subprocess

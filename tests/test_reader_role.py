@@ -132,7 +132,7 @@ def test_it_may_read_a_table_that_a_later_migration_makes(as_reader):
 
 
 def test_news_wait_for_the_transactions_of_another_role(world, as_reader, api):
-    """What pg_read_all_stats is for; without, there would seem to be none."""
+    """This takes pg_read_all_stats: without it, the role would see no such transactions."""
     writer = connection.copy()
     try:
         writer.set_autocommit(False)

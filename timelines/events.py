@@ -10,7 +10,7 @@ from twitter.outbox.events import Event
 class FollowersKnow(Event):
     """Every home of a popular author's followers was dropped since the author became popular.
 
-    Whatever home is built from now on merges the author's tweets.
+    Every home that is built from now on merges the author's tweets.
     """
 
     name: ClassVar[str] = "timelines.followers_know"

@@ -16,8 +16,8 @@ from tweets import facade as tweets
 from tweets.facade import Drawn, Entry, Page, Reader, Settled, Source, ref_of
 from twitter.base.data.ids import id_at, time_of
 
-# Of so many of a home's newest entries it is told when a retweet's original went: what a client
-# shows at most before it reads the home again.
+# How many of a home's newest entries are searched for retweets whose original is gone: a client
+# shows at most so many before it reads the home again.
 ON_SCREEN = 120
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -26,7 +26,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Gone:
     """Ids to take off the screen. After `next_since_id` there may be more; None if that is all.
 
-    `reread`: ids do not tell all, the home is to be read again.
+    `reread`: ids do not tell all, so the client has to read the home again.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -76,7 +76,7 @@ def read(*, reader: Reader, limit: int, since_id: int) -> News:
 
 
 class NewsSource(Source):
-    """What authors wrote between two ids, oldest first, but for what shows already."""
+    """What authors wrote between two ids, oldest first, except what shows already."""
 
     def __init__(self, author_ids: list[int], *, reader_id: int, after: int, before: int) -> None:
         self._author_ids, self._reader_id = author_ids, reader_id
@@ -84,7 +84,7 @@ class NewsSource(Source):
         self._top: Sequence[Entry] | None = None
 
     def draw(self, count: int, *, reader: Reader, without: Collection[Entry]) -> Drawn:
-        """Return the first `count` entries but those `without`, and repeated retweets."""
+        """Return the first `count` entries, except `without` and repeated retweets."""
         drawn = self._stored.draw(count, reader=reader, without=without)
         if not drawn.entries:
             return drawn
@@ -101,11 +101,11 @@ def _gone(
 ) -> Gone:
     """Return up to `limit` tweets that were in the home at `since_id`, and are not any more.
 
-    The oldest removals first. A removal's time is taken within its transaction, so what is not
-    committed yet is not below what is settled, and is told the next time.
+    The oldest removals first. A removal's time is taken within its transaction. So a removal that
+    is not committed yet is not below the settled id, and is told the next time.
     """
     since, until = time_of(since_id + 1), time_of(settled.id)
-    # Nothing is left of what was removed longer ago, and nothing of follows that ended.
+    # No tombstone is left of what was removed longer ago, and no row of follows that ended.
     is_late = since < time_of(settled.now) - tweets.KEEP_TOMBSTONES
     reread = is_late or accounts.is_reread_due(account_id=reader_id, since=since)
     found = tweets.removed_between(author_ids=author_ids, since=since, until=until, limit=limit + 1)

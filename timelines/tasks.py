@@ -61,13 +61,13 @@ def drop_homes_of_followers(event: AccountEvent, *, after: int = 0) -> dict[str,
 
 @task()
 def forget_fanned_out(event: FollowersKnow, *, after: int = 0) -> dict[str, int] | None:
-    """Rid homes of what was fanned out until the author's last follower knew to merge it."""
+    """Drop followers' homes once more: they hold what was fanned out before all of them merged."""
     return _going_on(services.drop_homes(account_id=event.account_id, after=after))
 
 
 @task()
 def leave_homes(event: AccountDeleted, *, after: int = 0) -> dict[str, int] | None:
-    """Have the homes of an account's followers lose all of it, before the follows are purged."""
+    """Take all that a deleted account wrote out of homes, before its follows are purged."""
     return _going_on(services.leave_homes(account_id=event.account_id, after=after))
 
 

@@ -10,10 +10,11 @@ from twitter.base import declared
 class Mark:
     """Something that a reader does to tweets. Answers name the tweets in `viewer`.
 
-    `newest` and `asked` are SQL that select the ids of tweets that the account %(reader)s marked:
-    of the newest %(newest)s tweets, newest first; and of the tweets %(asked)s.
-    `floor` is SQL for the id above which `newest` knows of all tweets, NULL if it knows of all.
-    Without it, that is the last of `newest`, if it is full. `with_query`: what both refer to.
+    `newest` and `asked` are SQL that selects the ids of tweets that the account %(reader)s marked.
+    `newest` selects %(newest)s at most, newest first; `asked` those among the tweets %(asked)s.
+    `floor` is SQL for the id above which `newest` has all marked tweets, NULL if it has all.
+    Without `floor`, that is the last id of `newest`, if it is full. `with_query`: a WITH query that
+    both refer to.
     """
 
     name: str
@@ -25,7 +26,7 @@ class Mark:
 
 
 def mark_of_rows(name: str, *, table: str, help_text: str) -> Mark:
-    """Return the mark of whose table has a row for each account and tweet."""
+    """Return a mark whose table has a row for each account and marked tweet."""
     own = f"SELECT tweet_id FROM {table} WHERE account_id = %(reader)s"
     return Mark(
         name=name,
@@ -39,8 +40,8 @@ def mark_of_rows(name: str, *, table: str, help_text: str) -> Mark:
 class Subject(declared.Subject):
     """What a subject has of tweets.
 
-    `erase_of_tweets`: each takes ids of deleted tweets, and one bounded step within the running
-    transaction; it returns how much it found.
+    `erase_of_tweets`: each function takes the ids of deleted tweets, does one bounded step within
+    the running transaction, and returns how much it found.
     """
 
     erase_of_tweets: Sequence[Callable[[Sequence[int]], int]] = ()

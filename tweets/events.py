@@ -9,7 +9,7 @@ from twitter.outbox.events import Event
 
 @dataclass(frozen=True, kw_only=True)
 class _TweetEvent(Event):
-    """Ids of a tweet, its author, and of a retweet's original and its author, which else are 0."""
+    """Ids of a tweet and its author; of a retweet also of the original and its author, else 0."""
 
     tweet_id: int
     author_id: int
@@ -81,7 +81,7 @@ class TweetDeleted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsFolded(Event):
-    """Likes and retweets of these tweets, or what was taken back of them, were added up."""
+    """Changes of these tweets' counts were added to the totals."""
 
     name: ClassVar[str] = "tweets.metrics_folded"
     tweet_ids: list[int]
@@ -89,7 +89,7 @@ class MetricsFolded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class MarksChanged(Event):
-    """An account liked, unliked, retweeted, or took that back."""
+    """An account's marks changed: it liked, retweeted or bookmarked, or took that back."""
 
     name: ClassVar[str] = "tweets.viewer_changed"
     account_id: int

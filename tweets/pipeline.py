@@ -19,7 +19,7 @@ from twitter.base.data import parts, redis
 from twitter.base.http.renderers import array, envelope
 from twitter.base.observe import metrics
 
-# A page has no more bytes of tweets and users.
+# The most bytes of tweets and users that a page has.
 MOST_BYTES = 1_000_000
 
 
@@ -43,8 +43,9 @@ class Page:
 def read(source: Source, *, reader: Reader, limit: int) -> Page:
     """Return a page: up to `limit` tweets of the source that the reader may see.
 
-    If some may not be seen, twice as many are looked at each time, MOST_LOOKED_AT in all. Then the
-    page has what was found, perhaps nothing, and the next one goes on from there.
+    If the reader may not see some of them, each further look takes twice as many entries, up to
+    MOST_LOOKED_AT in all. Then the page has the tweets found so far, perhaps none, and the next
+    page goes on from there.
     """
     found = Found()
     refs: dict[Entry, Ref] = {}
@@ -71,7 +72,7 @@ def read(source: Source, *, reader: Reader, limit: int) -> Page:
 
 
 def _within_bytes(refs: list[Ref], found: Found) -> list[Ref]:
-    """Return the first of the tweets, at least one, that make MOST_BYTES together."""
+    """Return as many of the first tweets as fit into MOST_BYTES, at least one."""
     if (
         sum(map(len, found.users.values()))
         + sum(len(tweet.body) for tweet in found.tweets.values() if tweet)
@@ -93,8 +94,8 @@ def _within_bytes(refs: list[Ref], found: Found) -> list[Ref]:
 def hydrate(refs: Iterable[Ref], found: Found) -> None:
     """Add tweets, their originals, and the authors of all these to what was found.
 
-    From Redis in one round trip. What is missing there comes from PostgreSQL, in one statement for
-    tweets and one for users, and is written back; absence too.
+    They come from Redis in one round trip. What is missing there comes from PostgreSQL, in one
+    statement for tweets and one for users, and is then cached. Absence is cached too.
     """
     tweets, users = found.tweets, found.users
     wanted: dict[int, None] = {}
@@ -137,7 +138,7 @@ def tweet(tweet_id: int, *, reader: Reader) -> Page:
 
 
 def _ref_of(tweet_id: int, found: Found) -> Ref | None:
-    """Return what refers to a tweet of which only the id is known, if it is there."""
+    """Return the `Ref` of a tweet, from its id alone; None if the tweet is not visible."""
     cached, _ = _cached([tweet_id], [])
     found.tweets |= cached or reads.filled([tweet_id])
     tweet = found.tweets[tweet_id]

@@ -1,4 +1,4 @@
-"""Clearing away what is deleted, in steps that each take a bounded time."""
+"""Purging what is deleted, in steps that each take a bounded time."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,12 +21,12 @@ KEEP_TOMBSTONES = timedelta(days=7)
 
 
 def purge_tweet(tweet_id: int) -> bool:
-    """Clear away a step's worth of a deleted tweet. Returns whether nothing is left of it."""
+    """Purge a step's worth of a deleted tweet. Returns whether nothing is left of it."""
     return _purge_tweets([tweet_id])
 
 
 def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
-    """Clear away a step's worth of deleted tweets. Returns whether nothing is left of them.
+    """Purge a step's worth of deleted tweets. Returns whether nothing is left of them.
 
     What is added meanwhile, by somebody who saw a tweet just before, is found by a later step. The
     tweets go last: foreign keys refuse that while a retweet or a like refers to them, and no
@@ -49,7 +49,7 @@ def _purge_tweets(tweet_ids: Sequence[int]) -> bool:
 
 
 def purge_author(author_id: int) -> bool:
-    """Clear away a step's worth of a deleted account. Returns whether nothing is left.
+    """Purge a step's worth of what a deleted account did. Returns whether nothing is left.
 
     The last step publishes AuthorPurged.
     """
@@ -62,15 +62,15 @@ def purge_author(author_id: int) -> bool:
 
 
 def _purge_tweets_by(author_id: int) -> int:
-    """Delete some of the author's tweets, and clear away some that are deleted.
+    """Delete some of the author's tweets, and purge some that are deleted.
 
-    The followers are told nothing: when the account was deleted their homes were dropped, and what
-    they merge was replaced, once for all tweets: `drop_homes_of_followers`.
+    No event tells of each: after the account was deleted, `timelines.tasks.leave_homes` took all of
+    its tweets out of homes.
     """
     deleted = _delete_tweets_by(author_id)
     marked = Tweet.objects.filter(author_id=author_id, state=Tweet.State.DELETED)
     left = list(marked.order_by("-id").values_list("id", flat=True)[: declared.STEP])
-    audit.forget(audit.about(Tweet, {*deleted, *left}), what="a tweet")
+    audit.anonymise(audit.about(Tweet, {*deleted, *left}), what="a tweet")
     _purge_tweets(left)
     return len(deleted) + len(left)
 

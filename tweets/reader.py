@@ -1,4 +1,4 @@
-"""Who reads: what is known of a reader before a page is made."""
+"""The account that reads, and what is known of it before a page is made."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,9 +14,10 @@ Known = tuple[Relations | None, Marks | None]
 
 
 class Reader:
-    """An account that reads, what it has to do with others, and what it did to tweets.
+    """An account that reads, with its relations and its marks.
 
-    What is not cached costs one statement of each kind, when it is asked for, and is cached.
+    If relations or marks are not cached, one statement reads them when they are asked for, and they
+    are cached then.
     """
 
     def __init__(self, account_id: int, known: Known) -> None:
@@ -25,13 +26,13 @@ class Reader:
 
     @property
     def relations(self) -> Relations:
-        """What the reader has to do with others."""
+        """The reader's relations."""
         if self._relations is None:
             self._relations = accounts.filled_relations(self.id)
         return self._relations
 
     def marks_of(self, tweet_ids: Collection[int]) -> Marks:
-        """Return marks that tell of these tweets: no SQL, but for some that are old."""
+        """Return marks that cover these tweets: without SQL, unless some of the tweets are old."""
         known = self._marks or marks.filled(self.id)
         self._marks = marks.knowing(self.id, known, tweet_ids=tweet_ids)
         return self._marks

@@ -12,7 +12,7 @@ MOST_LOOKED_AT = 2_000
 
 
 class Drawn(NamedTuple):
-    """Entries in a source's order. After the cursor `next_id` it goes on; None at its end."""
+    """Entries in a source's order. It goes on after the cursor `next_id`; None at its end."""
 
     entries: Sequence[Entry]
     next_id: int | None
@@ -25,8 +25,8 @@ class Source(Protocol):
     def draw(self, count: int, *, reader: Reader, without: Collection[Entry]) -> Drawn:
         """Return the first `count` entries that the source shows to the reader; fewer at its end.
 
-        `without`: entries that are not to be seen. Where one of several entries stands for the
-        others, another takes the place of one of these.
+        `without`: entries that the reader may not see. Where one entry stands for several, such as
+        the retweets of one original, another of these takes its place.
         """
 
     def cursor_of(self, ref: Ref) -> int:
@@ -49,7 +49,7 @@ class StoredSource(Source):
         """Return the next `limit` entries; fewer at the end."""
 
     def draw(self, count: int, *, reader: Reader, without: Collection[Entry]) -> Drawn:
-        """Return the first `count` entries but those `without`."""
+        """Return the first `count` entries that are not among `without`."""
         while True:
             shown = [entry for entry in self._entries if entry not in without]
             if len(shown) > count:

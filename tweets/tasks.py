@@ -1,6 +1,7 @@
-"""What tweets do later: each task is one call.
+"""The tasks of tweets, which run later, or at once after a change. Each is one call.
 
-Of the events of apps above this one, which it must not import, a protocol says what is used.
+This app must not import the events of apps above it, so a protocol says which attributes of such an
+event a task uses.
 """
 
 from typing import Protocol
@@ -31,13 +32,13 @@ class OfAccount(Protocol):
 
 @task(former="tweets.tasks.forget_tweet")
 def refresh_tweet(event: TweetRemoved | TweetRestored) -> None:
-    """Let a tweet that was hidden or deleted be absent, and one that was restored be there."""
+    """Refresh a cached tweet that was hidden, deleted or restored."""
     counts.refresh([event.tweet_id])
 
 
 @task()
 def refresh_tweets(event: MetricsFolded | ManyRemoved | ManyRestored) -> None:
-    """Show the tweets as they are now: with new counts, absent, or there again."""
+    """Refresh cached tweets that have new counts, or were removed or restored."""
     counts.refresh(event.tweet_ids)
 
 
@@ -55,7 +56,7 @@ def drop_marks(event: AccountPurged | MarksChanged) -> None:
 
 @task()
 def purge_tweet(event: TweetDeleted) -> dict[str, int] | None:
-    """Clear a deleted tweet away, with its retweets and likes."""
+    """Purge a deleted tweet, with its retweets and likes."""
     return None if purging.purge_tweet(event.tweet_id) else {}
 
 
@@ -73,5 +74,5 @@ def fold_metrics() -> None:
 
 @periodic_in_steps
 def delete_expired() -> bool:
-    """Delete what is kept for a while only."""
+    """Delete expired first answers and tombstones."""
     return purging.delete_expired()

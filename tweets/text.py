@@ -109,8 +109,9 @@ def parse(text: str) -> ParsedText:
 # --- Normal form -------------------------------------------------------------------------------
 
 # U+FFFE, U+FEFF and U+FFFF are twitter-text's invalid characters. Bidirectional controls are
-# valid there and here: right-to-left texts need them; whoever shows a text has to isolate it. Valid
-# are the controls from U+0080 to U+009F too: real tweets have them, decoded wrongly long ago.
+# valid there and here: right-to-left texts need them, and a client that shows a text has to isolate
+# it. The controls from U+0080 to U+009F are valid too: real tweets have them, decoded wrongly long
+# ago.
 _FORBIDDEN = regex.compile(
     r"(?P<control>[\x00-\x08\x0B-\x1F\x7F])"
     r"|(?P<surrogate>[\uD800-\uDFFF])"

@@ -33,7 +33,7 @@ def may(reader: Reader, ref: Ref, found: Found) -> bool:
 
 
 def is_blocked(reader: Reader, *author_ids: int) -> bool:
-    """Tell whether the reader and one of the authors block each other."""
+    """Tell whether the reader blocks one of the authors, or is blocked by one."""
     relations = reader.relations
     return relations.bars and any(
         author in relations.blocked or author in relations.blocked_by for author in author_ids
@@ -43,9 +43,9 @@ def is_blocked(reader: Reader, *author_ids: int) -> bool:
 def shows(kind: Kind, reader: Reader, *, author_id: int, original_author_id: int) -> bool:
     """Tell whether a source shows a tweet to the reader, as far as ids and relations tell.
 
-    A home shows what followees and the reader wrote: a delivery that came late proves nothing. It
-    leaves out what blocked and muted accounts wrote, and retweets of that, before it is fetched.
-    `original_author_id` is 0 unless it is a retweet.
+    A home shows what followees and the reader wrote. An entry in it proves nothing: its delivery
+    may have come late. Tweets of blocked and muted accounts, and retweets of these, are left out
+    before they are fetched. `original_author_id` is 0 unless it is a retweet.
     """
     if kind is not Kind.HOME:
         return True

@@ -76,7 +76,7 @@ def _measure(task: Any, kwargs: Any, state: str, **options: Any) -> None:
 
 @setup_logging.connect
 def _keep_logging(**options: Any) -> None:
-    """Django has set it up; Celery's own would write lines of another form. So do warnings."""
+    """Keep Django's logging: Celery's own, and warnings, would write lines of another form."""
     captureWarnings(capture=True)
 
 
@@ -115,18 +115,18 @@ class Consumer(consumer.Consumer):
 
     A message belongs to the channel that it came by. Celery 5.7.0 takes the channel's connection
     away when that is lost; kombu 5.7.0 then gives the message back, or acknowledges it when its
-    task ends, through a connection that is None, and the AttributeError ends the worker. Nothing is
-    lost by telling nobody: what is not settled is sent again by the outbox, and what is does
-    nothing when it comes again.
+    task ends, through a connection that is None, and the AttributeError ends the worker. Here
+    neither is done, and nothing is lost: the outbox sends a delivery again that is not settled, and
+    one that is settled does nothing when it comes again.
     """
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         if self.connection is not None:
             for channel in getattr(self.connection.transport, "channels", ()):
                 channel.do_restore = False
-                channel.basic_ack = channel.basic_reject = _tell_nobody
+                channel.basic_ack = channel.basic_reject = _do_nothing
         super().on_connection_error_after_connected(exc)
 
 
-def _tell_nobody(delivery_tag: str, **options: Any) -> None:
+def _do_nothing(delivery_tag: str, **options: Any) -> None:
     pass

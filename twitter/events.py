@@ -28,7 +28,7 @@ REFRESH_TWEETS = Subscription(task="tweets.tasks.refresh_tweets", at_once=True)
 NOTE_POPULAR = Subscription(task="accounts.tasks.note_popular", in_transaction=True)
 NOTE_RESTORED = Subscription(task="accounts.tasks.note_restored", in_transaction=True)
 DROP_HOME = Subscription(task="timelines.tasks.drop_home", at_once=True)
-# Whatever was under way has ended by then, requests and tasks.
+# All requests and tasks that were under way have ended by then.
 ALL_ENDED_SECONDS = 1.25 * max(settings.CELERY_TASK_TIME_LIMIT, settings.LONGEST_REQUEST_SECONDS)
 # A delivery to somebody who has just unfollowed is taken back by the task that made it. If that was
 # killed before, this mends it.

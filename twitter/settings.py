@@ -62,8 +62,8 @@ if ADMIN_HOST:
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, ADMIN_HOST]
 
 # --- pages of other origins ----------------------------------------------------------------------
-# Whose scripts may use the API (never the admin), by the library django-cors-headers. It has no
-# cookies, so that a page gets no more than whoever has a token.
+# Origins whose scripts may use the API (never the admin), by the library django-cors-headers. The
+# API has no cookies, so a page gets no more than any other client that has a token.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_ALLOW_ALL_ORIGINS = CORS_ALLOWED_ORIGINS == ["*"]
 if not CORS_ALLOW_ALL_ORIGINS and not all(
@@ -81,7 +81,7 @@ CORS_EXPOSE_HEADERS = ["Link", "RateLimit", "RateLimit-Policy", "Retry-After", "
 # --- the rules of the product --------------------------------------------------------------------
 HOME_SIZE = 400
 HOME_TTL_SECONDS = number("HOME_TTL_SECONDS", 14 * 86_400)
-# Tweets of authors with more followers are not fanned out: who follows them merges them in.
+# Tweets of authors with more followers are not fanned out: they are merged when a follower reads.
 FANOUT_MAX_FOLLOWERS = number("FANOUT_MAX_FOLLOWERS", 100_000)
 FOLLOWING_MAX = number("FOLLOWING_MAX", 5_000)
 ACCESS_TOKEN_SECONDS = number("ACCESS_TOKEN_SECONDS", 15 * 60)
@@ -236,8 +236,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
-# Deliveries to homes wait for nothing else, and nothing else waits for them. What clears away after
-# deletions and suspensions may take hours and hurts nobody by that: readers see none of it.
+# Deliveries to homes wait for nothing else, and nothing else waits for them. Clearing away after
+# deletions and suspensions may take hours, which does no harm: readers see none of it.
 CELERY_TASK_ROUTES = {
     "accounts.tasks.purge_*": {"queue": "removals"},
     "tweets.tasks.purge_*": {"queue": "removals"},
@@ -267,8 +267,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     # RabbitMQ knows by itself what was lost. What it did not take, it says only if it is asked.
     else {"confirm_publish": True}
 )
-# What takes a network away without a word is noticed after a minute. Of RabbitMQ only: the relay,
-# which sends no heartbeats, sends messages more often.
+# A network that is gone without a word is noticed after a minute. This is for RabbitMQ only. The
+# relay sends no heartbeats, but it sends messages more often.
 CELERY_BROKER_HEARTBEAT = 30
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker whose memory is full says no to the worker too, which would end instead of trying again.
@@ -340,7 +340,7 @@ if EMAIL_URL.startswith("smtp") and "@" not in DEFAULT_FROM_EMAIL:
 # --- security ------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
 CSRF_COOKIE_HTTPONLY = True
-# Log-ins to the admin. Browsers take a __Host- cookie from this very host only, and over TLS
+# Sessions of the admin. Browsers take a __Host- cookie from this very host only, and over TLS
 # (RFC 6265bis, section 4.1.3): a neighbour's subdomain cannot put one in its place.
 SESSION_COOKIE_NAME = "__Host-admin" if PRODUCTION else "admin"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
@@ -375,7 +375,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},
         "django.security": {"level": "CRITICAL"},
-        # That Redis is away, a read would say ten times over.
+        # One read would say ten times over that Redis is away.
         "twitter.base.http.limits": {"filters": ["once a second"]},
         "twitter.base.data.redis": {"filters": ["once a second"]},
         # Two lines for each of a thousand tasks a second say nothing.

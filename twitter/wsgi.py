@@ -37,7 +37,7 @@ class Request(WSGIRequest):
         try:
             found = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
         except ValueError:
-            meta["CONTENT_TYPE"] = ""  # nobody shall try again; the answer is 415
+            meta["CONTENT_TYPE"] = ""  # it is not parsed again; the answer is 415
             found = "", {}
         self.content_type, self.content_params = found
 

@@ -36,9 +36,9 @@ def _followers(account_id: int) -> Iterator[Row]:
 
 
 def _neighbours(follows: QuerySet[Follow], side: str) -> Iterator[Row]:
-    """Yield who is on a side of the follows; who is deleted is gone, who is suspended has no name.
+    """Yield the accounts on one side of the follows, without deleted ones.
 
-    The names are public, the suspension is not for us to tell.
+    A suspended account has no name here: an export shows what is public of other people.
     """
     present = follows.filter(**{f"{side}__deleted_at__isnull": True})
     fields = (f"{side}_id", f"{side}__username", f"{side}__suspended_at")
@@ -50,7 +50,7 @@ def _neighbours(follows: QuerySet[Follow], side: str) -> Iterator[Row]:
         }
 
 
-# Take some of the account's follows away, and count them off for those on the other side.
+# Delete some of the account's follows, and subtract them from the counts of the other accounts.
 _UNFOLLOW = """
     WITH gone AS (
         DELETE FROM accounts_follow WHERE id IN (
@@ -65,7 +65,7 @@ _FOLLOWERS = _UNFOLLOW.format(own="followed_id", other="follower_id", count="fol
 
 @transaction.atomic
 def _erase_follows(account_id: int) -> int:
-    """Take some follows of and by the account away. Counts are replaced when they are folded."""
+    """Delete some of the account's follows, in both directions. Folding refreshes the counts."""
     followers = _unfollow(_FOLLOWERS, account_id)
     rereads.note_readers(followers)
     others = _unfollow(_FOLLOWEES, account_id) + followers

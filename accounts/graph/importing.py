@@ -38,7 +38,7 @@ _MAKE_ACCOUNTS = """
     SELECT substr(username, 2)::bigint, id FROM made"""
 
 
-# Counted in the statement that stores: right whatever was there before.
+# The statement that stores also counts, so the counts are right whatever was stored before.
 _MAKE_FOLLOWS = """
     WITH pair AS (
         SELECT follower.account_id AS follower_id, followed.account_id AS followed_id
@@ -93,8 +93,9 @@ _CACHE_STEP = 10_000
 class Imported:
     """What a batch brought.
 
-    `refused`: follows of those whose username somebody else has. `left_out`: usernames of those who
-    would follow more than FOLLOWING_MAX, and how many follows of each were left out.
+    `refused`: follows of members of the graph whose username another account has. `left_out`: the
+    accounts that would follow more than FOLLOWING_MAX, by username, and how many of their follows
+    were left out.
     """
 
     accounts: int

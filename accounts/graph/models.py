@@ -50,10 +50,10 @@ class Follow(models.Model):
 
 
 class PopularAuthor(models.Model):
-    """An author with so many followers that these merge the tweets in when they read.
+    """An author with so many followers that the tweets are merged when a follower reads.
 
-    Once popular, always popular. As long as not all followers know, their tweets are fanned out as
-    well; a reader who gets them in both ways sees them once.
+    A popular author stays popular. Until all followers know, the tweets are fanned out as well; a
+    reader who gets a tweet in both ways sees it once.
     """
 
     account = models.OneToOneField(

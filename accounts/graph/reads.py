@@ -21,10 +21,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Followees:
-    """Whom an account follows, of those who are visible: their `ids`.
+    """The `ids` of the visible accounts that an account follows.
 
-    `popular`: which followees, suspended ones too, are to be merged. When they come back, homes
-    that were built meanwhile have them merged already.
+    `popular`: the popular authors among all followees, suspended ones too. So a home that is built
+    during a suspension merges the author's tweets as soon as the suspension is lifted.
     """
 
     ids: list[int]
@@ -32,7 +32,7 @@ class Followees:
 
 
 def followees(account_id: int) -> Followees:
-    """Return whom the account follows, all of them; one query."""
+    """Return all accounts that the account follows, in one query."""
     with connection.cursor() as cursor:
         cursor.execute(_FOLLOWEES, {"follower": account_id})
         [(ids, popular)] = cursor.fetchall()
@@ -67,7 +67,7 @@ def reach_of(account_id: int) -> Reach:
 
 
 def popular_ids() -> list[int]:
-    """Return who is popular, visible or not."""
+    """Return the ids of all popular authors, visible or not."""
     return list(PopularAuthor.objects.values_list("account_id", flat=True))
 
 

@@ -1,4 +1,4 @@
-"""What one reader has to do with others, as one value in Redis; PostgreSQL has all of it.
+"""The relations of a reader, as one value in Redis; PostgreSQL has all of it.
 
 Relations decide who may see what, so they are filled in under a lease, and replaced by the request
 that changed them, after its commit (`twitter.base.data.stamped`).
@@ -45,8 +45,8 @@ NONE = Ids()
 class Relations:
     """Whom a reader follows, blocks and mutes, and who blocks the reader.
 
-    `followees` are all of them, suspended ones too. There are no blocks and mutes yet. `bars`:
-    whether there is anybody in the last three.
+    `followees` has suspended accounts too. Blocks and mutes do not exist yet. `bars`: whether there
+    is any account in the last three.
     """
 
     followees: Ids
@@ -56,7 +56,7 @@ class Relations:
     bars: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Work out once what is asked for each tweet."""
+        """Work out once what is needed for each tweet."""
         bars = bool(self.blocked or self.blocked_by or self.muted)
         object.__setattr__(self, "bars", bars)
 
@@ -76,7 +76,7 @@ def filled(account_id: int) -> Relations:
 
 
 def refresh(account_id: int) -> None:
-    """Replace what is cached of an account's relations. Raises redis.RedisError."""
+    """Refresh an account's cached relations. Raises redis.RedisError."""
     RELATIONS.replace({account_id: _stored(account_id)})
 
 
@@ -92,5 +92,5 @@ def _stored(account_id: int) -> bytes:
 
 
 def drop(account_ids: Iterable[int]) -> None:
-    """Delete what is cached of accounts' relations. Raises redis.RedisError."""
+    """Delete accounts' cached relations. Raises redis.RedisError."""
     RELATIONS.drop(account_ids)

@@ -15,14 +15,14 @@ from twitter.outbox.events import publish
 def follow(*, follower_id: int, followed_id: int) -> None:
     """Follow someone; following again changes nothing.
 
-    Raises Invalid for oneself and beyond FOLLOWING_MAX, NotFound, Unauthenticated.
+    Raises Invalid for one's own account and beyond FOLLOWING_MAX, NotFound, Unauthenticated.
     """
     if follower_id == followed_id:
         raise Invalid("You cannot follow yourself.", field="user_id")
-    nobody = NotFound(NO_USER)
+    no_user = NotFound(NO_USER)
     if not reads.visible({followed_id}):
-        raise nobody
-    with unless_purged({FOLLOWED_REFERENCE: nobody}), transaction.atomic():
+        raise no_user
+    with unless_purged({FOLLOWED_REFERENCE: no_user}), transaction.atomic():
         # Only the follower's own row is locked, NO KEY UPDATE, which the foreign keys' locks on
         # both rows do not wait for: two that follow each other at once cannot deadlock.
         lock_active(follower_id)
@@ -41,7 +41,7 @@ def follow(*, follower_id: int, followed_id: int) -> None:
 def unfollow(*, follower_id: int, followed_id: int) -> None:
     """Stop following someone; doing so again changes nothing.
 
-    Raises NotFound when there is no such user, and there was nothing to undo either.
+    Raises NotFound when there was no follow to undo, and there is no such user.
     """
     with transaction.atomic():
         # No lock: FOLLOWING_MAX, for which `follow` takes one, cannot be exceeded by this.

@@ -264,7 +264,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupsAdmin(OfferedLookupsOnly, GroupAdmin):
-    """Which privileges those have who are in a group."""
+    """Groups of accounts, and the privileges of their members."""
 
 
 @admin.register(LogEntry)

@@ -14,10 +14,10 @@ from twitter.outbox.events import publish
 
 
 def delete_as_admin(*, account_id: int, by_id: int, reason: str) -> None:
-    """Delete anybody's account as an administrator; what follows is what an owner's deletion does.
+    """Delete any account as an administrator; all else is as when its owner deletes it.
 
-    The audit log keeps who did it, when and why, but not to whom. Raises Forbidden for all but
-    superusers, Conflict for staff and for who acted as a moderator, NotFound.
+    The audit log keeps who did it, when and why, but not to whom. Raises Forbidden unless a
+    superuser does it, Conflict for accounts of the staff and of former moderators, NotFound.
     """
     if not Account.objects.filter(VISIBLE, id=by_id, is_superuser=True).exists():
         raise Forbidden("Only an administrator deletes the accounts of others.")
@@ -31,7 +31,7 @@ def delete_as_admin(*, account_id: int, by_id: int, reason: str) -> None:
 def suspend(*, account_id: int, by_id: int, reason: str) -> None:
     """Make an account invisible and end its sessions; suspending again changes nothing.
 
-    Raises Conflict for oneself, NotFound.
+    Raises Conflict for one's own account, NotFound.
     """
     if account_id == by_id:
         raise Conflict("You cannot suspend yourself.")

@@ -1,6 +1,6 @@
-"""Cards: users as bytes, rendered once by the serializer, joined into answers ever after.
+"""Cards: users as bytes. The serializer renders a card once; answers are joined from cards.
 
-They are cached in Redis, and replaced after each change by what is read after its commit.
+Cards are cached in Redis. After each change, a read that follows its commit replaces the card.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ class Card:
 
 
 def cards_part(ids: Sequence[int]) -> Part[dict[int, bytes]]:
-    """Return the part that reads those of the cards that are cached.
+    """Return the part that reads the cached ones among these cards.
 
     The card of an account that is not visible is empty.
     """
@@ -51,7 +51,7 @@ def _body(value: bytes) -> bytes:
 
 @redis.without_redis(dict)
 def fetch_cards(ids: Collection[int]) -> dict[int, bytes]:
-    """Return those of the cards that are cached; empty ones of accounts that are not visible."""
+    """Return the cached ones among these cards; empty for accounts that are not visible."""
     return parts.fetch(cards_part(list(ids))) if ids else {}
 
 

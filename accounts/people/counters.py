@@ -12,7 +12,7 @@ from twitter.outbox.events import publish
 
 def count_tweets(changes: Mapping[int, int]) -> None:
     """Count tweets. `changes`: author id to how many more."""
-    # A deletion takes the account's counters away while its last tweets are still being counted.
+    # An account may be purged, its counters with it, while its last tweets are still being counted.
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO accounts_accountcounterdelta

@@ -21,7 +21,7 @@ from twitter.base.declared import Export, Row
 
 
 def profile(account_id: int) -> Row | None:
-    """Return the account itself, suspended or not; None when it is deleted or never was."""
+    """Return the account itself, suspended or not; None when it is deleted or never existed."""
     account = Account.objects.filter(id=account_id, deleted_at__isnull=True).first()
     if account is None:
         return None
@@ -66,7 +66,7 @@ def _moderation(account_id: int) -> Iterator[Row]:
 
 
 def _drop_counters(account_id: int) -> None:
-    """Delete counters again: no constraint tells that some came in late."""
+    """Delete counters once more: no constraint prevents that some are added after the purge."""
     for model in COUNTERS:
         model._default_manager.filter(account_id=account_id).delete()
 
@@ -87,7 +87,7 @@ SUBJECT = Subject(
             rows=_moderation,
             described_by=audit.ExportedAuditEntrySerializer,
             example=[],
-            help_text="What one did as a moderator oneself.",
+            help_text="What the account did as a moderator.",
         ),
     ),
     rows=(*COUNTERS, ImportedAccount),

@@ -20,7 +20,7 @@ from twitter.outbox.events import publish
 
 USERNAME_UNIQUE = "accounts_username_unique"
 EMAIL_UNIQUE = "accounts_email_unique"
-# Whom others see.
+# Accounts that others can see.
 VISIBLE = Q(suspended_at__isnull=True, deleted_at__isnull=True)
 
 
@@ -34,7 +34,7 @@ class AccountManager(BaseUserManager["Account"]):
     def create_user(
         self, username: str, *, password: str | None = None, **fields: Any
     ) -> "Account":
-        """Store an account; without a password nobody can log in to it.
+        """Store an account. Without a password, no one can log in to it.
 
         Raises IntegrityError when username or email is taken.
         """
@@ -66,7 +66,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("may use the admin", default=False)
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # `/timeline/update` tells by these that the home is to be read again.
+    # From these, `/timeline/update` knows that a client has to read the home timeline again.
     home_changed_at = models.DateTimeField(null=True, editable=False)
     followers_homes_changed_at = models.DateTimeField(null=True, editable=False)
     token_generation = models.PositiveIntegerField(
@@ -119,7 +119,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
         return f"@{self.username}"
 
     def save(self, **options: Any) -> None:
-        """Store the account; a new password ends all sessions, whoever sets it and however."""
+        """Store the account. A new password ends all sessions, in whatever way it is set."""
         # Django keeps a new password there until it is stored, unless it only upgrades the hash.
         replaced = bool(self._password) and not self._state.adding  # type: ignore[attr-defined]
         with transaction.atomic(using=options.get("using")):
@@ -155,7 +155,7 @@ class ReservedLogin(models.Model):
 
 
 class ImportedAccount(models.Model):
-    """Which account stands for whom of an imported graph."""
+    """Which account stands for which member of an imported graph."""
 
     external_id = models.BigIntegerField(primary_key=True, help_text="The id in the graph.")
     account = models.OneToOneField(Account, on_delete=models.DO_NOTHING, related_name="+")

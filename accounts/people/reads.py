@@ -15,7 +15,7 @@ from twitter.base.observe import metrics
 
 @dataclass(frozen=True)
 class Profile:
-    """An account with its exact numbers; of one that is not visible only `id` and `read_at`."""
+    """An account with its exact counts. If it is not visible, only `id` and `read_at` count."""
 
     id: int
     username: str | None  # None: the account is not visible
@@ -30,7 +30,7 @@ class Profile:
 
 
 _SUMS = counters.sums(AccountCounters, AccountCounterDelta, key="account_id", of="account.id")
-# A row for each id that is asked for: when PostgreSQL was read is told of all, visible or not.
+# A row for each id that is asked for, visible or not: each says when PostgreSQL was read.
 _PROFILES = f"""
     SELECT wanted.id, username, name, bio, email, {stamped.NOW}, {_SUMS.columns}
     FROM unnest(%s::bigint[]) AS wanted (id)
@@ -40,21 +40,22 @@ _PROFILES = f"""
 
 
 def profiles(ids: Collection[int]) -> dict[int, Profile]:
-    """Return those of the accounts that are visible, from PostgreSQL in one query."""
+    """Return the visible ones among these accounts, from PostgreSQL in one query."""
     return {row.id: row for row in _profiles(ids) if row.username is not None}
 
 
 def _profiles(ids: Collection[int]) -> list[Profile]:
-    """Return a profile for each of the accounts, without a username for who is not visible."""
+    """Return a profile for each of the accounts. One that is not visible has no username."""
     with connection.cursor() as cursor:
         cursor.execute(_PROFILES, [list(ids)])
         return [Profile(*row) for row in cursor.fetchall()]
 
 
 def cards(ids: Collection[int]) -> dict[int, bytes]:
-    """Return those of the accounts that are visible, as public JSON.
+    """Return the visible ones among these accounts, as public JSON.
 
-    From Redis in one round trip; what is missing there from PostgreSQL in one query, written back.
+    One round trip to Redis. Cards that are missing there come from PostgreSQL in one query, and are
+    then cached.
     """
     found = fetch_cards(ids)
     missing = [account_id for account_id in ids if account_id not in found]
@@ -72,7 +73,7 @@ def filled_cards(ids: Collection[int]) -> dict[int, bytes]:
 
 
 def fresh_cards(ids: Collection[int]) -> dict[int, Card]:
-    """Return the accounts' public JSON from PostgreSQL; an empty one of who is not visible."""
+    """Return the accounts' public JSON from PostgreSQL, empty if they are not visible."""
     return {
         profile.id: Card(
             body=render_card(profile) if profile.username is not None else b"",

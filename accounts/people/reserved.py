@@ -1,7 +1,8 @@
 """Usernames and e-mail addresses of deleted accounts, which no one may take for a while.
 
-Else another could pass for the person who left, or a troll who was put out be back at once. Only
-keyed digests are stored: against a copy of the database, without SECRET_KEY, no name can be tried.
+Otherwise another person could pass for the one who left, and a troll who was put out could be back
+at once. Only keyed digests are stored: with a copy of the database but without SECRET_KEY, no name
+can be tried.
 
 A sign-up that runs while an account is purged cannot slip through. Until the purge commits, the
 unique constraint makes the sign-up's write wait; the reservation is committed together with the
@@ -24,7 +25,7 @@ Kind = Literal["username", "email"]
 
 
 def reserve_logins_of(account: Account) -> None:
-    """Reserve what one logged in to the account with, within the transaction that removes it."""
+    """Reserve the account's username and e-mail address, in the transaction that removes it."""
     logins: Iterable[tuple[Kind, str | None]] = (
         ("username", account.username),
         ("email", account.email),
@@ -44,7 +45,7 @@ def reserve_logins_of(account: Account) -> None:
 def is_reserved(kind: Kind, value: str | None) -> bool:
     """Tell whether a username or an e-mail address, in whatever case, may not be taken yet.
 
-    It counts for what the running transaction has written before, and for nothing else.
+    The answer is valid for what the running transaction has written before, and for nothing else.
     """
     if not value:
         return False

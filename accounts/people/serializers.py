@@ -29,7 +29,7 @@ USER_EXAMPLE = {
 
 
 class EmailField(TextField, serializers.EmailField):
-    """An e-mail address, which looks like no other."""
+    """An e-mail address in which every character is visible, so that it looks like no other."""
 
     def to_internal_value(self, data: Any) -> str:
         return characters.word(super().to_internal_value(data), most=MAX_EMAIL)
@@ -54,7 +54,7 @@ class UserSerializer(serializers.Serializer[Any]):
     public_metrics = PublicMetricsSerializer(source="*")
 
     def get_name(self, profile: Any) -> str:
-        """The username stands for a name that is empty."""
+        """The name, or the username if the name is empty."""
         name: str = profile.name or profile.username
         return name
 

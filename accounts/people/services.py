@@ -35,7 +35,7 @@ NEEDS_PASSWORD = "Another username, e-mail address or password needs the current
 def sign_up(*, username: str, password: str | None, **profile: str) -> int:
     """Store a new account; returns its id. `profile`: email, name, bio.
 
-    Without a password nobody can log in to it. Raises Invalid for a weak password, Conflict for a
+    Without a password, no one can log in to it. Raises Invalid for a weak password, Conflict for a
     taken username or e-mail address.
     """
     if password is not None:
@@ -64,9 +64,9 @@ def update(
 ) -> None:
     """Change one's own account; with a new password also end all its sessions.
 
-    `session_id`: the session that asks. `changes`: username, email, name, bio. What one logs in
-    with (another username or e-mail address, a new password) needs the current password. Raises
-    Invalid when that is missing or wrong or the new one is weak, Conflict when a value is taken,
+    `session_id`: the session that asks. `changes`: username, email, name, bio. A change of the
+    username, the e-mail address or the password needs the current password. Raises Invalid when
+    that is missing or wrong, or when the new password is weak, Conflict when a value is taken,
     TooMany (see `guessing`), TooBusy, Unauthenticated when the account is gone.
     """
     seen = _active(account_id)
@@ -94,13 +94,13 @@ def update(
 
 
 def moderate(*, account_id: int, changes: Mapping[str, Any]) -> None:
-    """Change fields of anybody's account, also of a suspended one. Raises as `update` does."""
+    """Change fields of any account, suspended or not. Raises as `update` does."""
     with transaction.atomic():
         _change(lock_present(account_id), changes)
 
 
 def _change(account: Account, changes: Mapping[str, Any]) -> None:
-    """Change a locked account; its former address is told that it is replaced."""
+    """Change a locked account. If its address is replaced, an event has the former one told."""
     if not changes:
         return
     with taking(username=changes.get("username"), email=changes.get("email")):
@@ -123,8 +123,8 @@ def delete(*, account_id: int, by_id: int, session_id: int, password: str) -> No
     """Delete one's own account: gone for everyone at once, purged later.
 
     `session_id`: the session that asks. Raises NotFound, Forbidden for another's account, Invalid
-    for a wrong password, TooMany (see `guessing`), and Conflict for staff: who has acted as a
-    moderator stays in the audit log.
+    for a wrong password, TooMany (see `guessing`), and Conflict for accounts of the staff and of
+    former moderators: these stay in the audit log.
     """
     if account_id != by_id:
         if reads.visible({account_id}):
@@ -147,7 +147,7 @@ def delete_locked(account: Account) -> None:
 
 
 def refresh_cards(ids: Collection[int]) -> None:
-    """Replace what is cached of users after their counts changed. Raises redis.RedisError."""
+    """Refresh the cards of users whose counts changed. Raises redis.RedisError."""
     cards.replace_cards(reads.fresh_cards(ids))
 
 
@@ -159,7 +159,7 @@ def _active(account_id: int) -> Account:
 
 
 def lock_active(account_id: int) -> Account:
-    """Let nobody else change the account until the transaction ends; raises Unauthenticated."""
+    """Return the account, locked until the transaction ends. Raises Unauthenticated."""
     account = Account.objects.select_for_update(no_key=True).filter(VISIBLE, id=account_id).first()
     if account is None:
         raise Unauthenticated("The account is gone.")
@@ -167,7 +167,7 @@ def lock_active(account_id: int) -> Account:
 
 
 def lock_present(account_id: int) -> Account:
-    """Let nobody else change an account, suspended or not, within the transaction; or NotFound."""
+    """Return the account, suspended or not, locked until the transaction ends. Raises NotFound."""
     account = (
         Account.objects.select_for_update(no_key=True)
         .filter(id=account_id, deleted_at__isnull=True)
@@ -185,7 +185,7 @@ def _check_password(account: Account, password: str, *, session_id: int, field: 
     if not is_right:
         raise Invalid("The password is wrong.", field=field, kind=Kind.WRONG_PASSWORD)
     if failures:
-        limits.forget(failures)
+        limits.reset_count(failures)
 
 
 def _check_strength(password: str, *, account: Account) -> None:
@@ -197,10 +197,10 @@ def _check_strength(password: str, *, account: Account) -> None:
 
 @contextmanager
 def taking(*, username: str | None = None, email: str | None = None) -> Iterator[None]:
-    """Raise Conflict when what is written within is taken, or reserved (see `reserved`).
+    """Raise Conflict when the block writes a value that is taken, or reserved (see `reserved`).
 
-    A unique constraint says so, which settles races too; what is reserved is looked up after the
-    write. The answer does not tell one from the other.
+    A unique constraint refuses what is taken, which settles races too. Reservations are looked up
+    after the write. The error does not tell one from the other.
     """
     try:
         # A savepoint: the caller's transaction goes on, or rolls back as it likes.

@@ -14,7 +14,7 @@ from twitter.base.http.limits import client_address
 
 
 class LogInForm(AdminAuthenticationForm):
-    """The admin's own log-in: who guesses is stopped as in the API, by limits of its own."""
+    """The admin's own log-in. It stops guessing as the API does, with limits of its own."""
 
     password = forms.CharField(
         strip=False,

@@ -36,7 +36,7 @@ def _tokens(pair: TokenPair) -> Response:
 
 
 class OpenView(APIView):
-    """An endpoint for those who have no access token yet; one that is sent is not looked at."""
+    """An endpoint for clients that have no access token yet. It ignores a token that is sent."""
 
     authentication_classes = []
     permission_classes = []
@@ -67,7 +67,8 @@ class TokenView(OpenView):
         """Log in with a username or an e-mail address.
 
         Begins a session: an access token to send with each request, and a refresh token to get the
-        next pair with. Too many wrong passwords, and the name has to wait at this address.
+        next pair with. After too many wrong passwords for a name, your address has to wait before
+        it can try that name again.
 
         As a form, this is the token endpoint of OAuth 2 (RFC 6749, grant type `password`): the
         tokens then stand at the top of the answer, and errors have `error` as well.
@@ -122,7 +123,7 @@ class RevokeView(OpenView):
         """Log out.
 
         Ends the session that the refresh token belongs to: this token and the session's access
-        tokens stop at once. Other sessions go on. A token that is none is answered alike.
+        tokens stop at once. Other sessions go on. A token that is not valid gets the same answer.
         """
         services.log_out(checked(RefreshTokenSerializer, request.data)["refresh_token"])
         return Response({"data": {"revoked": True}})

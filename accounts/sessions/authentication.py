@@ -1,4 +1,4 @@
-"""Who sends this request? A bearer token says so, without SQL as long as Redis remembers."""
+"""Which account sends a request. A bearer token says so, without SQL if its state is cached."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ class Caller:
 
 
 class Refused(AuthenticationFailed):
-    """401: there is a token, and it is not good."""
+    """401: there is a token, and it is not valid."""
 
     def __init__(self, detail: str, *, kind: Kind = Kind.INVALID_TOKEN) -> None:
         super().__init__(detail)

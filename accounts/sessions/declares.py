@@ -14,11 +14,11 @@ from twitter.base.declared import Export, Row
 
 
 class ExportedSessionSerializer(serializers.Serializer[Any]):
-    """A log-in. Of its tokens only hashes are stored, which are not given to anybody."""
+    """A session. Only hashes of its tokens are stored, and they are not exported."""
 
     id = WireIdField()
     created_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField(help_text="When it ends, or is forgotten.")
+    expires_at = serializers.DateTimeField(help_text="When it ends, and may be deleted.")
     revoked_at = serializers.DateTimeField(allow_null=True, help_text="When it was ended early.")
 
 
@@ -52,5 +52,5 @@ SUBJECT = Subject(
         ),
     ),
     rows=(Session,),
-    sweep=(states.drop, limits.forget, guessing.forget),
+    sweep=(states.drop, limits.reset_counts, guessing.delete_records),
 )

@@ -1,13 +1,13 @@
-"""Passwords are not to be guessed, and whoever tries is not to lock the account's owner out.
+"""Limits on guessing passwords, by which a guesser cannot lock the account's owner out.
 
-Attempts are counted for a login and an address together, and what these let pass for the login
-alone. The latter count is what stops many addresses; it does not hold for addresses from which the
-account was logged in to before, so strangers cannot use it up for its owner there. Logins count as
-they are typed: whether one is an account's name, another its e-mail address, or nobody's, makes no
-difference. The API and the admin count apart, by limits of their own.
+An attempt is counted twice: first for its login and address together, and, if that lets it pass,
+for its login alone. The second count stops guesses from many addresses. It does not apply to
+addresses from which the account was logged in to before: so strangers cannot use it up for the
+owner there. Logins count as they are typed: a username, an e-mail address and a login of no account
+make no difference. The API and the admin count apart, with limits of their own.
 
-Who is logged in and has to show the password again is counted by session: whoever stole a token has
-that one only, and its owner is not locked out in another.
+Somebody who is logged in and has to give the password again is counted by session. A thief of a
+token has only its session, and the owner is not locked out of the others.
 """
 
 import time
@@ -26,7 +26,7 @@ from twitter.base.http.limits import Bucket
 from twitter.base.observe import metrics
 
 KNOWN_SECONDS = 30 * 86_400
-# Addresses of one account; the latest of them.
+# So many addresses are kept for an account, the latest ones.
 KNOWN_MOST = 100
 
 
@@ -47,15 +47,15 @@ class Attempt:
 
 
 def begin(*, kind: LogInKind, account_id: int | None, login: str, address: str) -> Attempt:
-    """Count an attempt, before the password is looked at. Raises TooMany.
+    """Count an attempt, before the password is checked. Raises TooMany.
 
-    `account_id` is None when nobody has that login.
+    `account_id` is None when no account has that login.
     """
     login = login.lower()
     together = _count(kind, "account-and-address", f"{login} {address}", what=_LOG_INS)
-    # Asked for nobody's logins too, so that these take as long.
+    # Also asked for a login of no account, so that it takes as long.
     if not _is_known(account_id or 0, address):
-        # Only what passed: or a single address could use this up.
+        # Only attempts that passed: otherwise a single address could use this up.
         _count(kind, "account", login, what=_LOG_INS)
     return Attempt(kind=kind, account_id=account_id, address=address, together=together)
 
@@ -74,56 +74,59 @@ def _count(kind: str, subject: str, who: str | int, *, what: str) -> Bucket | No
 
 
 def begin_check(*, session_id: int) -> Bucket | None:
-    """Count that somebody who is logged in shows the password again. Raises TooMany.
+    """Count an attempt of somebody who is logged in and has to give the password again.
 
-    Comes before the password is looked at, so that many at once do not pass. If it is right, that
-    goes to `limits.forget`: only failures add up.
+    Call it before the password is checked, so that many requests at once do not pass. If the
+    password is right, give the bucket to `limits.reset_count`: only failures add up.
+
+    Raises TooMany.
     """
     return _count("password-checks", "token", session_id, what="wrong passwords")
 
 
 def count_email_change(*, account_id: int) -> None:
-    """Count that somebody takes another e-mail address. Raises TooMany.
+    """Count a change of an account's e-mail address. Raises TooMany.
 
-    The answer tells whether the address belongs to an account, as sign-up does.
+    The answer tells whether an account has that address, as sign-up does.
     """
     _count("email-changes", "user", account_id, what="changes of the e-mail address")
 
 
 def failed(attempt: Attempt) -> None:
-    """Count, for whoever watches, that nobody was let in."""
+    """Count a failed log-in in the metrics."""
     metrics.logged_in(attempt.kind, succeeded=False)
 
 
 def succeeded(attempt: Attempt) -> None:
-    """Forget the failures, and remember that the account is used from this address."""
+    """Reset the count of failures, and note that the account is used from this address."""
     metrics.logged_in(attempt.kind, succeeded=True)
     if attempt.account_id is None:
         return
     now, known = time.time(), _key(attempt.account_id)
     if attempt.together:
-        limits.forget(attempt.together)
+        limits.reset_count(attempt.together)
     try:
         resp.exchange(
-            # To the microsecond: of equal ones, the wrong one might go.
+            # To the microsecond: among equal times, the wrong address might be removed.
             resp.pack("ZADD", known, f"{now:.6f}", limits.digest(attempt.address)),
             resp.pack("ZREMRANGEBYSCORE", known, "-inf", f"{now - KNOWN_SECONDS:.6f}"),
             resp.pack("ZREMRANGEBYRANK", known, 0, -KNOWN_MOST - 1),
             resp.pack("EXPIRE", known, KNOWN_SECONDS),
         )
     except RedisError:
-        return  # The address will be new another time.
+        return  # The address will count as new next time.
 
 
-def forget(account_id: int, *, logins: Iterable[str] = ()) -> None:
-    """Forget where an account is used from, and attempts at its logins. Raises redis.RedisError.
+def delete_records(account_id: int, *, logins: Iterable[str] = ()) -> None:
+    """Delete the addresses that an account is used from, and reset the counts of its logins.
 
-    Counts of a login and an address together are not found without the address, and end soon.
+    A count of a login and an address together cannot be found without the address. It ends soon.
+    Raises redis.RedisError.
     """
     resp.exchange(resp.pack("UNLINK", _key(account_id)))
     for kind, login in product(get_args(LogInKind), logins):
         if bucket := _bucket(kind, "account", login.lower()):
-            limits.forget(bucket)
+            limits.reset_count(bucket)
 
 
 def _is_known(account_id: int, address: str) -> bool:

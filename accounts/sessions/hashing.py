@@ -4,10 +4,10 @@ Argon2id with m=19456 KiB, t=2, p=1: the least that OWASP's Password Storage Che
 (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Hashes of other
 parameters still verify, and Django replaces them when their owner logs in.
 
-A stranger may ask for a hash: a log-in costs one, of an unknown name too. So a process makes at
-most PLACES at once, 2 x 19 MiB, whichever way they are asked for: log-in, sign-up, a changed
-password, a deletion, the admin. What finds no place is refused instead of waiting, so that hashing
-never takes the threads that reads need.
+A stranger can have a hash made: each log-in costs one, also with an unknown name. So a process
+makes at most PLACES hashes at once, 2 x 19 MiB, whatever they are for: log-in, sign-up, a changed
+password, a deletion, the admin. A request that finds no place is refused instead of waiting, so
+that hashing never takes the threads that reads need.
 """
 
 from collections.abc import Iterator
@@ -30,10 +30,10 @@ _held = local()
 
 @contextmanager
 def place() -> Iterator[None]:
-    """Hold one of the PLACES; what the thread hashes meanwhile takes no other.
+    """Hold one of the PLACES; hashes that this thread makes meanwhile use it.
 
-    For what has to be done just before a hash, and not when there is no place for it: counting an
-    attempt, say. Raises TooBusy.
+    For work that belongs just before a hash, and must not be done when there is no place for that
+    hash: counting an attempt, say. Raises TooBusy.
     """
     if getattr(_held, "is_held", False):
         yield

@@ -17,7 +17,7 @@ from twitter.base.http.middleware import API
 from twitter.base.observe import metrics
 from twitter.base.observe.logging import HEALTH
 
-# Where whoever has counted a request already leaves what came out.
+# The key in a WSGI environment under which `timelines.warm` leaves the counts of a request.
 COUNTED = "twitter.limits"
 _OF_THEIR_OWN = {
     ("POST", "/auth/create"): "sign-ups",
@@ -27,7 +27,7 @@ _OF_THEIR_OWN = {
 }
 
 
-# What of the admin looks at a password.
+# Pages of the admin that check a password.
 _ADMIN_CHECKS = ("login/", "password_change/")
 _HEALTH = {f"{service[:-1]}{name}" for service in API for name in HEALTH}
 
@@ -45,7 +45,7 @@ def kind_of(*, method: str, path: str) -> str | None:
 
 
 def buckets(environ: Mapping[str, Any], *, claims: Claims | None) -> tuple[Bucket, ...]:
-    """Return what a WSGI request counts for; `claims` are those of its access token."""
+    """Return the buckets that a WSGI request counts in; `claims` are those of its access token."""
     kind = kind_of(method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
     if kind is None:
         return ()
@@ -71,18 +71,18 @@ def _buckets(
     return tuple(each for each in found if each)
 
 
-def forget(account_id: int) -> None:
-    """Forget how often an account asked."""
+def reset_counts(account_id: int) -> None:
+    """Reset the counts of an account's requests."""
     for kind, rules in settings.RATE_LIMITS.items():
         its = limits.bucket(kind=kind, subject="user", who=account_id, limit=rules.get("user"))
         if its:
-            limits.forget(its)
+            limits.reset_count(its)
 
 
 def rate_limits(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse who asks too often (429), and tell everybody how they stand."""
+    """Refuse clients that ask too often (429), and tell all clients how they stand."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         counted: list[Standing] | None = request.META.get(COUNTED)

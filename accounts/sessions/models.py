@@ -10,10 +10,10 @@ class Session(models.Model):
     """A session: the family of refresh tokens that follow one another.
 
     A refresh token is `<session id>.<family part><rotating part>`. The family part stays, the
-    rotating part changes at each use: a token of the family that is not the current one was used
-    before, and a token of no family is a guess, which must not be able to end anybody's session.
-    The one that was exchanged last is remembered, for its answer may have been lost. Only SHA-256
-    hashes are kept.
+    rotating part changes at each use. So a token of the family that is not the current one was used
+    before. A token of no family is a guess, which must not be able to end a session. The token that
+    was exchanged last is kept as well, for the answer may have been lost. Only SHA-256 hashes are
+    stored.
     """
 
     id = IdField()

@@ -17,7 +17,7 @@ from twitter.base.data import stamped
 def account_state(account_id: int) -> AccountState:
     """Return what a token of the account is checked against; inactive if there is no account.
 
-    From Redis in one round trip, else from PostgreSQL in one query, written back.
+    From Redis in one round trip, else from PostgreSQL in one query, and then cached.
     """
     state = states.fetch_state(account_id)
     return state or states.filled_state(account_id, read=stored_state)
@@ -47,7 +47,7 @@ def stored_state(account_id: int) -> AccountState:
 
 
 def refresh_state(account_id: int) -> None:
-    """Replace what is cached of an account's state. Raises redis.RedisError."""
+    """Refresh an account's cached state. Raises redis.RedisError."""
     states.replace_state(account_id, stored_state(account_id))
 
 

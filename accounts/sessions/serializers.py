@@ -76,7 +76,7 @@ class LogInSerializer(InputSerializer):
 
 
 class PasswordGrantSerializer(serializers.Serializer[Any]):
-    """Credentials as OAuth 2 sends them; `accounts.oauth` reads the form itself."""
+    """Credentials as OAuth 2 sends them; `accounts.sessions.oauth` reads the form itself."""
 
     grant_type = serializers.ChoiceField(["password"])
     username = TextField(max_length=MAX_EMAIL, help_text="A username or an e-mail address.")

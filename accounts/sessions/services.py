@@ -39,8 +39,8 @@ def log_in(*, login: str, password: str, address: str) -> TokenPair:
     `address` is where the request comes from; see `guessing`. Refused as TooBusy, an attempt does
     not count.
 
-    Whether the account is unknown or deleted or the password wrong, the answer and the time that it
-    takes are the same: the password is hashed once.
+    For an unknown account, a deleted one and a wrong password the answer is the same, and takes the
+    same time: the password is hashed once.
     """
     account = reads.by_login(login)
     with hashing.place():
@@ -92,9 +92,9 @@ def refresh(refresh_token: str) -> TokenPair:
     """Exchange a refresh token for a new pair. Raises Unauthenticated.
 
     The token that was exchanged last may be exchanged again for GRACE_SECONDS, and brings the same
-    successor: the answer may have been lost, or two tabs or requests asked at once. One that was
-    used earlier means that two hold the family, and one of them stole it: the session ends for both
-    (RFC 9700, section 4.14.2).
+    successor: the answer may have been lost, or two tabs or requests asked at once. A token that
+    was used earlier means that two clients hold the family, and one of them stole it: the session
+    ends for both (RFC 9700, section 4.14.2).
     """
     token = tokens.parse_refresh_token(refresh_token)
     pair = _exchange(token) if token else None
@@ -135,10 +135,10 @@ def _rotate(session: Session, token: RefreshToken) -> RefreshToken | None:
 
 
 def _was_just_exchanged(session: Session, token: RefreshToken) -> bool:
-    """Tell whether the token is the one before the current one, and that came a moment ago.
+    """Tell whether the current token was issued for this one, and a moment ago.
 
-    Of the tokens before it none is, however fast one followed another: the successor of such a one
-    was used by somebody (https://github.com/django-oauth/django-oauth-toolkit/issues/1617).
+    For earlier tokens the answer is no, however fast one followed another: the successor of an
+    earlier token was used (https://github.com/django-oauth/django-oauth-toolkit/issues/1617).
     """
     return (
         session.previous_hash is not None
@@ -158,7 +158,7 @@ def _successor_in_use(session: Session, token: RefreshToken) -> RefreshToken | N
 
 @transaction.atomic
 def log_out(refresh_token: str) -> None:
-    """End the session of a refresh token, used or not; what is no token ends nothing (RFC 7009)."""
+    """End the session of a refresh token, used or not. Any other text ends nothing (RFC 7009)."""
     token = tokens.parse_refresh_token(refresh_token)
     session = _locked_session(token) if token else None
     if session is not None:
@@ -179,7 +179,7 @@ def _locked_session(token: RefreshToken) -> Session | None:
 
 def _end(session: Session) -> None:
     session.revoked_at = timezone.now()
-    # The row is remembered for as long as the session's access tokens could be valid.
+    # The row is kept for as long as the session's access tokens could be valid.
     session.expires_at = session.revoked_at + timedelta(seconds=settings.ACCESS_TOKEN_SECONDS)
     session.save(update_fields=["revoked_at", "expires_at"])
     publish(SessionsRevoked(account_id=session.account_id))

@@ -1,7 +1,7 @@
-"""What an access token is checked against, in Redis; PostgreSQL has all of it.
+"""The state of an account, which its access tokens are checked against, in Redis.
 
-It is replaced after each change, by what is read after its commit. It decides who gets in, so it is
-filled in under a lease (`twitter.base.data.stamped`).
+PostgreSQL has all of it. After each change, a read that follows its commit replaces the state. The
+state decides who gets in, so it is filled in under a lease (`twitter.base.data.stamped`).
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class AccountState:
     read_at: int = 0
 
     def accepts(self, claims: Claims) -> bool:
-        """Tell whether a token that says so is still good."""
+        """Tell whether a token with these claims is still valid."""
         return (
             self.active
             and claims.generation == self.generation

@@ -24,7 +24,7 @@ ALGORITHM = "HS256"
 SCHEME = "bearer"
 MAX_LENGTH = 1_000
 # Servers' clocks differ. A token may say that it was issued, or becomes valid (`nbf`), so far in
-# the future; when it expires has no leeway.
+# the future. There is no leeway for when it expires.
 LEEWAY_SECONDS = 60
 # Bytes of randomness, and the characters that they take in unpadded base64.
 FAMILY_BYTES, FAMILY_LENGTH = 16, 22
@@ -33,7 +33,7 @@ FAMILY_BYTES, FAMILY_LENGTH = 16, 22
 ROTATING_BYTES, ROTATING_LENGTH = 32, 43
 
 
-# Keeps what the signing keys derive here from what they sign elsewhere.
+# Separates what the signing keys derive here from what they sign elsewhere.
 _SUCCESSOR = "accounts.tokens.RefreshToken.successors"
 
 
@@ -42,7 +42,7 @@ class InvalidToken(Exception):
 
 
 class ExpiredToken(InvalidToken):
-    """It was valid until a moment ago, or longer ago."""
+    """It was valid, and has expired."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,10 @@ def bearer_in(header: str) -> str | None:
 
 
 def verify_access_token(token: str) -> Claims:
-    """Return what a token of ours says; raises InvalidToken, ExpiredToken if that is all.
+    """Return what an access token of ours says; raises InvalidToken.
 
-    Whether its account and session still stand is for the caller to find out.
+    If the only fault is that it has expired, that is ExpiredToken. The caller has to check whether
+    its account and its session are still valid.
     """
     if len(token) > MAX_LENGTH:
         raise InvalidToken
@@ -101,7 +102,7 @@ def verify_access_token(token: str) -> Claims:
 @lru_cache(maxsize=10_000)
 def _verify_signature(token: str) -> Claims:
     # Cached because a client sends the same token again and again, and HMAC and JSON cost more
-    # than the rest of the authentication; a key is dropped with a restart, which empties it.
+    # than the rest of the authentication. To remove a key takes a restart, which empties the cache.
     try:
         header = jwt.get_unverified_header(token)
         secret = settings.JWT_SIGNING_KEYS.get(header.get("kid", ""))
@@ -113,7 +114,7 @@ def _verify_signature(token: str) -> Claims:
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             leeway=LEEWAY_SECONDS,
-            # `exp` is checked by who calls, each time.
+            # The caller checks `exp`, each time.
             options={
                 "require": ["iss", "sub", "sid", "gen", "iat", "exp"],
                 "verify_exp": False,
@@ -148,11 +149,11 @@ class RefreshToken:
         return f"{self.session_id}.{self.family}{self.rotating}"
 
     def successors(self) -> Iterator["RefreshToken"]:
-        """Yield the token that this one is exchanged for, by each of JWT_SIGNING_KEYS.
+        """Yield the token that this one is exchanged for, as each of JWT_SIGNING_KEYS derives it.
 
-        The first is the one to give. By the others it was given while keys are being rotated. It is
-        derived (HMAC, RFC 2104), so that it can be told once more, though only its digest is
-        stored, and cannot be derived without the key from a token that was stolen earlier.
+        Clients get the first. While keys are being rotated, they may have got one of the others. A
+        successor is derived (HMAC, RFC 2104): so the service can give it once more, though only its
+        digest is stored. Without the key, a thief of an earlier token cannot derive it.
         """
         for secret in settings.JWT_SIGNING_KEYS.values():
             mac = salted_hmac(_SUCCESSOR, str(self), secret=secret, algorithm="sha256")

@@ -30,7 +30,7 @@ from deploy.local.run import QUEUES
 from twitter.celery import app as celery
 
 FOLDER = Path("backups")
-# Whoever restores owns it all: the database's user has another name elsewhere.
+# The user who restores owns all of it: the database's user has another name elsewhere.
 ANYBODYS = ("--no-owner", "--no-privileges")
 # Django's tables have no other schema. CASCADE takes what the backup does not know as well.
 EMPTY = """
@@ -89,7 +89,7 @@ def save(file: Path) -> None:
 def restore(file: Path, *, replace: bool) -> None:
     """Fill the database of DATABASE_URL from a backup, in one transaction; then empty Redis.
 
-    Redis may know more than the backup. All of it is made anew from PostgreSQL.
+    Redis may know more than the backup. All of it is made again from PostgreSQL.
 
     Raises:
         StackError: the file is no whole backup, the service runs, or the database has tables and

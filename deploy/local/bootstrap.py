@@ -111,7 +111,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def install(environment: Environment) -> None:
-    """Make it anew. The stamp comes last: an interrupted installation is done again."""
+    """Make it from nothing. The stamp comes last: an interrupted installation is done again."""
     if importlib.util.find_spec("ensurepip") is None:
         sys.exit(
             f"{sys.executable} can't make virtual environments: ensurepip is missing "

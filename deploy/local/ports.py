@@ -35,7 +35,7 @@ def web_host() -> str:
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on."""
+    """Return a port on 127.0.0.1 that no process listens on."""
     while True:
         port = random.choice(INTERNAL)  # noqa: S311 - no secret
         try:

@@ -90,10 +90,11 @@ def _make(
 
 
 def _another_user() -> tuple[list[str], int]:
-    """Return a command prefix that runs PostgreSQL as somebody but root, and whose files are its.
+    """Return a command prefix that runs PostgreSQL as a user other than root, and its files' owner.
 
-    PostgreSQL refuses to run as root. A user namespace changes only what it is told; where that
-    is forbidden (in most containers), it runs as nobody, but may still pass through root's folders.
+    PostgreSQL refuses to run as root. In a user namespace it only believes to be another user.
+    Where namespaces are forbidden (in most containers), it runs as the user `nobody`, but may still
+    pass through root's folders.
     """
     if os.geteuid() != 0:
         return [], os.geteuid()

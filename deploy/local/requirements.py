@@ -25,7 +25,7 @@ UNREACHABLE = ("Failed to fetch", "error sending request", "Could not connect")
 
 
 def write(options: Sequence[str]) -> int:
-    """Compile all of them anew, keeping pins that still fit; return uv's exit code."""
+    """Compile all of them again, keeping pins that still fit; return uv's exit code."""
     for command in _commands(Path()):
         compiled = subprocess.run([*command, *options], check=False)
         if compiled.returncode != 0:

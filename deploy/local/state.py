@@ -19,7 +19,7 @@ from deploy.local.errors import DISK_ERRORS, StackError, unusable
 
 
 class StateFolder:
-    """One copy's state. Make it with `hold`, which makes sure that nobody else uses it."""
+    """One copy's state. Make it with `hold`, which makes sure that no other process uses it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

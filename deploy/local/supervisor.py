@@ -51,7 +51,8 @@ class Stopped(Exception):
 class Supervisor:
     """Context manager: what was started inside has ended, down to grandchildren, on its exit.
 
-    Servers (those with a log file) end after everything else, so that nobody loses them too early.
+    Servers (those with a log file) end after everything else, so that no client loses them too
+    early.
     """
 
     def __init__(self) -> None:
@@ -122,7 +123,7 @@ class Supervisor:
         step = self.start(name, command, environment=environment, log=log)
         self.wait(lambda: step.process.poll() is not None, step=step)
         failure = self._ended(step) if step.process.returncode != 0 else None
-        self._forget(step)
+        self._remove(step)
         if failure:
             raise failure
 
@@ -135,7 +136,7 @@ class Supervisor:
             if self._signal == signal.SIGINT:  # the terminal sent it to the command as well
                 self._copy_until(lambda: child.process.poll() is not None, STOP_SECONDS)
             raise
-        self._forget(child)
+        self._remove(child)
         code = child.process.returncode
         return 128 - code if code < 0 else code
 
@@ -192,9 +193,10 @@ class Supervisor:
             else:
                 child.process.kill()
             child.process.wait()
-            self._forget(child)
+            self._remove(child)
 
-    def _forget(self, child: Child) -> None:
+    def _remove(self, child: Child) -> None:
+        """Take a process that has ended off the list, after the rest of its output."""
         self._copy_rest(child)
         self._children.remove(child)
 

@@ -1,4 +1,4 @@
-"""What is left of a deleted account goes step by step."""
+"""Purging deletes a deleted account's rows step by step."""
 
 from typing import Any
 

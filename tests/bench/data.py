@@ -82,7 +82,7 @@ _ACCOUNTS = """
 
 
 class Network:
-    """Who is there.
+    """The accounts of the network.
 
     `population`: authors, the busiest first; `readers` have `scale.followees` followees, in a graph
     or more; `typical` are those of them who have not many more; `tiers`: readers by followees.
@@ -145,7 +145,7 @@ class Network:
             cursor.execute("RESET session_replication_role")
             settle()
         self.tweets = tweets
-        forget_cache()
+        empty_cache()
 
     def _import(self, graph: Path) -> list[int]:
         call_command("import_graph", str(graph), verbosity=0)
@@ -206,7 +206,7 @@ def settle() -> None:
 
 
 def copy_database(name: str) -> str:
-    """Copy the database as it is now, while nobody else uses it, and return the copy's URL."""
+    """Copy the database, which must not be in use, as it is now; return the copy's URL."""
     connection.close()
     source = connection.settings_dict["NAME"]
     with psycopg.connect(os.environ["DATABASE_URL"], dbname="postgres", autocommit=True) as server:
@@ -224,7 +224,7 @@ def redis_database(number: int) -> str:
     return urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
 
 
-def forget_cache() -> None:
+def empty_cache() -> None:
     """Empty the cache and the homes; queues are in another database."""
     redis.client().flushdb()
 

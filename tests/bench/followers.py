@@ -37,8 +37,8 @@ LONGEST_CYCLE = 500
 class Star:
     """The author, and the followers by id, each with a home.
 
-    All that the sources wrote is older than the network's tweets: whoever looks for the newest of
-    these, from the newest of all downwards, does not meet it.
+    All that the sources wrote is older than the network's tweets: a search for the newest of these,
+    from the newest of all downwards, does not meet it.
 
     `cycle` is the number of deliveries from one time that a home is cut to the next.
     """

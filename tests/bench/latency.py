@@ -163,7 +163,7 @@ def measure_cold(bench: Bench, ours: Server) -> list[Figure]:
 
     def miss() -> float:
         request = homes[next(miss_turn)]
-        _forget_tweets(client.body(request), kinds)
+        _delete_cached_tweets(client.body(request), kinds)
         return client.seconds(request)
 
     def many_cold() -> float:
@@ -221,7 +221,7 @@ def _deep(client: Client, token: str) -> str:
     return cursor
 
 
-def _forget_tweets(page: bytes, kinds: set[bytes]) -> None:
+def _delete_cached_tweets(page: bytes, kinds: set[bytes]) -> None:
     """Delete whatever is cached under the ids of the tweets on a page."""
     ids = [tweet["id"].encode() for tweet in json.loads(page)["data"]]
     redis.client().unlink(*(b"%s:%s" % (kind, tweet_id) for kind in kinds for tweet_id in ids))

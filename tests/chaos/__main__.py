@@ -141,14 +141,14 @@ def _judge(stack: Stack, world: World, seen: Seen) -> tuple[list[str], float]:
 
 
 def _bad_answers(world: World, seen: Seen) -> list[str]:
-    """Return answers that nobody may ever get."""
+    """Return answers that no client may ever get."""
     away = [span for span in seen.spans if span.fault in faults.POSTGRES_AWAY]
-    nobody = [span for span in seen.spans if span.fault in faults.NOBODY_THERE]
+    web_away = [span for span in seen.spans if span.fault in faults.WEB_AWAY]
     wrong = []
     for one in world.sent:
         refused = one.status == HTTPStatus.SERVICE_UNAVAILABLE and one.retry_after
         if (one.status >= 500 and not (refused and (one.is_busy or _during(one, away)))) or (
-            one.status == people.NO_ANSWER and not _during(one, nobody)
+            one.status == people.NO_ANSWER and not _during(one, web_away)
         ):
             what = one.status or "no answer"
             wrong.append(f"{one.method} {one.path}: {what} during: {seen.fault_of(one)}")

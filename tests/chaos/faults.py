@@ -68,7 +68,7 @@ def _pause(name: str) -> Callable[[Context], None]:
 
 
 def _lose_valkeys_data(context: Context) -> None:
-    context.stack.forget_valkeys_data()
+    context.stack.delete_valkeys_data()
     _kill("valkey")(context)
 
 
@@ -78,7 +78,7 @@ def _bring_old_data_back(context: Context) -> None:
     context.wait()
     _kill("valkey")(context)
     context.stack.wait_for_valkey()  # which reads it when it starts
-    context.stack.forget_valkeys_data()
+    context.stack.delete_valkeys_data()
 
 
 def _fill_memory(context: Context) -> None:
@@ -124,8 +124,8 @@ FAULTS: dict[str, Callable[[Context], None]] = {
 }
 # During these, and while all recovers, answers may be 503; no others may ever be 5xx.
 POSTGRES_AWAY = {"PostgreSQL shut down at once", "PostgreSQL stands still"}
-# During these nobody may be there to answer.
-NOBODY_THERE = {"web processes killed", "web killed"}
+# During these, a request may get no answer.
+WEB_AWAY = {"web processes killed", "web killed"}
 
 
 def deck(chance: random.Random, *, count: int, only: Sequence[str] = ()) -> list[str]:

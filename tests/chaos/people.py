@@ -1,8 +1,9 @@
 """People who use the service at once, and the record of what they were told.
 
 Each write is repeated until its answer is definite, as a good client does: 2xx or 4xx. After a 503,
-or without an answer, nobody knows whether it was done; a tweet carries an Idempotency-Key, and all
-else may be done twice. So in the end it is known of each write whether it has to be there.
+or without an answer, the client does not know whether it was done; a tweet carries an
+Idempotency-Key, and all else may be done twice. So in the end it is known of each write whether it
+has to be there.
 """
 
 import http.client
@@ -67,7 +68,7 @@ class World:
 
 
 class Person:
-    """An account, what it did, and the connection of whoever uses it."""
+    """An account, what it did, and the connection of its client."""
 
     numbers = itertools.count(1)
 

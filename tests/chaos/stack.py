@@ -190,8 +190,8 @@ class Stack:
         with self._valkey() as client:
             client.save()
 
-    def forget_valkeys_data(self) -> None:
-        """Let Valkey begin with nothing when it starts."""
+    def delete_valkeys_data(self) -> None:
+        """Delete what Valkey wrote to the disk: its next start begins without data."""
         (self.folder / "valkey" / "dump.rdb").unlink(missing_ok=True)
 
     def limit_valkeys_memory(self, limit: int | None) -> None:

@@ -220,7 +220,7 @@ def test_a_database_in_use_is_left_alone(server: Server, file: Path) -> None:
 def test_a_restore_replaces_only_when_told_and_then_all_that_is_there(
     server: Server, file: Path
 ) -> None:
-    """Also what the backup does not know, such as the tables of a later version."""
+    """It also replaces what the backup does not know, such as the tables of a later version."""
     words = server.words()
     server.execute("DELETE FROM words WHERE number > 10")
     server.execute("CREATE TABLE later AS SELECT 1 AS number")

@@ -130,7 +130,7 @@ def test_each_role_becomes_healthy_and_ends_on_term(tmp_path):
             process.terminate()
         for role, (process, _) in started.items():
             assert process.wait(timeout=30) == 0, (tmp_path / f"{role}.log").read_text()
-        assert health(**started["api"][1]).returncode == 1, "nobody answers any more"
+        assert health(**started["api"][1]).returncode == 1, "no process answers any more"
     assert not (tmp_path / "api.alive").exists()
 
 

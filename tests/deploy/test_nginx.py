@@ -128,7 +128,10 @@ def test_a_forged_address_gains_nothing(pools, anybody):
 
 
 def test_readers_read_on_while_the_write_pool_is_down(pools, ada, tmp_path):
-    """And the other way round; who is told no may try again, and nothing secret is logged."""
+    """Writers go on, too, while the read pool is down.
+
+    A client that is refused may try again, and nothing secret is logged.
+    """
     gone = free_port()
     with in_front(tmp_path / "writes", read=[pools.read_port], write=[gone]) as proxy:
         ada.base_url = proxy.url
@@ -270,7 +273,7 @@ def test_limits_fit_those_of_the_service():
 
 
 def test_what_nginx_may_hold_fits_its_container():
-    """Of all that clients may have at a time: headers that stall, answers that are not taken."""
+    """Clients hold as much as they can at a time: headers that stall, answers that are not read."""
     text = CONFIGURATION.read_text()
 
     def number(pattern: str) -> int:

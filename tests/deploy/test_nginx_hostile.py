@@ -185,7 +185,7 @@ def ask(proxy: Proxy, address: str) -> None:
 
 
 def test_one_address_sends_so_many_bodies_at_a_time(proxy):
-    """Its other requests are served, and so are the bodies of others."""
+    """The address's other requests are served, and so are bodies from other addresses."""
     most = int(re.search(r"limit_conn bodies_of_address (\d+);", CONFIGURATION.read_text())[1])
     with contextlib.ExitStack() as stack:
         # Some more than fit: a request that asks whether it is full may take one of the places.

@@ -173,7 +173,7 @@ def test_tweets_arrive_through_a_rabbitmq_that_is_killed_and_comes_back(
         process("relay", broker, relay_log) as relay,
         process("worker", broker, worker_log) as worker,
     ):
-        api(bob).get("/timeline/timeline")  # what nobody reads is not written to
+        api(bob).get("/timeline/timeline")  # a home that is never read is not written to
         first = post()
         wait_for(lambda: arrived(first), log=worker_log)
         with transaction.atomic():
@@ -193,7 +193,7 @@ def test_tweets_arrive_through_a_rabbitmq_that_is_killed_and_comes_back(
 
 
 def test_a_restore_empties_the_queues(broker, settings):
-    """Those that nobody has declared yet as well."""
+    """Also those that no process has declared yet."""
     settings.BROKER_IS_REDIS, settings.CELERY_BROKER_URL = False, broker.url
     with Connection(broker.url) as sending:
         queue = current_app.amqp.queues["default"].bind(sending.default_channel)

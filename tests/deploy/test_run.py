@@ -71,7 +71,7 @@ def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path:
 
         verified = manage(state, "verify_timelines", "--all")
         assert verified.returncode == 0, verified.stderr
-        assert verified.stdout.startswith("0 homes compared, 0 differ.\nNobody has a home")
+        assert verified.stdout.startswith("0 homes compared, 0 differ.\nThere is no home")
         assert manage(state, "verify_timelines", "--user", "nobody").returncode == 1
         status = manage(state, "status")
         assert status.returncode == 0, status.stdout
@@ -98,7 +98,7 @@ def test_first_start_a_process_that_dies_and_second_start(state: Path, tmp_path:
 
 
 def test_a_copy_that_was_killed_is_recovered(state: Path, tmp_path: Path) -> None:
-    """Its processes end without it (Linux tells them), and the next start waits for that."""
+    """The copy's processes end after it (Linux tells them), and the next start waits for that."""
     with running(state, tmp_path / "first", PORT=str(free_port())) as stack:
         wait_for(stack, lambda: {"bin/postgres", "valkey-server"} <= stack.processes().keys())
         family = stack.family()

@@ -38,7 +38,7 @@ def test_a_folder_has_one_holder(tmp_path: Path) -> None:
         assert not (tmp_path / "running.json").exists()
 
 
-def test_what_a_killed_holder_announced_is_forgotten(tmp_path: Path) -> None:
+def test_what_a_killed_holder_announced_is_deleted(tmp_path: Path) -> None:
     def be_killed() -> None:
         with hold(tmp_path) as state:
             state.announce(url="http://127.0.0.1:1", servers={})

@@ -1,4 +1,4 @@
-"""The supervisor with small processes: whoever ends, nothing stays behind."""
+"""The supervisor with small processes: whichever of them ends, nothing stays behind."""
 
 import signal
 import subprocess

@@ -127,7 +127,7 @@ def spoken(
 ) -> Iterator[tuple[Service, Receiver]]:
     """Return the service after two posts and a read, ended by TERM, and what it told of them.
 
-    The second author's tweet cannot be delivered. Spans leave nobody before TERM comes.
+    The second author's tweet cannot be delivered. No process exports spans before TERM comes.
     """
     folder = tmp_path_factory.mktemp("service")
     with django_db_blocker.unblock(), Receiver() as receiver, contextlib.ExitStack() as ending:

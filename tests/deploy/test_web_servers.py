@@ -119,7 +119,7 @@ def test_a_body_in_chunks_has_the_bound_of_others(server, ada):
 
 @pytest.mark.parametrize("chunks", [b"zz\r\n", b"5\r\nab", b"-1\r\n", b"1\r\nabc\r\n0\r\n\r\n"])
 def test_what_are_no_chunks_is_refused_or_waited_for_and_never_carried_out(server, ada, chunks):
-    """And nothing that follows is taken for a request."""
+    """Nothing that follows such a body is taken for a request."""
     head = (
         f"POST /tweet/create HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ada.token}\r\n"
     )
@@ -193,7 +193,7 @@ def test_no_header_of_a_client_is_part_of_the_path_or_the_scheme(server, ada):
 @both
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_a_process_that_ends_is_followed_by_one_that_goes_on_with_its_counts(name, end, tmp_path):
-    """And what it noted last is written down, unless it is killed."""
+    """Unless the process is killed, its last notes are written down."""
     with serving(name, tmp_path) as server:
         ada = sign_up(server.url)
         ada.home()

@@ -204,7 +204,7 @@ class User(Client):
 
 
 def new_name() -> str:
-    """Return a username that nobody had so far, not in an earlier run either."""
+    """Return a username that no account had so far, not in an earlier run either."""
     return f"u{_RUN}_{next(_numbers)}"
 
 

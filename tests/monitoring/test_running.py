@@ -183,7 +183,7 @@ def lines(port: int, metric: str) -> list[str]:
     return [line for line in get(port, "/metrics").splitlines() if line.startswith(metric)]
 
 
-def test_a_dead_letter_is_told_to_whoever_is_on_duty_and_so_is_its_end(
+def test_the_people_on_duty_are_told_of_a_dead_letter_and_of_its_end(
     watched: tuple[Prometheus, Webhook], service: stack.Stack
 ) -> None:
     _, webhook = watched

@@ -222,7 +222,7 @@ def test_what_the_broker_did_not_take_is_due_at_once(table, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_a_broker_that_was_away_may_have_lost_is_sent_again_at_once(table, monkeypatch):
-    """Not what waits for its next try, or was never sent."""
+    """Deliveries that wait for their next try, or were never sent, are left alone."""
     sent = []
     monkeypatch.setattr(note, "apply_async", lambda kwargs, retry: sent.append(kwargs))
     table("note")

@@ -119,7 +119,7 @@ def test_a_row_is_flat_and_of_the_first_version_without_a_version():
 
 @pytest.mark.usefixtures("commits")
 def test_a_fan_out_that_was_under_way_at_the_upgrade_goes_on_where_it_was(monkeypatch):
-    """Its row was written, and half its followers served, by the version before."""
+    """The version before wrote the fan-out's row, and served half of the followers."""
     begun_at = []
     monkeypatch.setattr(services, "fan_out", lambda ref, *, after: begun_at.append((ref, after)))
     row = Delivery.objects.create(

@@ -90,7 +90,7 @@ def test_what_moderators_noted_of_others_stays_as_it_is(ada, bob, run_outbox):
     assert (kept.object_id, kept.change_message) == (str(bob.id), "Suspended: rude")
 
 
-def test_a_removed_follow_and_what_django_logs_are_forgotten_as_well(
+def test_entries_of_a_removed_follow_and_of_django_are_anonymised_as_well(
     ada, bob, moderator, run_outbox
 ):
     client, _ = moderator

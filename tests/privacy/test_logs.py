@@ -60,7 +60,7 @@ def log_in(client, status=200, **changes):
     return answer.json().get("data")
 
 
-# run_outbox comes first: it has Celery set logging up anew.
+# run_outbox comes first: it has Celery set logging up again.
 def test_nothing_secret_is_logged(run_outbox, logged, client, a_rule_that_no_view_knows):
     sign_up(client)
     sign_up(client, 409)

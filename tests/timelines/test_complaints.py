@@ -22,7 +22,7 @@ def test_who_comes_back_after_weeks_finds_all_of_it_in_the_first_answer(
     valkey.delete(home)  # weeks go by
     posted += [post("ann") for _ in range(30)]
     run_outbox()
-    assert not valkey.exists(home), "nobody writes to the home of who stays away"
+    assert not valkey.exists(home), "the home of a reader who stays away is not written to"
     first = read("bob", limit=20)
     rest = read("bob", limit=20, max_id=first["meta"]["oldest_id"])
     assert ids(first) + ids(rest) == posted[::-1]

@@ -1,4 +1,4 @@
-"""What may not be seen, and what was seen already, is left out, and pages are filled up."""
+"""Tweets that the reader may not see, or saw already, are left out, and pages are filled up."""
 
 from datetime import timedelta
 from itertools import pairwise

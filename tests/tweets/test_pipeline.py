@@ -176,7 +176,7 @@ def test_who_is_blocked_either_way_is_not_seen(ann, bob, make_account, written):
 
 
 def test_a_stranger_who_asks_for_ids_that_are_to_come_hides_no_tweet(ann, bob, written, valkey):
-    """That a tweet is absent is cached; not of one that may be about to be committed."""
+    """Absence is cached, but not for an id whose tweet may be about to be committed."""
     [now] = written(1)
     to_come = now.id + (30_000 << 12)
     old = Ref(5, ann)

@@ -67,7 +67,7 @@ def floor_of(entries: Sequence[Entry], *, limit: int) -> bytes:
 def refresh_popular(author_ids: Iterable[int]) -> dict[int, Newest]:
     """Store what readers merge of these authors, and return it. Raises redis.RedisError.
 
-    Of those who are suspended or deleted that is nothing.
+    For authors who are suspended or deleted, that is nothing.
     """
     found = {}
     for author_id in author_ids:
@@ -82,7 +82,7 @@ def refresh_popular(author_ids: Iterable[int]) -> dict[int, Newest]:
 def merged(home: Home) -> Home:
     """Return a home together with what popular authors wrote. Raises redis.RedisError.
 
-    In one round trip; what is not known there comes from PostgreSQL and is stored.
+    It takes one round trip to Redis. What is missing there comes from PostgreSQL, and is stored.
     """
     if not home.to_merge:
         return home

@@ -1,7 +1,7 @@
 """What readers of popular authors merge into their homes, in Redis.
 
-`newest:<author>` holds a popular author's newest entries (`twitter.base.data.stamped`): first the
-id down to which they are all, then the entries, each filled up to 32 bytes.
+`newest:<author>` holds a popular author's newest entries (`twitter.base.data.stamped`): first an
+id, above which no entry is missing, then the entries, each padded to 32 bytes.
 
 `popular:{<reader>}` lists which popular authors a reader follows. It is made and dropped with the
 reader's home, and read with it.
@@ -17,7 +17,7 @@ from twitter.base.data import parts
 from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
-# Entries of each author: more than the top of a home, so that they never make that end earlier.
+# Entries of each author: more than the top of a home has, so that they never shorten the top.
 SIZE = 100
 _SLOT = 2 * TWEET_SIZE
 _NO_ORIGINAL = bytes(TWEET_SIZE)
@@ -41,7 +41,7 @@ def key_of_merged(reader_id: int) -> str:
 
 
 def part(author_ids: Sequence[int]) -> Part[dict[int, Newest | None]]:
-    """Return the part that reads what authors wrote; None of whom that is not known."""
+    """Return the part that reads authors' newest entries; None for authors without stored ones."""
     cache = _cache()
     read = parts.values([cache.key(number) for number in author_ids])
 
@@ -52,7 +52,7 @@ def part(author_ids: Sequence[int]) -> Part[dict[int, Newest | None]]:
 
 
 def fetch(author_ids: Sequence[int]) -> dict[int, Newest | None]:
-    """Return what authors wrote, None of whom that is not known. Raises redis.RedisError."""
+    """Return authors' newest entries, None where none are stored. Raises redis.RedisError."""
     return parts.fetch(part(author_ids))
 
 
@@ -66,7 +66,7 @@ def _parsed(value: bytes | None) -> Newest | None:
 
 
 def replace(newest: Mapping[int, Newest], *, read_at: int) -> None:
-    """Store what authors wrote, as read from PostgreSQL at `read_at`. Raises redis.RedisError."""
+    """Store authors' newest entries, read from PostgreSQL at `read_at`. Raises redis.RedisError."""
     cache = _cache()
     cache.replace(
         {

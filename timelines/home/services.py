@@ -1,8 +1,8 @@
 """Writing home timelines: fan-out, and dropping what is no longer true.
 
-Deliveries are checked after they were made, not locked: what removes a tweet or ends a follow
-commits first and then clears the homes. So a delivery that sees the removal takes its entry
-back itself, and one that does not came before the clearing, which takes it along.
+A delivery takes no lock; it is checked after it was made. Whatever removes a tweet or ends a follow
+commits first, and then clears the homes. So a delivery that sees the removal takes its own entry
+back. A delivery that does not see it came before the clearing, which removes the entry.
 """
 
 import time
@@ -40,7 +40,7 @@ def deliver_to_author(ref: Ref) -> None:
 
 
 def _complete(ref: Ref) -> Ref:
-    """Return what refers to a tweet; an event of the version before did not name the last of it."""
+    """Return a complete ref: events of the release before do not name the original's author."""
     if not ref.original_id or ref.original_author_id:
         return ref
     authors = tweets.authors_of({ref.original_id})
@@ -50,8 +50,8 @@ def _complete(ref: Ref) -> Ref:
 def fan_out(ref: Ref, *, after: int) -> int | None:
     """Put a tweet into the homes of its author and of some pages of followers, after `after`.
 
-    Returns where the next run begins, or None at the end. Delivering again changes nothing. Of a
-    popular author, only what readers merge is brought up to date.
+    Returns where the next run begins, or None at the end. Delivering again changes nothing. For a
+    popular author, only the entries that readers merge are refreshed.
     """
     tracing.note(tweet_id=ref.id, after=after)
     reach = accounts.reach_of(ref.author_id)
@@ -82,8 +82,8 @@ def _timed(pages: Iterable[Sequence[int]], begun: deque[int]) -> Iterator[Sequen
 class _Audience:
     """Whose homes hold an author's tweets: the author and the followers, in pages, by id.
 
-    From `after` on, as far as one run of a task goes. Once through, `rest` is where the next run
-    begins, or None when no follower is left.
+    It begins after `after` and goes as far as one run of a task does. In the end, `rest` is where
+    the next run begins, or None when no follower is left.
     """
 
     def __init__(self, author_id: int, after: int) -> None:
@@ -109,7 +109,7 @@ class _Audience:
 
 
 def _leavers(*, author_id: int, page: Sequence[int]) -> set[int]:
-    """Return who of a page of the audience has left it since it was read."""
+    """Return those of a page of the audience who have left it since the page was read."""
     place = bisect_left(page, author_id)
     has_author = page[place : place + 1] == [author_id]
     followers = [*page[:place], *page[place + 1 :]] if has_author else page
@@ -122,7 +122,8 @@ def _leavers(*, author_id: int, page: Sequence[int]) -> set[int]:
 def remove_from_homes(ref: Ref, *, after: int) -> int | None:
     """Take a removed tweet out of the audience's homes, pages at a time as `fan_out` does.
 
-    Of an author whose tweets are merged, out of the author's own home.
+    If the author's tweets are merged, it is taken out of what readers merge, and out of the
+    author's own home.
     """
     if tweets.is_visible(ref.id):  # A moderator has restored it meanwhile.
         return None
@@ -144,8 +145,8 @@ def remove_from_homes(ref: Ref, *, after: int) -> int | None:
 def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
     """Have homes lose, or get back, all that an author wrote; pages at a time as `fan_out` does.
 
-    Homes into which it was fanned out are dropped. Of an author whose tweets are merged, what
-    readers merge is replaced, which is nothing while the author is suspended or deleted.
+    Homes into which the tweets were fanned out are dropped. If the author's tweets are merged, the
+    entries that readers merge are refreshed: none while the author is suspended or deleted.
     """
     reach = accounts.reach_of(account_id)
     if reach is not Reach.FAN_OUT and not after:
@@ -157,10 +158,11 @@ def drop_homes_of_followers(*, account_id: int, after: int) -> int | None:
 
 
 def leave_homes(*, account_id: int, after: int) -> int | None:
-    """Have homes lose all of a deleted author, pages at a time, and in the end tell that they did.
+    """Take all that a deleted author wrote out of homes, pages at a time; then publish LeftHomes.
 
-    As `drop_homes_of_followers`; and an author whose tweets are merged is taken off the lists of
-    those whom followers merge. Follows are purged afterwards: they tell whose homes these are.
+    It does what `drop_homes_of_followers` does. If the author's tweets are merged, it also takes
+    the author off the followers' lists of whom to merge. Follows are purged only afterwards: they
+    tell whose homes these are.
     """
     rest = drop_homes_of_followers(account_id=account_id, after=after)
     if accounts.reach_of(account_id) is Reach.MERGE:

@@ -32,7 +32,7 @@ TOP = 80
 def part(
     account_id: int, *, limit: int = DEFAULT_LIMIT, max_id: int | None = None
 ) -> Part[Reading]:
-    """Return the part that reads as much of an account's home as a page takes, usually."""
+    """Return the part that reads as much of an account's home as a page usually takes."""
     return store.part(account_id, newest=None if max_id else max(TOP, limit) + 1)
 
 
@@ -58,7 +58,7 @@ def page(
     limit: int = DEFAULT_LIMIT,
     max_id: int | None = None,
 ) -> Page:
-    """Return a page, given what Redis said of the reader's home; None if it said nothing."""
+    """Return a page. `reading`: what Redis said of the reader's home; None if it did not answer."""
     home = None
     if reading:
         home = reading.home
@@ -150,7 +150,7 @@ class HomeSource(Source):
         return repeats(self._top, reader_id=reader.id, shows=shows)
 
     def _is_shown(self, entry: Entry, reader: Reader) -> bool:
-        """Ask once for all entries of the same authors."""
+        """Tell whether an entry shows to the reader: asked once for all entries of its authors."""
         author, original_author = entry[ID_SIZE:TWEET_SIZE], entry[TWEET_SIZE + ID_SIZE :]
         verdict = self._verdicts.get(author + original_author)
         if verdict is None:
@@ -166,12 +166,12 @@ class HomeSource(Source):
 def repeats(
     top: Sequence[Entry], *, reader_id: int, shows: Callable[[Entry], bool]
 ) -> Collection[Entry]:
-    """Return the retweets of which the original shows further down, by itself or retweeted.
+    """Return the retweets whose original shows further down, by itself or in another retweet.
 
-    `top` are the newest entries, newest first; `shows` tells of one whether it does, and is asked
-    only where an original is there more than once. The oldest stands: only what is older decides,
-    so that a tweet which was shown is never left out because newer ones arrive. What the reader
-    retweeted always shows.
+    `top` are the newest entries, newest first. `shows` tells whether an entry shows; it is asked
+    only where an original is there more than once. The oldest entry stands: only older entries
+    decide, so a tweet that was shown is never left out because newer ones arrive. The reader's own
+    retweets always show.
     """
     newest: dict[Entry, Entry] = {}
     several: dict[Entry, list[Entry]] = {}

@@ -36,7 +36,7 @@ KEY_PREFIX = "home:4:"
 COMPLETE, TO_MERGE = b"c", b"m"
 FLOOR_SIZE = ID_SIZE + 1
 BUILD_SIZE = 12
-# The floor under which nothing is.
+# The floor with nothing below it.
 END = bytes(ID_SIZE)
 # Of so many values in a row, one is a floor.
 FLOOR_EVERY = 32
@@ -61,9 +61,9 @@ MESSAGES_AHEAD = 3
 class Home:
     """A home as read: its entries, newest first, each once, and where its knowledge ends.
 
-    It holds every entry above the id `floor`; but for those of the authors `to_merge`, whose
-    entries are read apart. `is_window`: the list goes on. `is_short`: it would reach much further
-    down if it were built again.
+    It holds every entry above the id `floor`, except entries of the authors `to_merge`, which are
+    read apart. `is_window`: the list goes on. `is_short`: the home would reach much further down if
+    it were built again.
     """
 
     entries: list[Entry]
@@ -89,9 +89,9 @@ _TOP = b"\xff" * ID_SIZE
 
 @dataclass(frozen=True)
 class Reading:
-    """What Redis says of an account's home: None if there is none, or if it is being built.
+    """What Redis says of an account's home. `home` is None if none exists, or if it is being built.
 
-    `is_there` tells these two apart. `seconds_left`: what it has to live.
+    `is_there` tells these two apart. `seconds_left`: how long the home has to live.
     """
 
     home: Home | None
@@ -127,7 +127,7 @@ def part(account_id: int, *, newest: int | None = None) -> Part[Reading]:
 def parsed(values: Sequence[bytes], to_merge: Sequence[bytes], *, is_window: bool) -> Home | None:
     """Return the home that a list's first values make.
 
-    None if it holds no floor, but for a window, which then tells nothing.
+    Without a floor among them: None for a whole list, a home that knows nothing for a window.
     """
     place = len(values)
     while place:
@@ -165,7 +165,8 @@ def read(account_id: int) -> Home | None:
 def live_on(account_id: int, reading: Reading) -> None:
     """Let a home that was read live on.
 
-    Seldom, so that a read stays a read; and not what is being built by now: the build may be dead.
+    This is seldom done, so that a read stays a read. A home that is being built by now is left
+    alone, for its build may be dead.
     """
     if reading.home and reading.seconds_left < float(settings.HOME_TTL_SECONDS) * 0.9:
         scripts.LIVE_ON.run(
@@ -182,10 +183,10 @@ def floor_below(entry: Entry) -> bytes:
 def push(entry: Entry, account_id: int) -> bool:
     """Add an entry to an account's home if that exists.
 
-    Return whether `mark_removed` was called for its tweet. If a tweet is removed, it is marked
-    first, and then taken out of homes. So the mark is seen after the push, and the caller finds out
-    whether the entry has to go; or the mark comes later, and the removal finds the entry. Raises
-    redis.RedisError.
+    Return whether `mark_removed` was called for its tweet. A removal first marks the tweet, and
+    then takes it out of homes. So either the mark is seen after the push, and the caller has to
+    check whether the entry must go; or the mark comes later, and the removal finds the entry.
+    Raises redis.RedisError.
     """
     length, is_marked = resp.exchange(
         resp.pack("LPUSHX", _key(account_id), entry),
@@ -252,7 +253,7 @@ def _pushes(entry: Entry, account_ids: Sequence[int]) -> Iterator[bytes]:
 
 
 def _of_one_length(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
-    """Return runs of the numbers, which come in order, each of as many digits."""
+    """Return runs of the numbers, which come in order; those of a run have as many digits."""
     if not numbers or len(str(numbers[0])) == len(str(numbers[-1])):
         return [numbers] if numbers else []
     return [list(run) for _, run in groupby(numbers, key=lambda number: len(str(number)))]
@@ -295,8 +296,8 @@ def remove(entry: Entry, account_ids: Collection[int]) -> None:
 def stop_merging(author_id: int, account_ids: Sequence[int]) -> None:
     """Take an author off the lists of those whom the accounts' homes merge; homes stay.
 
-    A home that is being built is dropped: its build may have read of the author before. Raises
-    redis.RedisError.
+    A home that is being built is dropped: its build may have read before that it merges the author.
+    Raises redis.RedisError.
     """
     _take_out(author_id, account_ids, key=popular.key_of_merged)
 

@@ -15,7 +15,10 @@ from twitter.base.admin.reasons import ActOnAll, ReadOnlyAdmin, moderator_id, re
 
 
 def _all(change: Callable[..., set[int]]) -> ActOnAll:
-    """Return what changes all selected tweets: many of one author cost no more than a few."""
+    """Return a function that changes all selected tweets by one call of `change`.
+
+    So many tweets of one author cost no more than a few.
+    """
 
     def act(request: HttpRequest, tweets: Sequence[Tweet], reason: str) -> dict[Tweet, str]:
         tweet_ids = [tweet.pk for tweet in tweets]

@@ -133,7 +133,7 @@ class DeleteView(APIView):
     def delete(self, request: Request, tweet_id: int) -> Response:
         """Delete one of one's own tweets, or take a retweet back.
 
-        It is gone for everybody at once, and the retweets of it. Clients that show it are told by
+        It is gone for everybody at once, and so are its retweets. Clients that show it are told by
         `GET /timeline/update`.
         """
         services.delete(account_id=actor_id(request), tweet_id=tweet_id)

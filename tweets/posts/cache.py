@@ -1,7 +1,7 @@
-"""Rendered tweets in Redis. PostgreSQL has all of it.
+"""Rendered tweets in Redis; PostgreSQL has all of it.
 
-A tweet is replaced after each change, by what is read after its commit: a tweet that is not to be
-seen any more by its absence (`twitter.base.data.stamped`).
+After each change of a tweet, a read that follows its commit replaces the cached tweet. If readers
+do not see it any more, its absence is cached (`twitter.base.data.stamped`).
 """
 
 import struct
@@ -13,7 +13,7 @@ from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
-# So many changes of one tweet's counts in a second render it at once.
+# Of the changes of a tweet's counts in a second, so many have it rendered at once.
 REFRESHES_A_SECOND = 10
 TWEETS = Stamped("tweet:", form=SHAPE_VERSION, seconds=TTL_SECONDS)
 # In front of a tweet's JSON: the ids of its author, and of the original and its author, or 0.

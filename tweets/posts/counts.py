@@ -16,9 +16,9 @@ from twitter.outbox.events import publish
 def show_counts_after_commit(tweet_id: int) -> None:
     """Have a tweet's cached counts replaced after the running transaction.
 
-    Of a tweet that is liked all the time only the first changes of a second are shown in this way.
-    All are shown by the folding: each change is folded once, after it was committed, and what was
-    folded is rendered after the folding's commit, hence from a snapshot that holds the change.
+    For a tweet that is liked all the time, only the first changes of a second are shown in this
+    way. Folding shows all changes: a change is folded once, after its commit, and the tweet is
+    rendered after the commit of the folding, hence from a snapshot that holds the change.
     """
     transaction.on_commit(partial(_show_counts, tweet_id))
 
@@ -30,7 +30,7 @@ def _show_counts(tweet_id: int) -> None:
 
 
 def refresh(ids: Collection[int]) -> None:
-    """Replace what is cached of tweets after they changed. Raises redis.RedisError."""
+    """Refresh cached tweets after they changed. Raises redis.RedisError."""
     found = reads.fresh(ids)
     cache.replace(found.tweets, read_at=found.read_at)
 

@@ -1,4 +1,4 @@
-"""What posts declare. How tweets themselves go stands in `tweets.purging`."""
+"""What posts declare. The tweets themselves are purged by `tweets.purging`."""
 
 import json
 from collections.abc import Iterator
@@ -32,14 +32,14 @@ class ExportedTweetSerializer(serializers.Serializer[Any]):
 
 
 class ExportedRemovalSerializer(serializers.Serializer[Any]):
-    """That a tweet, or a retweet, is gone or hidden; forgotten after 7 days."""
+    """The tombstone of a tweet or a retweet that is gone or hidden; deleted after 7 days."""
 
     tweet_id = WireIdField()
     removed_at = serializers.DateTimeField()
 
 
 class ExportedAnswerSerializer(serializers.Serializer[Any]):
-    """The answer that repeats of a post get; forgotten after a day."""
+    """The answer that repeats of a post get; deleted after a day."""
 
     idempotency_key = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -82,13 +82,13 @@ def _audit_log(account_id: int) -> Iterator[Row]:
 
 
 def _erase_tombstones_of(author_id: int) -> int:
-    """Delete some tombstones, and what the audit log says of their tweets.
+    """Delete some tombstones, and anonymise what the audit log says of their tweets.
 
-    Who followed the author is told to read the home again.
+    Followers do without them: they are told to read the home timeline again.
     """
     some = Tombstone.objects.filter(author_id=author_id)
     tweet_ids = list(some.values_list("tweet_id", flat=True)[: declared.STEP])
-    audit.forget(audit.about(Tweet, tweet_ids), what="a tweet")
+    audit.anonymise(audit.about(Tweet, tweet_ids), what="a tweet")
     return Tombstone.objects.filter(tweet_id__in=tweet_ids).delete()[0]
 
 

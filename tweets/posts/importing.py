@@ -24,8 +24,9 @@ class OldTweet:
 def import_batch(batch: Sequence[OldTweet]) -> list[int]:
     """Store tweets in one statement, with ids made for their dates; returns the ids, in order.
 
-    They are not fanned out: call `end_import` in the end, and homes are built anew. Raises
-    ValueError when one is dated before ids begin, or ahead: then `update` would tell no other.
+    They are not fanned out: call `end_import` in the end, and homes are built again. Raises
+    ValueError when one is dated before ids begin, or in the future. After a tweet of the future,
+    `/timeline/update` would tell of no other.
     """
     if any(not EPOCH <= tweet.posted_at <= timezone.now() for tweet in batch):
         raise ValueError(f"posted before {EPOCH:%Y-%m-%d}, or ahead")
@@ -46,6 +47,6 @@ def import_batch(batch: Sequence[OldTweet]) -> list[int]:
 
 
 def end_import() -> None:
-    """Tell that homes are to be built anew."""
+    """Tell that homes are to be built again."""
     with transaction.atomic():
         publish(ImportEnded())

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from twitter.base.data import ids
 
-# Foreign keys, by the names that Django gave them: services tell by these what went away meanwhile.
+# The names that Django gave to foreign keys. From these, services know which row is gone by now.
 FIRST_ANSWER_ACCOUNT_REFERENCE = "tweets_firstanswer_account_id_eb93d6c1_fk_accounts_account_id"
 METRICS_DELTA_TWEET_REFERENCE = "tweets_tweetmetricsdelta_tweet_id_a3a71fe0_fk_tweets_tweet_id"
 TWEET_AUTHOR_REFERENCE = "tweets_tweet_author_id_be2571cc_fk_accounts_account_id"

@@ -20,14 +20,14 @@ from twitter.outbox.events import publish
 
 
 def moderate_delete(*, tweet_ids: Collection[int], by_id: int, reason: str) -> set[int]:
-    """Delete anybody's tweets, as a moderator; returns the ids of those that are not there."""
+    """Delete tweets of any author, as a moderator; returns the ids that belong to no tweet."""
     return _moderate("Deleted", _delete_many, tweet_ids=tweet_ids, by_id=by_id, reason=reason)
 
 
 def hide(*, tweet_ids: Collection[int], by_id: int, reason: str) -> set[int]:
     """Hide tweets from everybody; those that are hidden stay so.
 
-    Returns the ids of those that are not there.
+    Returns the ids that belong to no tweet.
     """
     return _moderate("Hidden", _hide_many, tweet_ids=tweet_ids, by_id=by_id, reason=reason)
 
@@ -35,7 +35,7 @@ def hide(*, tweet_ids: Collection[int], by_id: int, reason: str) -> set[int]:
 def restore(*, tweet_ids: Collection[int], by_id: int, reason: str) -> set[int]:
     """Show hidden tweets again; those that are visible stay so.
 
-    Returns the ids of those that are not there.
+    Returns the ids that belong to no tweet.
     """
     return _moderate("Restored", _restore_many, tweet_ids=tweet_ids, by_id=by_id, reason=reason)
 

@@ -16,13 +16,14 @@ from tweets.posts.rendering import RenderedTweet, render
 from twitter.base.data import counters, stamped
 from twitter.base.data.ids import MAX_ID, id_at
 
-# Tweets of each author that `newest` looks at first: at least so many, and so many times as many as
-# each had if all wrote alike. Who wrote still more takes another scan.
+# How many tweets of each author `newest` looks at first: at least FIRST_DEPTH, and FIRST_SHARES
+# times as many as each author would have if all wrote alike. An author of still more takes another
+# scan.
 FIRST_DEPTH, FIRST_SHARES = 4, 8
 
 
-# A transaction that takes longer than this does not hold the readers of news back: it is none of a
-# request, which are ended by then: else a tweet of theirs could be left out for ever.
+# A transaction that takes longer than this does not hold the readers of news back. It belongs to no
+# request: requests have ended by then, or news could leave out their tweets for ever.
 LONGEST_WRITE_SECONDS: int = settings.LONGEST_REQUEST_SECONDS
 
 
@@ -36,9 +37,9 @@ def newest(
 ) -> list[Ref]:
     """Return up to `limit` tweets by these authors with after < id < before.
 
-    They are the newest ones, newest first; or the oldest ones, oldest first. For each author a
-    short scan of the index by author and id; then longer ones for those authors who have more to
-    give than was asked for. Fewer than `limit` means that there were no more when it was asked.
+    They are the newest ones, newest first; or the oldest ones, oldest first. Each author takes a
+    short scan of the index by author and id; authors who have more tweets than that scan returned
+    take longer ones. Fewer than `limit` tweets mean that there were no more at that time.
     """
     bounds = {"before": before, "after": after, "limit": limit}
     was_full = False
@@ -58,7 +59,7 @@ def newest(
                 bounds["before"] = found[-1].id + 1
             else:
                 bounds["after"] = found[-1].id - 1
-        # What comes after an author's `depth` rows would be among these only if all of them are.
+        # An author's further tweets belong here only if all of the author's `depth` rows do.
         rows = Counter(row.author_id for row in found)
         authors = [author for author in authors if rows[author] == depth < limit]
         depth = min(limit, depth * 8)
@@ -83,7 +84,7 @@ class _Row(NamedTuple):
 
 
 def _refs(rows: Sequence[_Row]) -> list[Ref]:
-    """Add who wrote the originals, in one statement more if there are any."""
+    """Return rows as refs. If there are retweets, one more statement reads the original authors."""
     authors = authors_of({row.original_id for row in rows if row.original_id})
     return [
         Ref(row.id, row.author_id, row.original_id, authors[row.original_id])
@@ -95,7 +96,7 @@ def _refs(rows: Sequence[_Row]) -> list[Ref]:
 
 
 def authors_of(tweet_ids: Collection[int]) -> dict[int, int]:
-    """Return who wrote these tweets, as far as there are rows of them, visible or not."""
+    """Return the author of each of these tweets that has a row, visible or not."""
     if not tweet_ids:
         return {}
     with connection.cursor() as cursor:
@@ -126,14 +127,14 @@ def clock() -> int:
 
 
 class Settled(NamedTuple):
-    """An id below which no tweet can become visible any more, and the one that is made just now."""
+    """Two ids: below `id` no tweet can become visible any more; `now` is the one made just now."""
 
     id: int
     now: int
 
 
 def settled() -> Settled:
-    """Return up to where the tweets are settled.
+    """Return the id up to which tweets are settled.
 
     Transactions commit in any order, so a reader of news who went on from the newest id that it
     saw would miss a smaller one, committed later. Every id is made by `clock_timestamp()` within
@@ -157,7 +158,7 @@ def settled() -> Settled:
 
 _COUNTS = counters.names(TweetMetrics)
 _SUMS = counters.sums(TweetMetrics, TweetMetricsDelta, key="tweet_id", of="tweet.id")
-# A row for each id that is asked for: when PostgreSQL was read is told even if none is there.
+# A row for each id that is asked for, visible or not: each says when PostgreSQL was read.
 _LOAD = f"""
     SELECT wanted.id, author_id, text, original_id, {stamped.NOW}, {_SUMS.columns}
     FROM unnest(%s::bigint[]) AS wanted (id)
@@ -186,8 +187,8 @@ def filled(ids: Collection[int]) -> dict[int, RenderedTweet | None]:
 def fresh(ids: Collection[int]) -> Fresh:
     """Return tweets from PostgreSQL, rendered, with exact counts.
 
-    One statement; and one more for the authors of originals that are not among the tweets. Whether
-    the authors are visible is not looked at.
+    It takes one statement, and one more for the authors of originals that are not among the tweets.
+    It does not check whether the authors are visible.
     """
     rows = _load(ids)
     loaded = [_loaded(row) for row in rows if row[1] is not None]
@@ -234,7 +235,7 @@ def author_of(tweet_id: int) -> int | None:
 def removed_between(
     *, author_ids: Sequence[int], since: datetime, until: datetime, limit: int
 ) -> list[tuple[int, datetime]]:
-    """Return tweets by these authors that went away, and when: `since` <= moment < `until`.
+    """Return tweets by these authors that were removed, and when: `since` <= moment < `until`.
 
     The oldest removals first, at most `limit`. For each author a short scan of an index.
     """

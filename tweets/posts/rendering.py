@@ -1,4 +1,4 @@
-"""Tweets as bytes: rendered once by the serializer, joined into answers ever after."""
+"""Tweets as bytes. The serializer renders a tweet once; answers are joined from these bytes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ SHAPE_VERSION = 4
 
 
 class RenderedTweet(NamedTuple):
-    """A tweet's JSON, and what one must know of it without parsing that."""
+    """A tweet's JSON, and the ids that are needed without parsing it."""
 
     body: bytes
     author_id: int
@@ -37,17 +37,20 @@ def render(tweet: Tweet, *, original_author_id: int = 0) -> RenderedTweet:
 
 @dataclass
 class Found:
-    """What was found of tweets and users by id, as bytes: nothing of what is not to be seen."""
+    """Tweets and users that were looked up by id, as bytes.
+
+    An invisible tweet is None, an invisible user is empty.
+    """
 
     tweets: dict[int, RenderedTweet | None] = field(default_factory=dict)
     users: dict[int, bytes] = field(default_factory=dict)
 
     def has(self, tweet_id: int, author_id: int) -> bool:
-        """Tell whether both the tweet and its author are there to be seen."""
+        """Tell whether both the tweet and its author are visible."""
         return self.tweets.get(tweet_id) is not None and bool(self.users.get(author_id))
 
     def body(self, tweet_id: int) -> bytes:
-        """Return the JSON of a tweet that is there."""
+        """Return the JSON of a tweet, empty if it is not visible."""
         tweet = self.tweets[tweet_id]
         return tweet.body if tweet else b""
 

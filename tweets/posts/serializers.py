@@ -32,7 +32,7 @@ class ReferenceSerializer(serializers.Serializer[Any]):
 
 
 class TweetSerializer(serializers.ModelSerializer[Tweet]):
-    """A tweet as everybody sees it. What it is to the reader stands in `viewer`."""
+    """A tweet as everybody sees it. What the reader did to it is in `viewer`."""
 
     id = WireIdField()
     author_id = WireIdField()

@@ -32,8 +32,8 @@ from twitter.outbox.events import Event, publish
 
 ACCOUNT_GONE = "The account is gone."
 NO_TWEET = "There is no such tweet."
-# A moderator who removes or restores more tweets of one author at once has the followers' homes
-# built again: to change each home for each tweet is the product of both.
+# If a moderator removes or restores more tweets of one author at once, the followers' homes are
+# built again. To change each home for each tweet would take homes times tweets.
 FEW = 10
 # A post with an Idempotency-Key commits with its first answer.
 _POST = {
@@ -109,7 +109,7 @@ def _claim_key(*, account_id: int, key: str, request_hash: bytes) -> FirstAnswer
 
 
 def refs_of(tweets: Collection[Tweet]) -> list[Ref]:
-    """Return what refers to these tweets; one statement if there are retweets among them."""
+    """Return the refs of these tweets; it takes one statement if there are retweets among them."""
     authors = reads.authors_of({tweet.original_id for tweet in tweets if tweet.original_id})
     return [
         Ref(tweet.pk, tweet.author_id, tweet.original_id, authors[tweet.original_id])
@@ -142,7 +142,10 @@ def delete_locked(tweet: Tweet) -> None:
 
 
 def delete_removed(tweet: Tweet) -> None:
-    """Delete what readers do not see any more. Nothing refers to a retweet's row: it goes."""
+    """Delete a tweet or retweet that readers do not see any more.
+
+    A retweet's row is deleted at once, for no row refers to it.
+    """
     if tweet.original_id is not None:
         if Tweet.objects.filter(id=tweet.pk).delete()[0]:
             TweetMetricsDelta.objects.create(tweet_id=tweet.original_id, retweet_count=-1)
@@ -161,7 +164,7 @@ def _locked(tweet_id: int) -> Tweet:
 
 
 def publish_removed(tweets: list[Tweet]) -> None:
-    """Tell of tweets of one author that readers do not see any more."""
+    """Publish that readers do not see these tweets of one author any more."""
     if not tweets:
         return
     bury(tweets)
@@ -181,12 +184,12 @@ def bury(tweets: Iterable[Tweet]) -> None:
 
 
 def publish_visible(ref: Ref) -> None:
-    """Tell of a tweet that readers see from now on, within the running transaction."""
+    """Publish that readers see a tweet from now on, within the running transaction."""
     marked = [MarksChanged(account_id=ref.author_id)] if ref.original_id else []
     publish(TweetPosted.of(ref), *marked)
 
 
 def marks_changed(tweets: Iterable[Tweet]) -> list[MarksChanged]:
-    """Return that those who retweeted did so not any more, or again."""
+    """Return an event for each account whose retweets are among these, removed or restored."""
     retweeters = {tweet.author_id for tweet in tweets if tweet.original_id}
     return [MarksChanged(account_id=account_id) for account_id in retweeters]

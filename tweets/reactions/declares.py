@@ -33,7 +33,7 @@ RETWEETED = Mark(
 BOOKMARKED = mark_of_rows(
     "bookmarked",
     table=Bookmark._meta.db_table,
-    help_text="Those that the reader bookmarked. Nobody else is told.",
+    help_text="Those that the reader bookmarked. Only the reader is told.",
 )
 # What `viewer` has, in this order.
 MARKS: Sequence[Mark] = (LIKED, RETWEETED, BOOKMARKED)

@@ -1,8 +1,8 @@
 """Marks: what a reader did to tweets, as one value in Redis; PostgreSQL has all of it.
 
-For each mark that reactions declare, the value holds the newest tweets that the reader so marked,
-down to a floor. Tweets that are older are asked for as they are met, and kept as well, whether the
-reader marked them or not. After each change the value is replaced by what is read after its commit.
+For each mark that reactions declare, the value holds the newest tweets with this mark, down to a
+floor. Older tweets are looked up when a page has them, and kept as well, whether the reader marked
+them or not. After each change, a read that follows its commit replaces the value.
 """
 
 from binascii import crc_hqx
@@ -20,7 +20,7 @@ from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
-# Marked tweets, and own tweets, that the value goes back to.
+# The value goes back over so many marked tweets, and over so many tweets of the reader's own.
 NEWEST = 500
 # Tweets below the floor that are kept besides: at least those of the largest page, with originals.
 ASKED = 200
@@ -34,7 +34,7 @@ _HEAD = Struct(f"<{len(MARKS) + 2}q")
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The tweets with each mark, by its name: all above the id `floor`, and those of `asked`.
+    """The tweets with each mark, by its name: all above the id `floor`, and those among `asked`.
 
     `read_at`: when PostgreSQL was asked, in microseconds of its clock.
     """
@@ -45,7 +45,7 @@ class Marks:
     read_at: int
 
     def unknown(self, tweet_ids: Iterable[int]) -> set[int]:
-        """Return of which of the tweets it is not known what the reader did to them."""
+        """Return those of the tweets that the value does not cover."""
         return {one for one in tweet_ids if one <= self.floor and one not in self.asked}
 
     def of(self, tweet_ids: Collection[int]) -> dict[str, frozenset[int]]:
@@ -85,25 +85,25 @@ def filled(account_id: int) -> Marks:
 
 
 def knowing(account_id: int, marks: Marks, *, tweet_ids: Collection[int]) -> Marks:
-    """Return the account's marks, which now tell of these tweets as well, and cache that."""
+    """Return the account's marks, which now cover these tweets as well, and cache them."""
     if not marks.unknown(tweet_ids):
         return marks
     kept = sorted(marks.asked.difference(tweet_ids), reverse=True)
-    # All of these tweets, for the floor may have risen above some that were known.
+    # All of these tweets, for the floor may have risen above some that were covered.
     marks = _stored(account_id, [*tweet_ids, *kept[: max(ASKED - len(tweet_ids), 0)]])
     redis.without_redis(lambda: None)(VALUES.replace)({account_id: _packed(marks)})
     return marks
 
 
 def refresh(account_id: int) -> None:
-    """Replace what is cached of an account's marks. Raises redis.RedisError."""
+    """Refresh an account's cached marks. Raises redis.RedisError."""
     marks = parts.fetch(marks_part(account_id))
     fresh = _stored(account_id, marks.asked if marks else ())
     VALUES.replace({account_id: _packed(fresh)})
 
 
 def drop(account_id: int) -> None:
-    """Delete what is cached of an account's marks. Raises redis.RedisError."""
+    """Delete an account's cached marks. Raises redis.RedisError."""
     VALUES.drop([account_id])
 
 

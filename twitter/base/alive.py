@@ -11,7 +11,7 @@ _FILE = os.environ.get("ALIVE_FILE")
 
 
 def show_alive() -> None:
-    """Touch the file; a disk that is full ends nothing."""
+    """Touch the file. A full disk does not end the process."""
     if _FILE:
         with contextlib.suppress(OSError):
             Path(_FILE).touch()

@@ -1,4 +1,4 @@
-"""What the options and files of management commands may be; what they may not be is one sentence.
+"""Options and files of management commands. If one is wrong, a single sentence says why.
 
 argparse turns ArgumentTypeError into that sentence, with the option's name before it.
 """

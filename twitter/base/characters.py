@@ -1,7 +1,8 @@
 """Which characters names, descriptions and reasons may have, and their normal form.
 
-As in tweets, plus one rule: these stand beside words of others, so no bidirectional control may
-reach beyond their end and turn these around (Unicode Standard Annex 9, section 2; CVE-2021-42574).
+The rules are those of tweets, plus one. Pages show these texts beside other people's words, so no
+bidirectional control may reach beyond a text's end and turn those words around (Unicode Standard
+Annex 9, section 2; CVE-2021-42574).
 """
 
 import unicodedata
@@ -40,10 +41,11 @@ def line(text: str, *, most: int) -> str:
 def lines(text: str, *, most: int) -> str:
     r"""Return a text in the form in which it is stored: NFC, line breaks as \n, stripped.
 
-    `most`: the code points that it may have. What has more, however it is normalized, comes back as
-    it is, for others to refuse: normalizing it might take long. Raises Django's ValidationError for
-    a control character but tab and line break, for one that turns the direction of writing, for
-    half a surrogate pair, for a noncharacter, and if it is not empty and nothing in it is visible.
+    `most`: the code points that it may have. A text that has more in every normal form is returned
+    as it is, for the caller to refuse: normalizing it might take long. Raises Django's
+    ValidationError for a control character except tab and line break, for one that turns the
+    direction of writing, for half a surrogate pair, for a noncharacter, and for a text that is not
+    empty but has nothing visible.
     """
     if len(text) > _COMPOSED_MOST * most:
         return text
@@ -58,7 +60,7 @@ def lines(text: str, *, most: int) -> str:
 def word(text: str, *, most: int) -> str:
     """Return a text of one word, such as an address, in which every character is visible.
 
-    Else two that look alike would be different. Otherwise as `lines`.
+    So two words that look alike are equal. All else is as in `lines`.
     """
     if found := _UNSEEN.search(text.strip()):
         raise _refused(found[0], "characters that cannot be seen are not allowed here")

@@ -1,7 +1,7 @@
 """What a subject declares: its share of what cuts across all subjects.
 
-Each app lists its subjects in `declares.py`. What exports or erases an account goes through that
-list, and names no subject.
+Each app lists its subjects in `declares.py`. The code that exports or erases an account goes
+through that list, and names no subject.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-# The variables of the service: those that are not read by what follows, or not in every process;
-# and each that was asked for.
+# The variables of the service. Here are those that are not read by this module, or not in every
+# process; each that is asked for is added.
 _names = {
     *("ALIVE_FILE", "WEB_HOST", "WEB_ACCESS_LOG", "STATE_DIR"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"),
@@ -30,7 +30,7 @@ class Env(environ.Env):  # type: ignore[misc]  # it has no types
     """django-environ's, which notes the names that it is asked for."""
 
     def get_value(self, var: str, *args: Any, **options: Any) -> Any:
-        """Return a variable as what it is asked for as."""
+        """Return a variable as django-environ does, and note its name."""
         _names.add(var)
         return super().get_value(var, *args, **options)
 
@@ -39,7 +39,7 @@ def misspelt() -> Iterator[tuple[str, str]]:
     """Yield each variable that looks like one of ours and is none, with what may be meant.
 
     Only a guess, so nothing is refused for it: the environment is also that of other programs, and
-    that of a newer version after a step back.
+    after a rollback that of a newer version.
     """
     for name in sorted(os.environ.keys() - _names):
         likeness = 0.0 if name.startswith(_OURS) else _LIKE
@@ -106,8 +106,8 @@ def hosts(name: str, value: str) -> list[str]:
 def address(name: str, value: str, *, form: str, such_as: str) -> str:
     """Return the address of a server, `value`, which is the variable's or follows from another.
 
-    `form` is a regular expression for all of it; `such_as` is shown to whoever misses it. The
-    value is not: it may have a password in it.
+    `form` is a regular expression for all of it. If it does not match, the error shows `such_as`.
+    It does not show the value, which may have a password in it.
     """
     if not re.fullmatch(form, value):
         raise ImproperlyConfigured(f"{name}: such as {such_as}.")

@@ -22,11 +22,11 @@ STATEMENT_SECONDS = number("WEB_STATEMENT_SECONDS", 10)
 METRICS_PORT = number("METRICS_PORT", 9100)
 LOG_LEVEL = log_level()
 
-# So long requests under way may take when the server is told to end.
+# When the server is told to end, requests under way may take so long.
 GRACE_SECONDS = 15
-# Of clients, in each process; more wait until others have ended.
+# Connections of clients to each process; further ones wait until others have ended.
 CONNECTIONS = 1_000
-# Of a process, for all else: some 20, and two for each thread (PostgreSQL, Redis).
+# Descriptors of a process for all else: some 20, and two for each thread (PostgreSQL, Redis).
 _OTHER_DESCRIPTORS = 100
 
 if os.environ.get("SCRIPT_NAME"):
@@ -36,7 +36,7 @@ if os.environ.get("SCRIPT_NAME"):
 
 
 def connections() -> int:
-    """Return how many clients a process may have, which its descriptors suffice for.
+    """Return how many clients a process may have, so that its descriptors suffice.
 
     Raises the soft limit to the hard one first; a shell's or a container's soft limit is often
     1,024, and `accept` fails beyond it.

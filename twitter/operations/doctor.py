@@ -50,7 +50,7 @@ def django_checks() -> Iterator[Finding]:
 
 
 def postgresql() -> Iterator[Finding]:
-    """Find whether it is one that the service can live with."""
+    """Find whether the service can work with this PostgreSQL."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('server_version_num')::int / 10000,"

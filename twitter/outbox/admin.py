@@ -30,7 +30,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """What is done is not here any more."""
+    """Deliveries that are not done; one that is done has no row any more."""
 
     list_display = ("id", "event", "task", "created_at", "due_at", "attempts", "failed_at", "error")
     list_filter = (StateFilter,)
@@ -47,7 +47,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Try again now", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        """Send the selected deliveries again, with all their attempts."""
+        """Send the selected deliveries again, with the full number of attempts."""
         with transaction.atomic():
             deliveries = list(queryset.select_for_update())
             for delivery in deliveries:

@@ -41,10 +41,11 @@ def _is_task(name: str) -> bool:
 
 
 def _takes(function: Any, event_type: type[Event]) -> bool:
-    """Tell whether a function takes the event, and no field is named like what a step keeps.
+    """Tell whether a function takes the event, and no field has the name of a value a step keeps.
 
-    It says what it takes by the class of its parameter `event`, or by a protocol whose attributes
-    the event has: so an app takes the events of those above it, which it must not import.
+    The type of the parameter `event` says what it takes: a class of events, or a protocol whose
+    attributes the event has. By a protocol, an app takes events of apps above it, which it must not
+    import.
     """
     names = {field.name for field in fields(event_type)}
     hint = get_type_hints(function).get("event", object)

@@ -1,4 +1,4 @@
-"""Publishing an event, how it stands in a row, and the table that says who subscribes to it.
+"""Events: publishing them, storing them in rows, and the table of their subscribers.
 
 The table is `settings.OUTBOX_EVENTS`, a module above all apps, because the outbox knows none.
 """
@@ -19,12 +19,12 @@ from twitter.base.observe import tracing
 from twitter.outbox.models import Delivery
 
 NUDGE_CHANNEL = "outbox:nudge"
-# The relay leaves what runs at once alone for so long: time to run it and to settle its row.
+# For so long the relay leaves alone a delivery that runs at once: time to run it, and to settle it.
 AT_ONCE_SECONDS = 5
 # The key of a payload that names the event's version; a payload without it is of version 1.
 VERSION = "version"
 
-# A lost settlement only means that a task runs again, so nobody waits for the disk.
+# A lost settlement only means that a task runs again, so this does not wait for the disk.
 _SETTLE = f"""
     WITH unsynced AS (SELECT set_config('synchronous_commit', 'off', true))
     DELETE FROM {Delivery._meta.db_table} USING unsynced WHERE id = ANY(%s)"""
@@ -58,7 +58,7 @@ class Event:
 
     @classmethod
     def read(cls, payload: Mapping[str, Any]) -> Self:
-        """Return the event that a payload holds; what it has besides is left alone.
+        """Return the event that a payload holds; other keys of the payload are ignored.
 
         Raises UnreadableEvent when the payload is of a later version.
         """

@@ -42,14 +42,14 @@ class Delivery(models.Model):
         return f"{self.task} for {self.event}"
 
     @classmethod
-    def forget_failed(cls, number: int) -> None:
-        """Delete the dead letters that are about an object which is gone for good, by its id."""
+    def delete_dead_letters(cls, number: int) -> None:
+        """Delete the dead letters about an object that is gone for good; `number` is its id."""
         failed = cls.objects.filter(failed_at__isnull=False)
         text = Cast("payload", models.TextField())
         failed.alias(text=text).filter(text__regex=rf"\y{number}\y").delete()
 
     def retry(self) -> None:
-        """Make it due now, with all its attempts before it."""
+        """Make it due now, with the full number of attempts."""
         Delivery.objects.filter(id=self.pk).update(
             failed_at=None, attempts=0, sends=0, due_at=Now()
         )

@@ -46,7 +46,8 @@ def task(*, atomic: bool = False, former: str = "") -> Callable[[Work], Any]:
       beside the event; `{}` when the database tells where to go on.
     - `atomic`: function and settlement share one transaction, so that what the function does in
       Postgres happens exactly once.
-    - What it raises is noted and tried again with growing delay, OUTBOX_MAX_ATTEMPTS times.
+    - If it raises an error, that is noted, and it is tried again with growing delay,
+      OUTBOX_MAX_ATTEMPTS times.
     - `former`: the name that rows of the release before have for it. It goes one release later.
     """
 
@@ -96,10 +97,11 @@ def _name_of(function: Work) -> str:
 def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, _Begun]:
     """Count an attempt of each delivery that was tried `most` times at most; return these.
 
-    Not of what is settled or given up. Counted before the work, in a transaction of its own, so
-    that a task that kills its worker comes to an end as well. Those that nobody has tried are begun
-    and settled together; after a kill they have been tried, and go by themselves, so that none is
-    given up for another. Event and step are those of the row: a message may be older.
+    Deliveries that are settled or given up are left out. An attempt is counted before the work, in
+    a transaction of its own, so that a task that kills its worker is given up as well. Deliveries
+    without an attempt are begun and settled together. After a kill these have an attempt, and each
+    runs by itself, so that none is given up because of another. Event and step are those of the
+    row: a message may be older.
     """
     with connection.cursor() as cursor:
         cursor.execute(

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 def begin() -> None:
-    """Look every few seconds, in a thread: the relay does not wait for it. Not without metrics."""
+    """Look every few seconds, in a thread that the relay does not wait for; not without metrics."""
     if metrics.instruments:
         threading.Thread(target=_watch, name="watch", daemon=True).start()
 
@@ -65,9 +65,9 @@ def look_at_queues() -> None:
 
 
 def outbox() -> tuple[dict[str, tuple[int, float]], int]:
-    """Return of each state how many deliveries are in it and the seconds since the oldest's time.
+    """Return the number of deliveries in each state, and the seconds since the oldest's time.
 
-    And how many were given up. Of those that wait, no more than MOST are counted.
+    Also return how many were given up. Of those that wait, no more than MOST are counted.
     """
     with connection.cursor() as cursor:
         cursor.execute(_WAITING)
@@ -82,7 +82,7 @@ def queue_lengths() -> dict[str, int]:
     lengths = {}
     with current_app.connection_or_acquire() as broker:
         for queue in queues():
-            # Of its own: AMQP closes a channel that asks for a queue which is not there.
+            # A channel for each: AMQP closes one that asks for a queue which is not there.
             with broker.channel() as channel:
                 try:
                     lengths[queue] = channel.queue_declare(queue, passive=True).message_count

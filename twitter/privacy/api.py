@@ -31,7 +31,7 @@ class ExportTooSlow(Exception):
 
 
 class _Turn:
-    """Blocks of an export. Its place is free at the end, or when whoever sends it gives up."""
+    """Blocks of an export. Its place is free at the end, or when the server gives up sending."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks

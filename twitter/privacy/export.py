@@ -1,8 +1,8 @@
 """All that is stored of a person as one JSON document, made while it is being sent.
 
 No transaction spans it. One would show everything as of one moment; but it would last as long as
-the client takes to read, and as long keep PostgreSQL from vacuuming and `settled_id` of tweets from
-advancing (docs/adr/0020-an-export-is-a-stream.md).
+the client takes to read, and as long keep PostgreSQL from vacuuming and the settled id of tweets
+from advancing (docs/adr/0020-an-export-is-a-stream.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -50,7 +50,7 @@ class Subject:
     """Whom to look for: by id, and by words such as the username and the e-mail address.
 
     Words are found whole and in whatever case; but in columns of bytes anywhere, and as they are.
-    Of what Redis counts by digest, the digests are words as well.
+    Digests, by which Redis counts, are words as well.
     """
 
     account_id: int
@@ -85,7 +85,7 @@ class Subject:
 
 
 def _whole(word: str) -> str:
-    """Return what finds a word that is not a part of a longer one."""
+    """Return a pattern that finds a word, unless it is a part of a longer one."""
     before = "[0-9A-Za-z_.+-]" if "@" in word else "[0-9A-Za-z_]"
     return f"(?<!{before}){re.escape(word)}(?![0-9A-Za-z_])"
 
@@ -207,4 +207,4 @@ def _values(client: Any, key: bytes, kind: str) -> Iterator[bytes]:
             yield field
             yield value
     elif kind != "none":  # which has expired meanwhile
-        raise ValueError(f"{key!r} is a {kind}: nobody has said how to search one.")
+        raise ValueError(f"{key!r} is a {kind}, which this cannot search.")

@@ -1,4 +1,4 @@
-"""What a deleted account was logged in to with is free after 30 days only."""
+"""A deleted account's username and e-mail address are free after 30 days only."""
 
 import time
 from datetime import timedelta
@@ -85,7 +85,7 @@ def test_after_30_days_they_are_free(ada: Account, api: Any) -> None:
     assert not ReservedLogin.objects.exists()
 
 
-def test_they_are_reserved_anew_when_they_are_deleted_anew(ada: Account) -> None:
+def test_they_are_reserved_again_when_they_are_deleted_again(ada: Account) -> None:
     delete(ada)
     ReservedLogin.objects.update(until=timezone.now())
     delete(AccountFactory(username=USERNAME.lower(), email=EMAIL.lower()))

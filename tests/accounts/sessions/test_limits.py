@@ -168,7 +168,7 @@ def test_a_login_that_nobody_has_is_slowed_down_just_the_same(limit):
     assert elsewhere == [Unauthenticated] + [TooMany] * 2
 
 
-def test_a_success_forgets_the_failures(limit):
+def test_a_success_resets_the_count_of_failures(limit):
     limit("log-ins", account_and_address=(3, 900), account=(100, 3600))
     AccountFactory(username="ada")
     for _ in range(3):
@@ -221,7 +221,7 @@ def test_where_an_account_is_used_from_is_bounded_and_goes_with_it(valkey, monke
         assert 1 <= valkey.zcard(f"limit:known:{ada.pk}") <= 3
         assert guessing._is_known(ada.pk, f"192.0.2.{number}")
     assert valkey.ttl(f"limit:known:{ada.pk}") > 0
-    guessing.forget(ada.pk, logins=["ada"])
+    guessing.delete_records(ada.pk, logins=["ada"])
     assert not valkey.exists(f"limit:known:{ada.pk}")
 
 

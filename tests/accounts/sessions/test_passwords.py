@@ -1,4 +1,4 @@
-"""What a password costs to check, and that nobody learns more from it than they should."""
+"""What a password costs to check, and that an answer tells no more than it should."""
 
 import time
 from typing import Any
@@ -53,7 +53,7 @@ def ask_admin(username: str, password: str) -> Any:
         ("chief@example.org", "wrong"),
     ],
 )
-def test_whoever_is_refused_costs_one_hash(
+def test_a_refused_log_in_costs_one_hash(
     ask: Any, username: str, password: str, hashes: list[str]
 ) -> None:
     if ask is ask_api and len(username) > 254:
@@ -147,7 +147,7 @@ def test_a_stolen_token_does_not_let_guess_the_password(
     assert change(logged_in("ada", session_id=2), PASSWORD).status_code == 200
 
 
-def test_only_failures_count_and_a_success_forgets_them(limit: Any) -> None:
+def test_only_failures_count_and_a_success_resets_the_count(limit: Any) -> None:
     limit("password-checks", token=(2, 900))
     ada = logged_in("ada")
     for _ in range(3):

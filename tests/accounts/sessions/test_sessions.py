@@ -99,7 +99,7 @@ def test_refreshing_rotates_the_token_and_keeps_the_session(
         verify_access_token(following.access_token).session_id
         == verify_access_token(pair.access_token).session_id
     )
-    # Its time begins anew.
+    # Its time begins again.
     assert Session.objects.get().expires_at > timezone.now() + timedelta(days=29)
     sessions_services.refresh(following.refresh_token)
 

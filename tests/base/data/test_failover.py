@@ -107,7 +107,7 @@ def test_after_a_promotion_data_is_dropped_once_and_never_in_turns(two, connect)
 
 
 def test_when_the_first_server_takes_over_again_its_data_is_dropped_too(two, connect):
-    """Its run id is the one that it always had, though its data was replaced by the other's."""
+    """The first server has the run id that it always had, though it has the other's data."""
     first, second = two
     connect(first)
     second.follow(first)
@@ -137,7 +137,7 @@ def test_servers_that_show_one_data_set_are_one_whatever_their_run_ids(two, conn
 
 @pytest.mark.parametrize("client", ["resp", "redis-py"])
 def test_a_connection_to_what_became_a_replica_is_replaced(two, settings, client):
-    """As with a name that leads to the new primary from now on."""
+    """The address is like a name that leads to the new primary from now on."""
     old, new = two
 
     def write(value):

@@ -1,4 +1,4 @@
-"""One error shape, whoever raises."""
+"""One error shape, whatever raises the error."""
 
 import json
 

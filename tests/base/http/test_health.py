@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def look(monkeypatch):
-    """Let nothing be seen yet; looking anew takes no wait but where a test wants it."""
+    """Let nothing be seen yet. To look again takes no wait, unless a test wants it."""
     monkeypatch.setattr(health, "look", health.Look())
     monkeypatch.setattr(health, "LOOK_SECONDS", 0)
 

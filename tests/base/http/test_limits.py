@@ -21,7 +21,7 @@ def test_so_many_pass_and_the_next_does_not():
     assert all(0 < standing.reset <= 60 for standing in counted)
 
 
-def test_a_window_ends_and_counting_starts_anew(valkey):
+def test_a_window_ends_and_the_count_begins_at_zero(valkey):
     short = bucket(quota=1)
     assert not limits.count([short])[0].is_exceeded
     assert limits.count([short])[0].is_exceeded
@@ -87,9 +87,7 @@ def test_without_redis_no_more_is_kept_than_fits(redis_gone, monkeypatch):
     assert limits.count([bucket(who=24)])[0].used == 2  # the oldest went
 
 
-def test_without_redis_those_who_read_do_not_make_those_who_guess_forgotten(
-    redis_gone, monkeypatch
-):
+def test_without_redis_readers_do_not_push_out_the_counts_of_guesses(redis_gone, monkeypatch):
     monkeypatch.setattr(limits, "_here", {})
     monkeypatch.setattr(limits, "_MOST", 3)
     redis_gone()
@@ -106,12 +104,12 @@ def test_a_window_that_is_just_ending_is_worth_a_second(valkey):
     assert [standing.reset for standing in limits.part([one, one]).parse(replies)] == [1, 1]
 
 
-def test_what_is_forgotten_is_counted_anew_with_redis_and_without(redis_gone, monkeypatch):
+def test_a_reset_count_begins_at_zero_with_redis_and_without(redis_gone, monkeypatch):
     monkeypatch.setattr(limits, "_here", {})
     one = bucket()
     for _ in range(2):
         limits.count([one])
-        limits.forget(one)
+        limits.reset_count(one)
         assert limits.count([one])[0].used == 1
         redis_gone()
 
@@ -141,7 +139,7 @@ def test_no_name_and_no_address_is_kept(valkey):
     ("hops", "forwarded", "expected"),
     [
         (0, "", "203.0.113.1"),
-        (0, "198.51.100.7", "203.0.113.1"),  # nobody in front: whatever it says is a claim
+        (0, "198.51.100.7", "203.0.113.1"),  # no proxy in front: whatever it says is a claim
         (1, "198.51.100.7", "198.51.100.7"),
         (1, "9.9.9.9, 198.51.100.7", "198.51.100.7"),
         (1, "9.9.9.9,8.8.8.8 ,198.51.100.7 ", "198.51.100.7"),

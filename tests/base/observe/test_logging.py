@@ -119,7 +119,7 @@ class Access:
         lines.logger.setLevel(lines.OFF)
 
     def note(self, *, status=200, path=f"/auth/name/{SECRET}", method="GET"):
-        """Log a request that is full of what nobody shall read."""
+        """Log a request that is full of what a log must not have."""
         environ = {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,
@@ -138,7 +138,7 @@ class Access:
         return self.only()
 
     def only(self):
-        """Return the only line that is noted, or None; forget it."""
+        """Return the only line that is noted, or None, and delete it."""
         lines.write_down()
         [line] = self.lines() or [None]
         self.file.write_text("")

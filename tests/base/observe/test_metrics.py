@@ -137,7 +137,7 @@ def test_a_process_goes_on_with_the_counts_of_the_one_before(monkeypatch, tmp_pa
     assert counts()["twitter_web_threads"] == 8
     os.close(first)  # as when its process has ended
     third, threads = join_and_count()
-    assert threads == 4, "what was only true while the first lived is forgotten"
+    assert threads == 4, "gauges of the first process are gone with it"
     assert counts()["twitter_fan_out_deliveries_total"] == 15
     assert counts()["twitter_web_threads"] == 8
     assert len(list(folder.glob("counter_child-*.db"))) == 2

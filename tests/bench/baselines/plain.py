@@ -136,7 +136,7 @@ class PostSerializer(serializers.Serializer[Any]):
 class PostView(APIView):
     """Storing a tweet, and nothing that follows from it: no count, no outbox, no fan-out.
 
-    Nobody delivers it, so it is stored hidden: homes must be right in the end.
+    No task delivers it, so it is stored hidden: homes must be right in the end.
     """
 
     authentication_classes = (BearerToken,)

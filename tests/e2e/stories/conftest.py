@@ -53,7 +53,7 @@ def people(cast: People) -> Iterator[People]:
 def moderator(stack: Stack, base_url: str) -> Moderator:
     """Return a moderator, who is logged in to the admin."""
     if not stack.admin_password:
-        pytest.skip("nobody may moderate: set ADMIN_PASSWORD (and ADMIN_USERNAME, ADMIN_PATH)")
+        pytest.skip("there is no moderator: set ADMIN_PASSWORD (and ADMIN_USERNAME, ADMIN_PATH)")
     return Moderator(
         f"{base_url}/{os.environ.get('ADMIN_PATH', 'admin/')}",
         username=stack.admin_username,

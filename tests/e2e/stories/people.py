@@ -29,7 +29,7 @@ class People(dict[str, User]):
         return self[name]
 
     def end_story(self) -> None:
-        """Let the guests go, and the regulars begin anew."""
+        """Delete the guests, and undo all that the regulars did."""
         for name, person in list(self.items()):
             if name in REGULARS:
                 undo_all(person)

@@ -20,6 +20,6 @@ scenarios("../features/reading.feature")
 def base_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of nginx; worker and relay are the stack's own."""
     if not stack.environment:
-        pytest.skip("of a service that was not started here, nobody can add pools")
+        pytest.skip("pools cannot be added to a service that was not started here")
     with two_pools(tmp_path_factory.mktemp("pools"), stack.environment) as pools:
         yield pools.url

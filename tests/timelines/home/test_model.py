@@ -158,16 +158,16 @@ class Histories(RuleBasedStateMachine):
     def undo(self, number: int, who: int) -> None:
         if self.acts(who) and self.model.sees(number):
             reactions_services.undo_retweet(account_id=self.ids[who], tweet_id=number)
-            self._forget(lambda _, tweet: tweet == (who, number))
+            self._remove_tweets(lambda _, tweet: tweet == (who, number))
 
     @rule(number=consumes(posted))
     def delete(self, number: int) -> None:
         if self.model.sees(number):
             author, _ = self.model.tweets[number]
             posts_services.delete(account_id=self.ids[author], tweet_id=number)
-            self._forget(lambda one, tweet: number in (one, tweet[1]))
+            self._remove_tweets(lambda one, tweet: number in (one, tweet[1]))
 
-    def _forget(self, is_gone) -> None:
+    def _remove_tweets(self, is_gone) -> None:
         gone = [one for one, tweet in self.model.tweets.items() if is_gone(one, tweet)]
         for one in gone:
             del self.model.tweets[one]

@@ -1,4 +1,4 @@
-"""Popular authors: not fanned out, merged by readers, and nobody notices the difference."""
+"""Popular authors: not fanned out, but merged when readers read, who see no difference."""
 
 import struct
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("commits")
 
 @pytest.fixture
 def become_popular(run_outbox, settings):
-    """Return a function after which whoever has a follower more than `limit` is popular."""
+    """Return a function after which authors with more than `limit` followers are popular."""
 
     def do(limit: int = 1) -> None:
         settings.FANOUT_MAX_FOLLOWERS = limit

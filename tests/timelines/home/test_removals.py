@@ -272,7 +272,7 @@ def test_a_popular_author_who_is_deleted_leaves_homes_and_lists_alone_but_for_th
 def test_a_tweet_that_was_merged_is_taken_out_of_its_authors_home_only(
     star, run_outbox, round_trips
 ):
-    """Else a popular author's deletion would look into a million homes that do not hold it."""
+    """Otherwise a removal would look into a million homes that do not hold the tweet."""
     build.build_home(star)
     gone, kept = all_of(star)
     round_trips.clear()
@@ -290,7 +290,7 @@ def test_a_tweet_that_was_merged_is_taken_out_of_its_authors_home_only(
 def test_follows_are_purged_when_homes_have_lost_the_account_and_not_before(
     popular_too, author, moderator, run_outbox, request
 ):
-    """They tell whose homes these are. All that clears away is ahead of what changes homes."""
+    """Follows tell whose homes these are. Here, all other tasks run before those of timelines."""
     who = request.getfixturevalue("star") if popular_too else author(tweets=2, followers=3)
     readers = followers_of(who)
     delete_account(who, moderator)
@@ -304,7 +304,7 @@ def test_follows_are_purged_when_homes_have_lost_the_account_and_not_before(
 
 
 def test_what_was_fanned_out_until_all_followers_knew_does_not_stay(star):
-    """Else it would be in homes of which nothing is dropped when the author is suspended."""
+    """Otherwise homes would still hold it when the author is suspended: these are not dropped."""
     readers = followers_of(star)
     [entry] = build.newest_entries(author_ids=[star], limit=1)
     # As a fan-out does that was under way when the last follower knew.

@@ -242,8 +242,8 @@ class Arrivals(RuleBasedStateMachine):
             self._deliver(self._post())
 
     @rule()
-    def build_anew(self) -> None:
-        """With a snapshot that holds what was not delivered yet, and something that arrives."""
+    def build_again(self) -> None:
+        """Build from a snapshot with entries not delivered yet, while another entry arrives."""
         store.drop([7])
         name = store.begin_build(7)
         self._deliver(self._post())
@@ -293,7 +293,7 @@ def test_homes_and_windows_hold_what_a_plain_set_says(monkeypatch, settings):
 
 
 def test_a_floor_is_never_below_what_was_pushed_before(valkey):
-    """Also not when an older tweet's floor comes after a newer tweet's push."""
+    """This holds, too, when an older tweet's floor comes after a newer tweet's push."""
     for account_id, numbers in ((7, [1]), (8, [])):
         build(account_id, numbers)
     for number in (90, 50):

@@ -139,7 +139,7 @@ def test_a_number_that_cannot_be_is_one_sentence(graph, texts, command, option, 
 
 
 def test_tweets_are_dated_since_ids_begin_and_never_ahead(graph, texts, monkeypatch):
-    """Not either, when a file that was interrupted goes on with more days."""
+    """This holds, too, when the import of a file was interrupted and goes on with more days."""
     monkeypatch.setattr("tweets.management.commands.import_tweets.BATCH", 20)
     run("import_tweets", texts(*(f"line {number}" for number in range(20))), "--days", DAYS)
     assert all(time_of(pk) >= EPOCH for pk in Tweet.objects.values_list("pk", flat=True))

@@ -65,7 +65,7 @@ def test_what_is_removed_between_two_scans_does_not_make_the_rest_look_like_all(
 def test_an_original_that_goes_before_its_author_is_asked_for_does_not_make_the_rest_look_like_all(
     make_account, monkeypatch
 ):
-    """Its retweet went just before: fewer than were asked for would mean that there are no more."""
+    """The retweet goes with it. Fewer tweets than asked for would mean that there are no more."""
     ann, bob = make_account("ann"), make_account("bob")
     for _ in range(9):
         Tweet.objects.create(author_id=bob, text="x")

@@ -1,4 +1,4 @@
-"""`manage.py rebuild_timelines`: make homes in Redis anew from Postgres."""
+"""`manage.py rebuild_timelines`: build homes in Redis again from Postgres."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from twitter.base.data.ids import MAX_ID
 
 class Command(BaseCommand):
     help = (
-        "Build home timelines anew from Postgres: those that exist, or those of --user. Readers"
+        "Build home timelines again from Postgres: those that exist, or those of --user. Readers"
         " may go on reading. Interrupted, it goes on with --after and the last id it printed."
     )
 

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         ]
         self.stdout.write(f"{len(homes)} homes compared, {len(differences)} differ.")
         if not homes:
-            self.stdout.write("Nobody has a home in Redis: one is built when its owner reads.")
+            self.stdout.write("There is no home in Redis: one is built when its owner reads.")
         if differences:
             raise CommandError(_report(differences), returncode=1)
 

@@ -119,8 +119,8 @@ def _digest(path: Path) -> str:
 def _read_through(path: Path) -> None:
     """Raise CommandError unless the whole file can be imported.
 
-    How far an import came is kept by the file's digest: if the sound part of a damaged file were
-    imported, it would come again with the sound file.
+    How far an import came is kept by the file's digest. If the sound part of a damaged file were
+    imported, the repaired file, which has another digest, would bring it once more.
     """
     number = 0
     try:

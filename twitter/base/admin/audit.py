@@ -1,4 +1,4 @@
-"""The audit log: Django admin's LogEntry, written by whoever changes something as a moderator."""
+"""The audit log: Django admin's LogEntry. Each change that a moderator makes writes an entry."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -27,9 +27,10 @@ def record(*, by_id: int, target: models.Model, action: str, reason: str) -> Non
 def record_erasure(
     *, by_id: int, kind: type[models.Model], what: str, action: str, reason: str
 ) -> None:
-    """Note who erased something of a kind and why, within the running transaction, but not what.
+    """Note who erased an object of some kind and why, but not which object.
 
-    Neither `forget` nor a search for the erased person finds it, and it stays.
+    It is written in the running transaction. Neither `anonymise` nor a search for the erased person
+    finds the entry, so it stays.
     """
     LogEntry.objects.create(
         user_id=by_id,
@@ -74,10 +75,11 @@ def rows(entries: QuerySet[LogEntry]) -> Iterator[dict[str, Any]]:
         }
 
 
-def forget(entries: QuerySet[LogEntry], *, what: str) -> None:
-    """Let entries tell who did what and when, but not to whom, nor why: that may name a person.
+def anonymise(entries: QuerySet[LogEntry], *, what: str) -> None:
+    """Take the object and the reason out of entries: both may name a person.
 
-    `what` stands where the object's name was, such as "a deleted account".
+    They still tell who did what, and when. `what` stands where the object's name was, such as
+    "a deleted account".
     """
     message = F("change_message")
     # `record` and the admin's forms write "Action: reason"; what Django writes is a JSON array.

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from twitter.base import characters
 from twitter.base.http.errors import DomainError
 
-# What an admin cannot reach by leafing, a search finds.
+# Rows that paging can reach; a search finds the others.
 COUNTED_ROWS = 10_000
 MAX_SELECTED = 100
 MAX_REASON = 500
@@ -26,17 +26,18 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at ru
 
     @cached_property
     def count(self) -> int:
-        """The number of rows that can be reached by leafing."""
+        """The number of rows that paging can reach."""
         rows: Any = self.object_list
         counted: int = rows.order_by()[:COUNTED_ROWS].count()
         return counted
 
 
 class OfferedLookupsOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Lets the address of a list filter by what the page offers, and by nothing else (400).
+    """Refuses (400) a filter in a list's address that the page does not offer.
 
-    Django takes any lookup of any field, and hands the value on: a year that is none, or a regular
-    expression that PostgreSQL does not understand, is a 500 then, and others may take it long.
+    Django takes any lookup of any field, and hands the value on. A year that is no number, or a
+    regular expression that PostgreSQL does not understand, is a 500 then; other lookups may take
+    long.
     """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -55,7 +56,7 @@ class BigTableAdmin(OfferedLookupsOnly):
 
 
 class ReadOnlyAdmin(BigTableAdmin):
-    """Shows a table, and lets nobody add to it, change or delete it."""
+    """Shows a table whose rows cannot be added, changed or deleted."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -96,20 +97,20 @@ class ReasonForm(forms.Form):
 
 
 Act = Callable[[HttpRequest, Any, str], None]
-# Returns what is wrong with those for which it could not be done.
+# Returns what is wrong, for each object that was left as it is.
 ActOnAll = Callable[[HttpRequest, Sequence[Any], str], Mapping[Any, str]]
 
 
 def moderator_id(request: HttpRequest) -> int:
     """Return the id of the account that uses the admin."""
-    account_id: int = request.user.pk  # type: ignore[assignment]  # the admin lets nobody else in
+    account_id: int = request.user.pk  # type: ignore[assignment]  # the admin is for accounts only
     return account_id
 
 
 def on_each(act: Act) -> ActOnAll:
-    """Return what calls `act(request, object, reason)` for each object.
+    """Return a function that calls `act(request, object, reason)` for each object.
 
-    A DomainError that it raises does not keep the others from being done.
+    A DomainError for one object does not stop the others.
     """
 
     def act_on_all(request: HttpRequest, selected: Sequence[Any], reason: str) -> dict[Any, str]:
@@ -134,9 +135,9 @@ def reason_action(
 ) -> Any:
     """Return an admin action that asks for a reason before it acts.
 
-    `name`: the action's, unique within a page. `help_text` says what comes of the reason.
-    `act(request, objects, reason)` is called with the selected objects, at most MAX_SELECTED; what
-    it says is wrong with some of them is shown.
+    `name`: the action's, unique within a page. `help_text` says where the reason goes.
+    `act(request, objects, reason)` is called with the selected objects, at most MAX_SELECTED. The
+    page shows what it returns: the objects that were left as they are, and why.
     """
 
     @admin.action(description=description, permissions=permissions)

@@ -1,7 +1,7 @@
 """Counters that many may change at once: totals in one table, changes appended to another.
 
-A writer appends a delta row in its own transaction and waits for nobody; `fold` adds the deltas to
-the totals, a few at a time. Total plus pending deltas is exact at any moment.
+A writer appends a delta row in its own transaction and waits for no other writer; `fold` adds the
+deltas to the totals, a few at a time. Total plus pending deltas is exact at any moment.
 
 A counter is declared by a field of that name in both models. In the deltas it has `db_default=0`,
 so that a writer names only what it changes.
@@ -20,15 +20,15 @@ class Sums(NamedTuple):
 
 
 def names(totals: type[models.Model]) -> list[str]:
-    """Return the names of the counters in a model of totals: all but whose they are."""
+    """Return the names of the counters in a model of totals: all fields but its key."""
     return [field.name for field in totals._meta.fields if not field.primary_key]
 
 
 def sums(totals: type[models.Model], deltas: type[models.Model], *, key: str, of: str) -> Sums:
     """Return SQL for the exact counters of the row `of`, such as `tweet.id`, in one snapshot.
 
-    `key` is as for `fold`. Folding, which moves a number from one table to the other, moves none
-    within a snapshot.
+    `key` is as for `fold`. A fold moves numbers from one table to the other; a snapshot sees either
+    the whole fold or nothing of it.
     """
     fields = names(totals)
     pending = ", ".join(f"sum({field})::bigint AS {field}" for field in fields)
@@ -48,8 +48,8 @@ def fold(
     """Move up to `limit` of the oldest deltas into the totals, in one statement.
 
     `key` is the column, in both tables, that says whose counters they are; it is unique in
-    `totals`. Concurrent folds share the work (SKIP LOCKED). Returns whose deltas were moved, by
-    `key`.
+    `totals`. Concurrent folds share the work (SKIP LOCKED). Returns the keys of the deltas that
+    were moved.
     """
     total_table, delta_table = totals._meta.db_table, deltas._meta.db_table
     fields = names(totals)

@@ -1,4 +1,4 @@
-"""Deleting rows whose time is over, so many at a time."""
+"""Deleting expired rows, a bounded number at a time."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ STEP = 5_000
 def delete_step(*expired: QuerySet[Any]) -> bool:
     """Delete up to STEP rows of each query; return whether there may be more.
 
-    Where the time stands needs an index, or each step reads the whole table.
+    The column with the time needs an index, or each step reads the whole table.
     """
     may_be_more = [_delete_some(rows) for rows in expired]
     return any(may_be_more)

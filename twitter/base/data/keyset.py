@@ -12,8 +12,9 @@ PAGE = 1_000
 def walk(rows: QuerySet[Any], *fields: str, key: str = "id") -> Iterator[tuple[Any, ...]]:
     """Yield `key` and the `fields` of all rows, the highest key first; memory holds one page.
 
-    `key` is unique among the rows. Each page is a query of its own, and no transaction spans them:
-    what is added meanwhile is not met, what is deleted may be, and nothing is met twice.
+    `key` is unique among the rows. Each page is a query of its own, and no transaction spans them.
+    A row that is added meanwhile is not yielded, a row that is deleted meanwhile may be, and no row
+    is yielded twice.
     """
     after: Any = None
     while True:

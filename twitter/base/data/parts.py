@@ -1,7 +1,7 @@
-"""What subjects want of one round trip to Redis, each without knowing of the others.
+"""Parts, by which subjects share a round trip to Redis without knowing of each other.
 
-A part is some packed commands, and what their replies mean. The caller who makes a round trip joins
-parts.
+A part is some packed commands, and a function that parses their replies. The caller who makes the
+round trip joins parts.
 """
 
 from binascii import crc_hqx
@@ -21,14 +21,14 @@ split_by_slot = False
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[T]):
-    """Packed commands, and a function that makes of their replies, in order, what they mean."""
+    """Packed commands, and a function that parses their replies, which come in order."""
 
     commands: Sequence[bytes]
     parse: Callable[[Sequence[Any]], T]
 
 
 def exchange(*parts: Part[Any]) -> list[Any]:
-    """Make one round trip; return what the replies mean for each part. Raises redis.RedisError."""
+    """Make one round trip; return each part's parsed replies. Raises redis.RedisError."""
     return parsed(parts, resp.exchange(*commands_of(parts)))
 
 
@@ -38,12 +38,12 @@ def commands_of(parts: Sequence[Part[Any]]) -> list[bytes]:
 
 
 def fetch(part: Part[T]) -> T:
-    """Make a round trip for one part; return what the replies mean. Raises redis.RedisError."""
+    """Make a round trip for one part; return its parsed replies. Raises redis.RedisError."""
     return part.parse(resp.exchange(*part.commands))
 
 
 def parsed(parts: Sequence[Part[Any]], replies: Sequence[Any]) -> list[Any]:
-    """Return what the replies to all parts' commands, in order, mean for each part."""
+    """Return each part's parsed replies; `replies` answer all parts' commands, in order."""
     found, start = [], 0
     for part in parts:
         end = start + len(part.commands)
@@ -58,7 +58,7 @@ def value(key: str) -> Part[bytes | None]:
 
 
 def values(keys: Sequence[str]) -> Part[list[bytes | None]]:
-    """Return the part that reads the values of many keys, in order, None for what is not there."""
+    """Return the part that reads the values of many keys, in order, None for a missing key."""
     if not keys:
         return Part((), list)
     if not split_by_slot:
@@ -77,7 +77,7 @@ def values(keys: Sequence[str]) -> Part[list[bytes | None]]:
 
 
 def slot_of(key: bytes) -> int:
-    """Return a key's slot: that of what stands in its first braces, if anything does."""
+    """Return a key's slot: that of the text in its first braces, if there is any."""
     start = key.find(b"{")
     end = key.find(b"}", start + 1)
     tag = key[start + 1 : end] if 0 <= start < end - 1 else key

@@ -1,7 +1,7 @@
 """The ordinary way to Redis, and what to do without it.
 
-The client is django-redis' pooled one, for what no request waits for. Requests go through `resp`,
-which does not wait again and again for a Redis that keeps silent.
+The client is django-redis' pooled one, for work that no request waits for. Requests go through
+`resp`, which does not wait again and again for a Redis that keeps silent.
 """
 
 import logging

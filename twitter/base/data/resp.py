@@ -35,7 +35,7 @@ _silence = Silence()
 
 # The replication ID of the data that all other keys belong to (`master_replid` of INFO).
 REPLICATION_KEY = "replication-id"
-# What a Redis that was restarted brings back, from a disk or as a replica that took over, may be
+# Data that a Redis brings back after a restart, from a disk or as a replica that took over, may be
 # older than what it had: homes without what was delivered since, users who are suspended by now.
 # So the first process that connects drops all of it, before anything reads it. A server that starts
 # and a replica that takes over choose a new replication ID, and replicas have that of their
@@ -66,8 +66,8 @@ def exchange(*commands: bytes) -> list[Any]:
     """Send packed commands in one write and return their replies: bytes, int, list or None.
 
     Raises redis.RedisError. When one command fails, the others have run all the same. When the
-    connection was lost, or leads to what is a replica by now, they may have run, and are sent again
-    once: twice must do no harm.
+    connection is lost, or leads to a server that is a replica by now, the commands are sent once
+    more. They may have run before: to run twice must do no harm.
     """
     message = b"".join(commands)
     try:
@@ -86,8 +86,8 @@ class Pipe:
     """Messages that are sent while Redis still works on earlier ones.
 
     A context manager; within it, all raises redis.RedisError. Replies come in the order of the
-    messages. What is still to come in the end is not waited for. A thread has one at a time, on a
-    connection of its own.
+    messages. In the end, replies that are still to come are not waited for. A thread has one pipe
+    at a time, on a connection of its own.
     """
 
     def __init__(self, name: str = "pipe") -> None:
@@ -106,7 +106,7 @@ class Pipe:
     def __exit__(self, *error: object) -> None:
         self._connection.is_taken = False
         if self._expected:
-            # What arrives on it from now on answers nobody knows what.
+            # A late reply must not be taken for one to a later command.
             self._connection.close()
 
     def send(self, message: bytes, commands: int) -> None:
@@ -133,7 +133,7 @@ class Script:
         return pack("EVAL", self._source, len(keys), *keys, *arguments)
 
     def run(self, *, keys: list[str], arguments: list[Argument]) -> Any:
-        """Return the script's reply, in one round trip; in two if Redis does not know it yet.
+        """Return the script's reply, in one round trip; in two if Redis lacks the script.
 
         Raises redis.RedisError.
         """
@@ -145,7 +145,7 @@ class Script:
     def run_each(self, calls: Sequence[tuple[list[str], list[Argument]]]) -> list[Any]:
         """Run it for each of the calls, keys and arguments; return the replies, in one round trip.
 
-        In two if Redis does not know it yet. Raises redis.RedisError.
+        It takes two if Redis lacks the script. Raises redis.RedisError.
         """
         commands = [self.by_digest(keys=keys, arguments=arguments) for keys, arguments in calls]
         try:
@@ -237,7 +237,7 @@ class _Connection:
         return replies
 
     def _error(self, message: str) -> exceptions.ResponseError:
-        """Make of an error what stands among the replies, and note it."""
+        """Return the exception that stands for an error among the replies, and note it."""
         kind = _ERRORS.get(message.partition(" ")[0], exceptions.ResponseError)
         error = kind(message)
         self._errors.append(error)
@@ -259,7 +259,7 @@ def _made(url: str) -> Any:
 
 
 def _limit(connection: socket.socket, seconds: float) -> None:
-    """Let the kernel end what takes too long: Python would ask it twice, with poll, each time."""
+    """Let the kernel end a call that takes too long: Python would poll before each."""
     if isinstance(connection, ssl.SSLSocket):  # which reads several times for one answer
         connection.settimeout(seconds)
         return
@@ -271,14 +271,14 @@ def _limit(connection: socket.socket, seconds: float) -> None:
 
 
 def _go_on_without_or_try() -> None:
-    """Raise TimeoutError while Redis is silent, but for one caller now and then, who tries."""
+    """Raise TimeoutError while Redis is silent; but now and then let one caller try."""
     cache: dict[str, Any] = settings.CACHES["default"]
     if not _silence.has_turn(patience=cache["OPTIONS"]["SOCKET_TIMEOUT"]):
         raise exceptions.TimeoutError("Redis did not answer a moment ago")
 
 
 def _redis_error(error: Exception) -> exceptions.RedisError:
-    """Return what to raise; a silence is noted, and what ends it."""
+    """Return the error to raise. Note whether it was a silence, or an answer that ends one."""
     told: exceptions.RedisError = (
         exceptions.TimeoutError(f"Redis does not answer: {error}")
         if isinstance(error, TimeoutError | BlockingIOError)

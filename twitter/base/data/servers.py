@@ -16,8 +16,8 @@ from redis import ConnectionPool
 from twitter.base.environment import Env, address
 
 # Nothing waits long for a lock. How long a statement of a request may take is for the web server's
-# settings: imports, rebuilds and migrations may take longer. What takes a network away without a
-# word is noticed after some 15 seconds.
+# settings: imports, rebuilds and migrations may take longer. A network that is gone without a word
+# is noticed after some 15 seconds.
 _POSTGRESQL_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "options": "-c lock_timeout=5s",
@@ -80,8 +80,8 @@ def redis(name: str, url: str) -> str:
 def broker(name: str, url: str, *, redis_url: str) -> str:
     """Return the URL that Celery gets; `url` is empty for database 1 of the Redis at `redis_url`.
 
-    Of what stands behind the ?, kombu takes what begins with ssl_ from a Redis' URL. Without
-    `ssl_cert_reqs` it would check no certificate, so we ask for that.
+    Of the options behind the ? of a Redis' URL, kombu takes those that begin with ssl_. Without
+    `ssl_cert_reqs` it would check no certificate, so we set that.
     """
     if not url:
         parts = urlsplit(redis_url)

@@ -9,7 +9,7 @@ as well.
   was read later overwrites what was read earlier, never the reverse. A stamp is taken before the
   statement's snapshot, so a value contains every change that was committed before its stamp; and
   the last change of all has read after its own commit. So the value that stays contains it.
-- Where no value is, nothing is stored that was read too long ago: what it lacks may have been
+- Where no value is, a value that was read too long ago is not stored: a newer one may have been
   stored and lost meanwhile. That compares the clock of Redis with PostgreSQL's; if they differ by
   more, less is cached.
 - **Leasing** is for values that decide who gets in, or who may see what. A reader puts a lease
@@ -18,8 +18,8 @@ as well.
   brings back what was revoked. (R. Nishtala et al., Scaling Memcache at Facebook, NSDI 2013,
   section 3.2.1.)
 
-While a new version is rolled out, old and new code use the same keys. To either, a value of another
-form is a value missed; and a change that the one makes replaces what the other has cached.
+While a new version is rolled out, old and new code use the same keys. For each of them, a value of
+another form is missing; and a change that one makes replaces what the other has cached.
 """
 
 import secrets
@@ -40,9 +40,9 @@ _FORM = slice(8, STAMP.size)
 NOW = "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 # A reader has so long from its query to its write.
 FILL_SECONDS = 2
-# What is not there is asked for again after so long: absent ids are cheap to make up.
+# Absence expires after so long: anybody can make up ids that do not exist.
 ABSENT_SECONDS = 600
-# What is younger than this may be about to be committed: no transaction takes so long.
+# A row that is younger than this may not be committed yet: no transaction takes longer.
 NEW_SECONDS = 60
 # A lease is shorter than a stamp, so that none is taken for a value.
 _LEASE_BYTES = STAMP.size - 1
@@ -161,8 +161,8 @@ class Stamped:
     def fill(self, values: Mapping[int, bytes]) -> None:
         """Store those of the values that are not there in this form.
 
-        Not the absence of what may be about to be committed: an id tells how old it is, and a
-        stranger may ask for those that come next.
+        Absence is not stored for an id whose row may not be committed yet. An id tells how old it
+        is, and a stranger may ask for the ids that come next.
         """
         self._run(
             _FILL,
@@ -199,7 +199,10 @@ class Stamped:
 
     @redis.without_redis(lambda: None)
     def lease(self, number: int) -> bytes | None:
-        """Return what allows to fill in the value that is read from now on; None if not ours."""
+        """Return a lease, by which a value that is read from now on may be filled in.
+
+        None if a value or another lease is there already, or without Redis.
+        """
         lease = secrets.token_bytes(_LEASE_BYTES)
         arguments: list[resp.Argument] = [lease, self._form_bytes, _LEASE_MS]
         return lease if _LEASE.run(keys=[self.key(number)], arguments=arguments) else None

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class DomainError(Exception):
     """A rule of the domain says no. `field` names the part of the input that broke it.
 
-    Without `kind`, here or in the class, it is of what KIND_OF has for the status.
+    Without `kind`, here or in the class, its kind is the one that KIND_OF has for the status.
     """
 
     status = HTTPStatus.BAD_REQUEST
@@ -58,13 +58,13 @@ class Forbidden(DomainError):
 
 
 class NotFound(DomainError):
-    """404: does not exist, or may not be seen, which must answer alike."""
+    """404: it does not exist, or the reader may not see it. Both must get the same answer."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class Conflict(DomainError):
-    """409: true of the input alone, but not together with what is stored."""
+    """409: the input is valid by itself, but not together with what is stored."""
 
     status = HTTPStatus.CONFLICT
 
@@ -98,7 +98,7 @@ class TooMany(TryLater):
 
 
 class TooBusy(TryLater):
-    """503: this process does all of it that it may."""
+    """503: this process already does as much of this work as it may."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     kind = Kind.BUSY
@@ -106,7 +106,7 @@ class TooBusy(TryLater):
 
 @contextmanager
 def unless_purged(gone: Mapping[str, DomainError]) -> Iterator[None]:
-    """Raise an error when a row that is referred to went away between the look and the commit.
+    """Raise an error when a row that is referred to was deleted between the look and the commit.
 
     `gone`: the foreign keys that may tell so, by the names of their constraints, and the error for
     each. Any other violated constraint is a bug, and stays the IntegrityError that it is.
@@ -146,7 +146,7 @@ Problem = shape(
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what a view raised into a problem; DRF's EXCEPTION_HANDLER.
 
-    What is no DRF, Django or domain error stays unhandled: it is a bug, and becomes a 500.
+    An error that is not one of DRF, Django or the domain stays unhandled: a bug, so a 500.
     """
     if isinstance(error, DomainError):
         error = _as_api_error(error)
@@ -207,7 +207,7 @@ def _by_field(detail: Any) -> dict[str, list[str]]:
 
 
 def plain_problem(status: int, detail: str) -> HttpResponse:
-    """Return a problem from outside of DRF; its length is in it, for it may pass no middleware."""
+    """Return a problem from outside of DRF, with its length: it may pass no middleware."""
     response = JsonResponse(
         problem(status=status, detail=detail), status=status, content_type=CONTENT_TYPE
     )
@@ -233,9 +233,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500: a bug, logged by Django with its traceback; 503 while PostgreSQL cannot, or busy.
+    """Answer 500 for a bug, which Django logs with its traceback.
 
-    Django calls this while it handles the exception.
+    Answer 503 when PostgreSQL cannot do it right now, or this process is too busy. Django calls
+    this while it handles the exception.
     """
     error = sys.exception()
     if isinstance(error, TooBusy):

@@ -8,16 +8,16 @@ from rest_framework import serializers
 
 from twitter.base import characters
 
-# Of the fields that a body should not have, so many are named, and so much of their names: the
-# answer must not be many times as long as the request.
+# So many unknown fields of a body are named, and so much of each name: the answer must not be many
+# times as long as the request.
 NAMED_FIELDS = 20
 NAMED_CHARACTERS = 100
 
 
 class InputSerializer(serializers.Serializer[Any]):
-    """Input of which nothing is ignored: a field that is not known is refused by its name.
+    """Input of which nothing is ignored: an unknown field is refused by its name.
 
-    Who sends one wishes for something that would not happen.
+    A client that sends one expects something that would not happen.
     """
 
     def to_internal_value(self, data: Any) -> Any:
@@ -39,7 +39,7 @@ class InputSerializer(serializers.Serializer[Any]):
 
 
 class TextField(serializers.CharField):
-    """A string; a number is none, other than for DRF."""
+    """A string. Unlike DRF's field, it refuses a number."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

@@ -1,4 +1,4 @@
-"""Headers beside those of Django's own middleware, for whoever answers: security, and CORS."""
+"""Headers for all answers, beside those of Django's own middleware: security, and CORS."""
 
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -50,7 +50,7 @@ class SecurityHeaders(MiddlewareMixin):
 
 
 def _bounded(response: HttpResponse) -> HttpResponse:
-    """Return the answer, or what stands for a redirect to an address that is too long."""
+    """Return the answer, or a short one in place of a redirect whose address is too long."""
     location = response.headers.get("Location", "")
     if len(location) <= MAX_LOCATION:
         return response
@@ -83,17 +83,17 @@ MIDDLEWARE: tuple[Any, ...] = (
     SecurityHeaders,
 )
 
-# What of a request the middleware looks at, as WSGI names it, beside its path and Origin.
+# The variables of a WSGI request that the middleware looks at, beside its path and Origin.
 _DECISIVE = ("wsgi.url_scheme", "HTTP_HOST", "HTTP_X_FORWARDED_PROTO", "SERVER_NAME", "SERVER_PORT")
-# Of their values together. What is kept of them is what clients have sent.
+# The most characters of their values together: these are kept, and clients choose them.
 _DECISIVE_LENGTH = 1_000
 
 
 def of_a_read(environ: Mapping[str, Any]) -> list[tuple[str, str]] | None:
     """Return the headers that the middleware gives a 200 to a GET of the API.
 
-    None when it would refuse or redirect the WSGI request, or that is not known here. `Link`,
-    the rate limits and the body's own headers are not among them.
+    None when the middleware would refuse or redirect the WSGI request, or may do so. `Link`, the
+    rate limits and the body's own headers are not among them.
     """
     decisive = tuple(environ.get(name, "") for name in _DECISIVE)
     if sum(map(len, decisive)) > _DECISIVE_LENGTH:
@@ -102,7 +102,10 @@ def of_a_read(environ: Mapping[str, Any]) -> list[tuple[str, str]] | None:
 
 
 def _allowed(origin: str) -> str:
-    """Return the origin if CORS_ALLOWED_ORIGINS has it; of all others, what stands for them."""
+    """Return the origin if CORS_ALLOWED_ORIGINS has it, else "".
+
+    If all origins are allowed, one address stands for each of them.
+    """
     if settings.CORS_ALLOW_ALL_ORIGINS:
         return origin and "https://any.example"
     return origin if origin in settings.CORS_ALLOWED_ORIGINS else ""

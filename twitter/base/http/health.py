@@ -123,7 +123,7 @@ def _state(look_at: Callable[[], str]) -> str:
 
 
 def _postgres() -> str:
-    """Tell whether it answers, and takes writes from those who may write at all."""
+    """Tell whether PostgreSQL answers, and takes writes from roles that may write at all."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',"

@@ -1,6 +1,6 @@
 """Rate limits: how often somebody may do something within a window of time.
 
-A window begins with its first request and ends after so many seconds; then counting starts anew.
+A window begins with its first request and ends after so many seconds; then the count is 0 again.
 The counts are in Redis. Without Redis, each process counts for itself: a limit is then looser by
 the number of processes, but it is still a limit.
 
@@ -125,8 +125,8 @@ def count(buckets: Sequence[Bucket]) -> list[Standing]:
     return list(counted)
 
 
-def forget(bucket: Bucket) -> None:
-    """Let counting begin anew."""
+def reset_count(bucket: Bucket) -> None:
+    """Delete a bucket's count: the next request is its first."""
     with _here_lock:
         _here.get(bucket.name, {}).pop(bucket.key, None)
     try:
@@ -135,7 +135,7 @@ def forget(bucket: Bucket) -> None:
         return  # Its count ends by itself.
 
 
-# By the bucket's name, so that those who are many do not drive out those who guess.
+# By the bucket's name, so that the counts of many readers do not push out those of guesses.
 _here: dict[str, dict[str, tuple[int, float]]] = {}
 _here_lock = threading.Lock()
 
@@ -148,19 +148,19 @@ def _count_here(each: Bucket) -> Standing:
         if end <= now:
             used, end = 0, now + each.seconds
         if len(counts) >= _MOST:
-            del counts[next(iter(counts))]  # whoever has not asked for the longest
+            del counts[next(iter(counts))]  # of the client that has not asked for the longest
         counts[each.key] = (used + 1, end)
     return Standing(bucket=each, used=used + 1, reset=max(round(end - now), 1))
 
 
 def exceeded(counted: Iterable[Standing]) -> Standing | None:
-    """Return the bucket that lets the request not pass, the one that stays full the longest."""
+    """Return the bucket that refuses the request; of several, the one that stays full longest."""
     too_full = [one for one in counted if one.is_exceeded]
     return max(too_full, key=lambda one: one.reset) if too_full else None
 
 
 def headers(counted: Sequence[Standing]) -> list[tuple[str, str]]:
-    """Return what tells a client how it stands: of its buckets, the one that is fullest."""
+    """Return the headers that tell a client how it stands, in the fullest of its buckets."""
     if not counted:
         return []
     fullest = max(counted, key=lambda one: one.used / one.bucket.quota)
@@ -172,7 +172,7 @@ def headers(counted: Sequence[Standing]) -> list[tuple[str, str]]:
 
 
 def client_address(environ: Mapping[str, Any]) -> str:
-    """Return the address that a WSGI request came from, of IPv6 the network.
+    """Return the address that a WSGI request came from; of an IPv6 address, its network.
 
     Each proxy adds the address that it sees to the end of X-Forwarded-For. So the last
     TRUSTED_HOPS entries are true, and what stands before them is what the client claims.
@@ -186,7 +186,7 @@ def client_address(environ: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=10_000)
 def _network(address: str) -> str | None:
-    """Return what one customer has, of which the address is part; None if it is not an address."""
+    """Return the network of one customer that has the address; None if it is not an address."""
     if with_port := _WITH_PORT.fullmatch(address):
         address = with_port[1] or with_port[2]
     try:

@@ -58,7 +58,7 @@ class StaticFiles(PagesOnly, WhiteNoiseMiddleware):  # type: ignore[misc]  # unt
 class Told:
     """Tell metrics, logs and trace which route a request has taken, and what it failed with.
 
-    Comes first in MIDDLEWARE: what others refuse has a route as well.
+    Comes first in MIDDLEWARE: a request that others refuse has a route as well.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -73,12 +73,12 @@ class Told:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Let the trace have what becomes a 500."""
+        """Tell the trace of an error that becomes a 500."""
         tracing.failed(exception)
 
 
 def _match(request: HttpRequest, status: int) -> ResolverMatch | None:
-    """Return what a request's path leads to, also if it was refused before that was looked for."""
+    """Return the view that a request's path leads to, even if the request was refused before."""
     if request.resolver_match is None and status != HTTPStatus.NOT_FOUND:
         with suppress(Resolver404):
             return resolve(request.path_info)
@@ -163,7 +163,7 @@ class TooSlow(OperationalError):
 
 
 def in_time(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let a request end, with 503, that has been asking PostgreSQL for REQUEST_SECONDS."""
+    """Refuse a request's statements, with 503, once it has taken REQUEST_SECONDS."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         deadline = time.monotonic() + settings.REQUEST_SECONDS

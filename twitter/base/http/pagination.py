@@ -35,7 +35,7 @@ class CursorQuery(LimitQuery):
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse what goes by tweet ids: these pages are ordered by what somebody did."""
+        """Refuse parameters that name tweets: these pages are ordered by what somebody did."""
         if refused := [name for name in BY_TWEET_ID if name in data]:
             raise serializers.ValidationError({name: ["Go on with `cursor`."] for name in refused})
         return super().to_internal_value(data)
@@ -66,9 +66,9 @@ def cursor_page(
 def link_header(*, path: str, limit: int, **relations: Mapping[str, int] | None) -> str:
     """Return a `Link` header (RFC 8288): of each relation, which page it is.
 
-    Nothing of the request's query gets into it but `limit`, as a number: a header is not longer
-    because an address was. The addresses are relative to the request's own, so that they are right
-    behind any proxy. Relations to None are left out.
+    Of the request's query, only `limit` gets into it, as a number: so a long address makes no long
+    header. The addresses are relative to the request's own, so that they are right behind any
+    proxy. Relations to None are left out.
 
     >>> link_header(path="/x", limit=2, next={"max_id": 7})
     '</x?limit=2&max_id=7>; rel="next"'

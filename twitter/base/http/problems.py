@@ -78,7 +78,7 @@ def problem(
     kind: Kind | None = None,
     errors: dict[str, list[str]] | None = None,
 ) -> dict[str, Any]:
-    """Return the body of an error; without `kind`, of what KIND_OF has for the status."""
+    """Return the body of an error; without `kind`, of the kind that KIND_OF has for the status."""
     kind = kind or KIND_OF[status]
     body: dict[str, Any] = {
         "type": kind.uri,

@@ -29,7 +29,7 @@ HEADERS = {
 
 
 def refused(status: int, kind: Kind, detail: str, *, field: str | None = None) -> dict[str, Any]:
-    """Return an error as the API answers it; of a `field`, as it names what is wrong with one."""
+    """Return an error as the API answers it; with `field`, one that names that field."""
     if field is None:
         return problem(status=status, kind=kind, detail=detail)
     errors = {field: [detail]}

@@ -32,8 +32,8 @@ SETTINGS: dict[str, Any] = {
     "validatorUrl": None,  # no badge of a stranger's host
 }
 SCRIPT = "SwaggerUIBundle({{...{settings}, presets: [SwaggerUIBundle.presets.apis]}});\n"
-# Who logs in under *Authorize* is no OAuth client and has no scopes, and answers have no links:
-# their fields would only puzzle.
+# People who log in under *Authorize* are no OAuth clients and have no scopes, and answers have no
+# links. Fields for these would only puzzle.
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -99,7 +99,7 @@ def _script() -> bytes:
 
 
 class FixedView(APIView):
-    """What is the same for everybody, and needs no token."""
+    """An answer that is the same for everybody, and needs no token."""
 
     schema = None
     authentication_classes = ()
@@ -108,7 +108,7 @@ class FixedView(APIView):
     content_type: str
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Return it, or 304 to who has it."""
+        """Return it, or 304 to a client that has it."""
         body, etag = self.made()
         headers = {"Cache-Control": "no-cache", "ETag": etag}
         whole = HttpResponse(body, content_type=self.content_type, headers=headers)

@@ -17,7 +17,7 @@ from typing import Any
 from twitter.base.environment import log_level
 from twitter.base.observe.logging import HEALTH, known, line
 
-# So many lines wait to be written; when there are more, requests wait for whoever reads them.
+# So many lines may wait to be written. When there are more, requests wait until they are read.
 NOTED_MOST = 10_000
 # A pipe takes so many bytes whole: no line of another process gets into one of ours.
 WHOLE_BYTES = select.PIPE_BUF

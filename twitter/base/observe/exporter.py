@@ -55,9 +55,9 @@ def _remove(folder: str, process: int) -> None:
 def join() -> None:
     """Count in this process from now on, if the main process has begun to.
 
-    In the files of a process that has ended, if there is one: were they named by process, each that
-    ends would leave some for ever. Which numbers are taken is told by locks, which end with their
-    process, however it ends. So no server has to tell when it begins and ends one.
+    It takes over the files of a process that has ended, if there are any. If files were named by
+    process, each process would leave some for ever. A lock says that a name is taken; it ends with
+    its process, however that ends. So no server has to tell when it begins and ends a process.
     """
     global _folder, _name, _lock  # noqa: PLW0603
     if not (os.environ.get("METRICS_PORT") and os.environ.get("PROMETHEUS_MULTIPROC_DIR")):

@@ -22,7 +22,7 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def begin(**fields: Any) -> None:
-    """Begin a request or task of this thread: its lines have these fields, and what is noted."""
+    """Begin a request or task of this thread: its lines have these fields, and those of `note`."""
     _known.set(fields)
 
 
@@ -110,7 +110,7 @@ class OnceASecond(logging.Filter):
 class UnavailableIsAWarning(logging.Filter):
     """Django calls each 5xx an error. A 503 says that a part is away: nothing here is to mend.
 
-    That of a health check is only for who asked: it comes every few seconds until all is there.
+    The 503 of a health check is not logged: it comes every few seconds until all parts are there.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -19,8 +19,8 @@ HOME = "/timeline/timeline"
 # reads, which come before all middleware, leave nothing.
 ANSWERED = "twitter.answered"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Of what has no such method, and no route in twitter/urls.py: labels, of which each value is kept,
-# must not be of a client's making.
+# The label of an unknown method, and of a path without a route in twitter/urls.py. Each value of a
+# label is kept, so clients must not be able to make up values.
 OTHER = "other"
 UNKNOWN, STATIC, ADMIN = "(unknown)", "(static)", "(admin)"
 
@@ -131,7 +131,7 @@ _noted = _Noted()
 
 # What is not written down yet: the seconds of warm reads, and hits of pages. To count at once takes
 # a warm read 30 µs, to note and have it done together some 5. Only web writes it down; elsewhere,
-# what is noted is forgotten.
+# what is noted is dropped.
 _NOTED_MOST = 100_000
 _warm_reads: deque[float] = deque(maxlen=_NOTED_MOST)
 _hits: deque[int] = deque(maxlen=_NOTED_MOST)
@@ -196,7 +196,7 @@ def write_down() -> None:
 
 
 def home_came_from(source: str) -> None:
-    """Note where the page of a home comes from that is not simply there."""
+    """Note where the page of a home comes from, if Redis does not simply have it."""
     if _noted.source != DEGRADED:
         _noted.source = source
 

@@ -23,8 +23,9 @@ def new_id() -> str:
 def observed(application: Application) -> Application:
     """Give each request of a WSGI application an id, a line in the log, and a trace.
 
-    A trace only if the sampler takes it. The id is that of the header X-Request-Id, where a proxy
-    in front sends a decent one. Every answer has it, and every line that is logged meanwhile.
+    There is a trace only if the sampler takes it. The id is that of the header X-Request-Id, where
+    a proxy in front sends a proper one. Every answer has it, and every line that is logged
+    meanwhile.
     """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -17,7 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from twitter.base.observe import logging
 
-# What is not exported when a process ends may take so long.
+# When a process ends, exporting the spans that are left may take so long.
 STOP_SECONDS = 3.0
 
 _context = TraceContextTextMapPropagator()
@@ -32,7 +32,7 @@ class Traces:
     def __init__(self, service: str) -> None:
         resource = Resource.create({"service.name": service})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        # Asked here and only once, when a request arrives: what it does not take costs no span.
+        # The sampler is asked by `request`, and only once: a request not taken costs no span.
         self._sampler, self._provider.sampler = self._provider.sampler, ALWAYS_ON
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("twitter")

@@ -30,7 +30,7 @@ def start(role: str) -> None:
 
 
 def stop() -> None:
-    """Export what is left, before the process ends; nobody waits long for a collector."""
+    """Export what is left, before the process ends, without waiting long for a collector."""
     if _traces is not None:
         _traces.stop()
 

@@ -16,34 +16,34 @@ _silence = Silence()
 def limit_statements(database: dict[str, Any], *, seconds: int) -> None:
     """Change settings of this engine so that PostgreSQL ends a statement that takes too long.
 
-    If PostgreSQL itself stands still, we wait two seconds longer, and no more. Of connections that
-    are made from now on.
+    If PostgreSQL itself stands still, we wait two seconds longer, and no more. All this holds for
+    connections that are made from now on.
     """
     database["ANSWER_SECONDS"] = seconds + 2.0
     database["OPTIONS"]["options"] += f" -c statement_timeout={seconds}s"
 
 
 class Connection(psycopg.Connection[Any]):
-    """What psycopg has, but it waits for an answer no longer than it is told to.
+    """psycopg's connection, which here waits for an answer only so long.
 
-    A limit of the server's own, statement_timeout, is of no use when the server stands still.
+    The server's own limit, statement_timeout, is of no use when the server stands still.
     """
 
     answer_seconds: float | None = None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait as psycopg does. Raises OperationalError, and is closed, when it was in vain."""
+        """Wait as psycopg does. If no answer comes, close, and raise OperationalError."""
         try:
             return super().wait(gen, interval, timeout or self.answer_seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # what arrives from now on answers nobody knows what
+                self.pgconn.finish()  # a late answer must not be taken for one to a later query
                 _silence.begin()
             raise
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """What Django has, but for the health check, and what is done while PostgreSQL is silent.
+    """Django's own, except for the health check, and for what happens while PostgreSQL is silent.
 
     ANSWER_SECONDS in the settings is how long to wait for an answer; without it, for ever.
     """
@@ -66,10 +66,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def is_usable(self) -> bool:
-        """Return whether the connection still stands, which each request asks once.
+        """Return whether the connection is still open. Each request asks once.
 
-        Nobody sends anything on an idle connection, unless PostgreSQL ends it. So only if there is
-        something to read it is worth a query, which takes a fifth of the time of a short request.
+        On an idle connection nothing arrives, unless PostgreSQL ends it. So only if there is
+        something to read, a query is made: it takes a fifth of the time of a short request.
         """
         if self.connection is None or self.connection.closed or _silence.until:
             return False

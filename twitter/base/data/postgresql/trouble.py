@@ -67,7 +67,7 @@ def sqlstate(error: BaseException | None) -> str:
 def words(error: BaseException | None) -> str:
     """Return what PostgreSQL cannot do, to be read after "PostgreSQL:"; "" if it is a bug of ours.
 
-    Nothing of the message, which may quote what people wrote.
+    The words have nothing of the error's message, which may quote what people wrote.
     """
     state = sqlstate(error)
     if isinstance(error, InternalError):  # so Django calls what a standby refuses

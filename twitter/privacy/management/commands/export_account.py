@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 
 def _account_id(text: str) -> int:
-    """Return whom a username names, or else an id. Raises NotFound."""
+    """Return the id of the account that a username, or else an id, names. Raises NotFound."""
     account_id = accounts.resolve_username(text.removeprefix("@"))
     if account_id is None:
         try:

@@ -9,10 +9,11 @@ from psycopg import sql
 
 ROLE = "twitter_reader"
 
-# Who else owns tables gives rights to these; what migrations make later belongs to who runs this.
-# `settled_id` in tweets/posts/reads.py looks at other roles' transactions, which takes
-# pg_read_all_stats: without, PostgreSQL would show it none, and /timeline/update would miss tweets.
-# The default keeps mistakes away; what keeps all else away is that there is no other right.
+# Tables that later migrations make belong to the role that runs this command. Another owner of
+# tables has to grant rights to them. `settled` in tweets/posts/reads.py looks at the transactions
+# of other roles, which takes pg_read_all_stats: without it, PostgreSQL would show none of these,
+# and /timeline/update would miss tweets. default_transaction_read_only prevents mistakes only; all
+# else is prevented because the role has no other right.
 _STATEMENTS = """
     ALTER ROLE {role} WITH LOGIN PASSWORD {password};
     ALTER ROLE {role} IN DATABASE {database} SET default_transaction_read_only = on;
@@ -56,7 +57,7 @@ def _create(role: str, password: str) -> None:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
         if not cursor.fetchone():
             cursor.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-        # What is sent, and perhaps logged, is not the password.
+        # The password itself is not sent, so it cannot be logged.
         verifier = connection.connection.pgconn.encrypt_password(
             password.encode(), role.encode(), b"scram-sha-256"
         )
