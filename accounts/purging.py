@@ -78,7 +78,7 @@ def sweep_account(account_id: int) -> None:
     Counters have no constraint that would have told, and Redis has none. PostgreSQL's part comes
     first: it does not depend on Redis.
     """
-    Delivery.forget_failed(account_id)
+    Delivery.delete_dead_letters(account_id)
     # A mail that could not be sent so far has an address in it.
     unsent = Delivery.objects.filter(event=EmailReplaced.name)
     unsent.filter(payload__account_id=account_id).delete()
