@@ -171,7 +171,7 @@ def test_a_deleted_tweets_bookmarks_go_in_steps(api, ann, make_account, tweets, 
     steps = 0
     while not purging.purge_tweet(tweets[0]):
         steps += 1
-    assert steps == 2
+    assert steps == 3
     assert not Tweet.objects.filter(id=tweets[0]).exists()
     assert set(Bookmark.objects.values_list("tweet_id", flat=True)) == {tweets[1]}
 
