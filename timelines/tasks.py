@@ -59,8 +59,8 @@ def drop_homes_of_followers(event: AccountEvent, *, after: int = 0) -> dict[str,
     return _going_on(services.drop_homes_of_followers(account_id=event.account_id, after=after))
 
 
-@task()
-def forget_fanned_out(event: FollowersKnow, *, after: int = 0) -> dict[str, int] | None:
+@task(former="timelines.tasks.forget_fanned_out")
+def drop_homes_once_more(event: FollowersKnow, *, after: int = 0) -> dict[str, int] | None:
     """Drop followers' homes once more: they hold what was fanned out before all of them merged."""
     return _going_on(services.drop_homes(account_id=event.account_id, after=after))
 

@@ -11,7 +11,8 @@ class Mark:
     """Something that a reader does to tweets. Answers name the tweets in `viewer`.
 
     `newest` and `asked` are SQL that selects the ids of tweets that the account %(reader)s marked.
-    `newest` selects %(newest)s at most, newest first; `asked` those among the tweets %(asked)s.
+    `newest` selects those of the newest %(newest)s tweets, newest first unless `floor` is given;
+    `asked` those among the tweets %(asked)s.
     `floor` is SQL for the id above which `newest` has all marked tweets, NULL if it has all.
     Without `floor`, that is the last id of `newest`, if it is full. `with_query`: a WITH query that
     both refer to.

@@ -61,7 +61,7 @@ SUBSCRIPTIONS: Mapping[type[Event], Sequence[Subscription]] = {
     accounts.BecamePopular: [Subscription(task="timelines.tasks.announce_popular")],
     timelines.FollowersKnow: [
         Subscription(task="accounts.tasks.end_fan_out"),
-        Subscription(task="timelines.tasks.forget_fanned_out", delay=ALL_ENDED_SECONDS),
+        Subscription(task="timelines.tasks.drop_homes_once_more", delay=ALL_ENDED_SECONDS),
     ],
     accounts.GraphImported: [
         Subscription(task="accounts.tasks.drop_relations"),

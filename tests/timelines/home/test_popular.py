@@ -283,7 +283,7 @@ def test_what_was_delivered_before_all_knew_is_removed_after(
     assert api(star).delete(f"/tweet/delete/{tweet}").status_code == 200
     run_outbox()
     assert ids(read("bob")) == []
-    tasks.forget_fanned_out.run(FollowersKnow(account_id=star))  # a while after all knew
+    tasks.drop_homes_once_more.run(FollowersKnow(account_id=star))  # a while after all knew
     assert ids(read("bob")) == []
     assert tweet not in in_own_home(people["bob"])
     assert difference(people["bob"]) is None

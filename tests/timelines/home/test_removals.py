@@ -310,9 +310,9 @@ def test_what_was_fanned_out_until_all_followers_knew_does_not_stay(star):
     # As a fan-out does that was under way when the last follower knew.
     resp.exchange(*(resp.pack("LPUSHX", store._key(reader), entry) for reader in readers))
     assert {each.task for each in SUBSCRIPTIONS[FollowersKnow] if each.delay} == {
-        timelines.forget_fanned_out.name
+        timelines.drop_homes_once_more.name
     }
-    timelines.forget_fanned_out.run(FollowersKnow(account_id=star))
+    timelines.drop_homes_once_more.run(FollowersKnow(account_id=star))
     assert store.existing(readers) == []
 
 
@@ -328,7 +328,9 @@ def test_what_clears_away_has_a_queue_of_its_own_which_workers_serve():
         "timelines.tasks.drop_homes_after_many",
         "timelines.tasks.leave_homes",
         "timelines.tasks.drop_account",
-        "timelines.tasks.forget_account",  # as it was called in the release before
+        "timelines.tasks.drop_homes_once_more",
+        # As they were called in the release before.
+        "timelines.tasks.forget_account",
         "timelines.tasks.forget_fanned_out",
     }
     assert queue_of["timelines.tasks.fan_out"] == "fan_out"
