@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BOOTSTRAP = @exec $(PYTHON) deploy/local/bootstrap.py
 
-.PHONY: help run run/migration manage env backup restore test e2e bench chaos check audit openapi \
+.PHONY: help run run/migration manage env backup restore test e2e prove/pools bench chaos check audit openapi \
 	openapi/breaking requirements
 .DEFAULT_GOAL := help
 
@@ -40,6 +40,9 @@ test: ## Run the tests in parallel with servers of their own; ARGS="-k word" goe
 
 e2e: ## Run the stories of tests/e2e/features on the service at BASE_URL; ARGS goes to pytest
 	$(BOOTSTRAP) test python -m deploy.local e2e "$(BASE_URL)" $(ARGS)
+
+prove/pools: ## Run the stories through nginx and both pools, with servers of their own; needs nginx
+	$(BOOTSTRAP) test python -m deploy.local with -- python -m tests.deploy.stories
 
 bench: ## Measure and write docs/benchmarks.*; ARGS="--graph FILE", "--quick", "--only reads"
 	$(BOOTSTRAP) bench python -m deploy.local bench $(ARGS)
