@@ -18,7 +18,7 @@ from accounts.graph.reads import (
 from accounts.graph.relations import Relations, relations_part
 from accounts.graph.relations import filled as filled_relations
 from accounts.graph.services import follow
-from accounts.people.cards import cards_part
+from accounts.people.cards import cards_values
 from accounts.people.declares import profile as exported_profile
 from accounts.people.reads import (
     all_ids,
@@ -43,7 +43,7 @@ __all__ = [
     "all_ids",
     "buckets",
     "cards",
-    "cards_part",
+    "cards_values",
     "claims_in",
     "create_admin",
     "exported_profile",

@@ -14,6 +14,7 @@ from tests.accounts.factories import AccountFactory
 from tweets import purging
 from tweets import tasks as tweets
 from tweets.models import FirstAnswer, Tombstone
+from twitter.base import declared
 from twitter.base.data import expiry
 from twitter.outbox.events import periodic_tasks
 
@@ -95,7 +96,7 @@ def test_a_step_costs_a_statement_for_each_kind_however_much_there_is(
 def test_the_purge_of_an_author_takes_first_answers_away_in_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(expiry, "STEP", 4)
+    monkeypatch.setattr(declared, "STEP", 4)
     store(10, is_over=False)
     [author] = FirstAnswer.objects.values_list("account_id", flat=True).distinct()
     for count in (6, 2):

@@ -45,11 +45,16 @@ TweetResponse = shape(
 )
 
 
+_NAMES = [mark.name for mark in MARKS]
+_VIEWER = b"{%b}" % b",".join(b'"%b":%%b' % name.encode() for name in _NAMES)
+
+
 def viewer(marked: Mapping[str, Collection[int]]) -> bytes:
     """Return the JSON of `viewer`: for each mark, by its name, the ids of tweets, newest first."""
-    members = (b'"%b":%b' % (mark.name.encode(), _ids(marked.get(mark.name, ()))) for mark in MARKS)
-    return b"{%b}" % b",".join(members)
+    return _VIEWER % tuple(_ids(marked.get(name)) for name in _NAMES)
 
 
-def _ids(numbers: Collection[int]) -> bytes:
+def _ids(numbers: Collection[int] | None) -> bytes:
+    if not numbers:
+        return b"[]"
     return array([b'"%d"' % number for number in sorted(numbers, reverse=True)])

@@ -123,7 +123,7 @@ def hydrate(refs: Iterable[Ref], found: Found) -> None:
 
 @redis.without_redis(lambda: ({}, {}))
 def _cached(tweet_ids: Sequence[int], author_ids: Sequence[int]) -> tuple[Tweets, dict[int, bytes]]:
-    tweets, cards = parts.exchange(cache.part(tweet_ids), accounts.cards_part(author_ids))
+    tweets, cards = parts.fetch_values(cache.values(tweet_ids), accounts.cards_values(author_ids))
     return tweets, cards
 
 

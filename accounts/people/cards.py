@@ -9,7 +9,7 @@ from typing import Any
 
 from accounts.people.serializers import UserSerializer
 from twitter.base.data import parts, redis
-from twitter.base.data.parts import Part
+from twitter.base.data.parts import Values
 from twitter.base.data.stamped import STAMP, Stamped
 from twitter.base.http.renderers import to_json
 
@@ -37,12 +37,12 @@ class Card:
     read_at: int
 
 
-def cards_part(ids: Sequence[int]) -> Part[dict[int, bytes]]:
-    """Return the part that reads the cached ones among these cards.
+def cards_values(ids: Sequence[int]) -> Values[dict[int, bytes]]:
+    """Return how to read the cached ones among these cards.
 
     The card of an account that is not visible is empty.
     """
-    return CARDS.parts(ids, parse=_body)
+    return CARDS.values(ids, parse=_body)
 
 
 def _body(value: bytes) -> bytes:
@@ -52,7 +52,11 @@ def _body(value: bytes) -> bytes:
 @redis.without_redis(dict)
 def fetch_cards(ids: Collection[int]) -> dict[int, bytes]:
     """Return the cached ones among these cards; empty for accounts that are not visible."""
-    return parts.fetch(cards_part(list(ids))) if ids else {}
+    if not ids:
+        return {}
+    found: dict[int, bytes]
+    [found] = parts.fetch_values(cards_values(list(ids)))
+    return found
 
 
 def store_cards(cards: Mapping[int, Card]) -> None:

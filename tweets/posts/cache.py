@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tweets.posts.rendering import SHAPE_VERSION, RenderedTweet
 from twitter.base.data import resp
-from twitter.base.data.parts import Part
+from twitter.base.data.parts import Values
 from twitter.base.data.stamped import STAMP, Stamped
 
 TTL_SECONDS = 86_400
@@ -20,13 +20,12 @@ TWEETS = Stamped("tweet:", form=SHAPE_VERSION, seconds=TTL_SECONDS)
 _HEAD = struct.Struct("<qqq")
 _BODY = STAMP.size + _HEAD.size
 
-
 Tweets = dict[int, RenderedTweet | None]
 
 
-def part(tweet_ids: Sequence[int]) -> Part[Tweets]:
-    """Return the part that reads those tweets that are cached; None if readers may not see one."""
-    return TWEETS.parts(tweet_ids, parse=_tweet_in)
+def values(tweet_ids: Sequence[int]) -> Values[Tweets]:
+    """Return how to read those tweets that are cached; None if readers may not see one."""
+    return TWEETS.values(tweet_ids, parse=_tweet_in)
 
 
 def _tweet_in(value: bytes) -> RenderedTweet | None:

@@ -8,7 +8,6 @@ them or not. After each change, a read that follows its commit replaces the valu
 from binascii import crc_hqx
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from struct import Struct, unpack_from
 from typing import Any
 
@@ -24,8 +23,9 @@ TTL_SECONDS = 86_400
 NEWEST = 500
 # Tweets below the floor that are kept besides: at least those of the largest page, with originals.
 ASKED = 200
+_NAMES = [mark.name for mark in MARKS]
 # The value's form changes with the marks that there are.
-_FORM = crc_hqx(" ".join(mark.name for mark in MARKS).encode(), 0)
+_FORM = crc_hqx(" ".join(_NAMES).encode(), 0)
 VALUES = Stamped("marks:", form=_FORM, seconds=TTL_SECONDS, of_reader=True)
 
 # The floor; how many tweets have each mark; how many were asked for. Then follow their ids.
@@ -60,13 +60,15 @@ def marks_part(account_id: int) -> Part[Marks | None]:
 
 def _parsed(value: bytes) -> Marks:
     floor, *sizes = _HEAD.unpack_from(value, STAMP.size)
-    ids = iter(unpack_from(f"<{sum(sizes)}q", value, STAMP.size + _HEAD.size))
-    *marked, asked = [frozenset(islice(ids, size)) for size in sizes]
-    names = (mark.name for mark in MARKS)
+    ids = unpack_from(f"<{sum(sizes)}q", value, STAMP.size + _HEAD.size)
+    sets, start = [], 0
+    for size in sizes:
+        sets.append(frozenset(ids[start : start + size]))
+        start += size
     return Marks(
         floor=floor,
-        marked=dict(zip(names, marked, strict=True)),
-        asked=asked,
+        marked=dict(zip(_NAMES, sets, strict=False)),
+        asked=sets[-1],
         read_at=stamped.read_at(value),
     )
 

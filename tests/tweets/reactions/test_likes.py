@@ -56,7 +56,8 @@ def shown(tweet_id: int) -> int:
 
 def cached(tweet_id):
     """Return the tweet as it is cached: None if it is absent, False if nothing is known."""
-    return parts.fetch(cache.part([tweet_id])).get(tweet_id, False)
+    [found] = parts.fetch_values(cache.values([tweet_id]))
+    return found.get(tweet_id, False)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -27,6 +27,28 @@ class Part(Generic[T]):
     parse: Callable[[Sequence[Any]], T]
 
 
+@dataclass(frozen=True, slots=True)
+class Values(Generic[T]):
+    """Keys to read with one command, with those of others; and what the values, in order, mean."""
+
+    keys: Sequence[str]
+    parse: Callable[[Sequence[bytes | None]], T]
+
+
+def fetch_values(*wanted: Values[Any]) -> list[Any]:
+    """Read all keys in one round trip; return what the values mean for each of the wanted.
+
+    Raises redis.RedisError.
+    """
+    found = fetch(values([key for one in wanted for key in one.keys]))
+    meant, start = [], 0
+    for one in wanted:
+        end = start + len(one.keys)
+        meant.append(one.parse(found[start:end]))
+        start = end
+    return meant
+
+
 def exchange(*parts: Part[Any]) -> list[Any]:
     """Make one round trip; return each part's parsed replies. Raises redis.RedisError."""
     return parsed(parts, resp.exchange(*commands_of(parts)))

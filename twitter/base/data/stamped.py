@@ -29,7 +29,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from twitter.base.data import parts, redis, resp
 from twitter.base.data.ids import id_before
-from twitter.base.data.parts import Part
+from twitter.base.data.parts import Part, Values
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class Stamped:
 
     def knows(self, value: bytes | None) -> TypeGuard[bytes]:
         """Tell whether that is a value of this form, and not a lease or nothing."""
-        return value is not None and value[_FORM] == self._form_bytes
+        return value is not None and value.startswith(self._form_bytes, _FORM.start)
 
     def key(self, number: int) -> str:
         """Return the key of a number's value."""
@@ -147,15 +147,20 @@ class Stamped:
 
         return Part(read.commands, parsed)
 
-    def parts(self, numbers: Sequence[int], *, parse: Callable[[bytes], T]) -> Part[dict[int, T]]:
-        """Return the part that reads what numbers' values mean; without those that have none."""
-        read = parts.values(self.keys(numbers))
+    def values(
+        self, numbers: Sequence[int], *, parse: Callable[[bytes], T]
+    ) -> Values[dict[int, T]]:
+        """Return how to read what numbers' values mean; without those that have none."""
+        form, start = self._form_bytes, _FORM.start  # `knows`, without a call for each value
 
-        def parsed(replies: Sequence[Any]) -> dict[int, T]:
-            values = zip(numbers, read.parse(replies), strict=True)
-            return {number: parse(value) for number, value in values if self.knows(value)}
+        def parsed(found: Sequence[bytes | None]) -> dict[int, T]:
+            return {
+                number: parse(value)
+                for number, value in zip(numbers, found, strict=True)
+                if value is not None and value.startswith(form, start)
+            }
 
-        return Part(read.commands, parsed)
+        return Values(self.keys(numbers), parsed)
 
     @redis.without_redis(lambda: None)
     def fill(self, values: Mapping[int, bytes]) -> None:
