@@ -31,9 +31,10 @@ class Ref(NamedTuple):
 
 def ref_of(entry: Entry) -> Ref:
     """Return what an entry says."""
+    # As Ref(…) does, in half the time: a page makes one of each of its tweets.
     if len(entry) == TWEET_SIZE:
-        return Ref._make((*_TWEET.unpack(entry), 0, 0))
-    return Ref._make(_RETWEET.unpack(entry))
+        return tuple.__new__(Ref, (*_TWEET.unpack(entry), 0, 0))
+    return tuple.__new__(Ref, _RETWEET.unpack(entry))
 
 
 def id_of(entry: Entry) -> int:

@@ -28,7 +28,9 @@ def may(reader: Reader, ref: Ref, found: Found) -> bool:
     return (
         found.has(ref.id, ref.author_id)
         and (not ref.original_id or found.has(ref.original_id, ref.original_author_id))
-        and not is_blocked(reader, ref.author_id, ref.original_author_id)
+        and not (
+            reader.relations.bars and is_blocked(reader, ref.author_id, ref.original_author_id)
+        )
     )
 
 

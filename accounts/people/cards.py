@@ -5,6 +5,7 @@ Cards are cached in Redis. After each change, a read that follows its commit rep
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from accounts.people.serializers import UserSerializer
@@ -17,6 +18,8 @@ from twitter.base.http.renderers import to_json
 SHAPE_VERSION = 3
 TTL_SECONDS = 86_400
 CARDS = Stamped("account:card:", form=SHAPE_VERSION, seconds=TTL_SECONDS)
+# What follows the stamp.
+_body = itemgetter(slice(STAMP.size, None))
 # One for all: making a serializer's fields costs more than using them.
 _SERIALIZER = UserSerializer()
 
@@ -43,10 +46,6 @@ def cards_values(ids: Sequence[int]) -> Values[dict[int, bytes]]:
     The card of an account that is not visible is empty.
     """
     return CARDS.values(ids, parse=_body)
-
-
-def _body(value: bytes) -> bytes:
-    return value[STAMP.size :]
 
 
 @redis.without_redis(dict)

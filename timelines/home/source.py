@@ -134,10 +134,11 @@ class HomeSource(Source):
         self._floor = build.floor_of(found, limit=limit)
 
     def _shown(self, count: int, *, reader: Reader, without: Collection[Entry]) -> list[Entry]:
-        repeated = self._repeated(reader, without)
+        left_out = {*without, *self._repeated(reader, without)}
         shown: list[Entry] = []
+        known = self._verdicts.get  # without a call of `_is_shown` for each tweet
         for entry in self._below:
-            if entry not in repeated and entry not in without and self._is_shown(entry, reader):
+            if entry not in left_out and (known(entry[ID_SIZE:]) or self._is_shown(entry, reader)):
                 shown.append(entry)
                 if len(shown) == count:
                     break
@@ -151,14 +152,16 @@ class HomeSource(Source):
 
     def _is_shown(self, entry: Entry, reader: Reader) -> bool:
         """Tell whether an entry shows to the reader: asked once for all entries of its authors."""
-        author, original_author = entry[ID_SIZE:TWEET_SIZE], entry[TWEET_SIZE + ID_SIZE :]
-        verdict = self._verdicts.get(author + original_author)
+        authors = entry[ID_SIZE:TWEET_SIZE]
+        if len(entry) > TWEET_SIZE:
+            authors += entry[TWEET_SIZE + ID_SIZE :]
+        verdict = self._verdicts.get(authors)
         if verdict is None:
-            verdict = self._verdicts[author + original_author] = tweets.shows(
+            verdict = self._verdicts[authors] = tweets.shows(
                 Kind.HOME,
                 reader,
-                author_id=int.from_bytes(author, "big"),
-                original_author_id=int.from_bytes(original_author, "big"),
+                author_id=int.from_bytes(authors[:ID_SIZE], "big"),
+                original_author_id=int.from_bytes(authors[ID_SIZE:], "big"),
             )
         return verdict
 
@@ -173,16 +176,19 @@ def repeats(
     decide, so a tweet that was shown is never left out because newer ones arrive. The reader's own
     retweets always show.
     """
-    newest: dict[Entry, Entry] = {}
+    retweeted = {entry[TWEET_SIZE:] for entry in top if len(entry) > TWEET_SIZE}
+    if not retweeted:
+        return ()
     several: dict[Entry, list[Entry]] = {}
     for entry in top:
-        original = entry[TWEET_SIZE:] or entry
-        first = newest.setdefault(original, entry)
-        if first is not entry:
-            several.setdefault(original, [first]).append(entry)
+        original = entry if len(entry) == TWEET_SIZE else entry[TWEET_SIZE:]
+        if original in retweeted:
+            several.setdefault(original, []).append(entry)
     own = id_bytes(reader_id)
     repeated: set[Entry] = set()
     for alike in several.values():
+        if len(alike) == 1:
+            continue
         *newer, _ = [entry for entry in alike if shows(entry)] or [b""]
         repeated.update(
             entry for entry in newer if len(entry) > TWEET_SIZE and entry[ID_SIZE:TWEET_SIZE] != own

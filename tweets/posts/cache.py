@@ -18,7 +18,8 @@ REFRESHES_A_SECOND = 10
 TWEETS = Stamped("tweet:", form=SHAPE_VERSION, seconds=TTL_SECONDS)
 # In front of a tweet's JSON: the ids of its author, and of the original and its author, or 0.
 _HEAD = struct.Struct("<qqq")
-_BODY = STAMP.size + _HEAD.size
+_HEAD_AT = STAMP.size
+_BODY = _HEAD_AT + _HEAD.size
 
 Tweets = dict[int, RenderedTweet | None]
 
@@ -29,9 +30,10 @@ def values(tweet_ids: Sequence[int]) -> Values[Tweets]:
 
 
 def _tweet_in(value: bytes) -> RenderedTweet | None:
-    if len(value) == STAMP.size:
+    if len(value) == _HEAD_AT:
         return None
-    return RenderedTweet(value[_BODY:], *_HEAD.unpack_from(value, STAMP.size))
+    # As RenderedTweet(…) does, in half the time.
+    return tuple.__new__(RenderedTweet, (value[_BODY:], *_HEAD.unpack_from(value, _HEAD_AT)))
 
 
 def fill(tweets: Mapping[int, RenderedTweet | None], *, read_at: int) -> None:

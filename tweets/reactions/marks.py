@@ -7,9 +7,8 @@ them or not. After each change, a read that follows its commit replaces the valu
 
 from binascii import crc_hqx
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from struct import Struct, unpack_from
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -32,8 +31,7 @@ VALUES = Stamped("marks:", form=_FORM, seconds=TTL_SECONDS, of_reader=True)
 _HEAD = Struct(f"<{len(MARKS) + 2}q")
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(NamedTuple):
     """The tweets with each mark, by its name: all above the id `floor`, and those among `asked`.
 
     `read_at`: when PostgreSQL was asked, in microseconds of its clock.

@@ -1,6 +1,5 @@
 """Likes of a tweet that many like at once: counted exactly, rendered seldom, and shown soon."""
 
-import dataclasses
 import json
 import random
 import time
@@ -161,7 +160,7 @@ def test_what_was_read_long_ago_fills_in_nothing(tweet, fans, valkey):
     valkey.flushdb()
     cache.fill(now.tweets, read_at=now.read_at - then)
     cache.replace(now.tweets, read_at=now.read_at - then)
-    old = dataclasses.replace(of_fan, read_at=of_fan.read_at - then)
+    old = of_fan._replace(read_at=of_fan.read_at - then)
     marks.VALUES.fill({fan: marks._packed(old)})
     assert cached(tweet) is False
     assert marks.fetch(fan) is None

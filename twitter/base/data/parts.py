@@ -6,8 +6,7 @@ round trip joins parts.
 
 from binascii import crc_hqx
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from twitter.base.data import resp
 
@@ -19,16 +18,14 @@ SLOTS = 16_384
 split_by_slot = False
 
 
-@dataclass(frozen=True, slots=True)
-class Part(Generic[T]):
+class Part(NamedTuple, Generic[T]):
     """Packed commands, and a function that parses their replies, which come in order."""
 
     commands: Sequence[bytes]
     parse: Callable[[Sequence[Any]], T]
 
 
-@dataclass(frozen=True, slots=True)
-class Values(Generic[T]):
+class Values(NamedTuple, Generic[T]):
     """Keys to read with one command, with those of others; and what the values, in order, mean."""
 
     keys: Sequence[str]
