@@ -9,6 +9,7 @@ from twitter.base.http.renderers import to_json
 from twitter.base.observe import metrics
 
 HOME_PATH = metrics.HOME
+_FULL = b'{"result_count":%d,"newest_id":"%d","oldest_id":"%d","next_cursor":"%d"}'
 NEWS_PATH = "/timeline/update"
 
 
@@ -26,7 +27,7 @@ def home(page: Page, *, reader: Reader, limit: int) -> Answer:
         link_header(path=HOME_PATH, limit=limit, next=_next(page)),
         link_header(path=NEWS_PATH, limit=limit, prev=newer),
     ]
-    body = tweets.present(page, reader=reader, meta=to_json({**edges(page), **_cursor(page)}))
+    body = tweets.present(page, reader=reader, meta=_meta(page))
     return Answer(body, ", ".join(filter(None, links)))
 
 
@@ -34,7 +35,7 @@ def author(page: Page, *, reader: Reader, path: str, limit: int) -> Answer:
     """Return the answer to a read of an author's tweets."""
     newer = {"since_id": page.refs[0].id} if page.refs else None
     links = link_header(path=path, limit=limit, next=_next(page), prev=newer)
-    body = tweets.present(page, reader=reader, meta=to_json({**edges(page), **_cursor(page)}))
+    body = tweets.present(page, reader=reader, meta=_meta(page))
     return Answer(body, links)
 
 
@@ -71,5 +72,10 @@ def _next(page: Page) -> dict[str, int] | None:
     return {"max_id": page.next_id} if page.next_id else None
 
 
-def _cursor(page: Page) -> dict[str, str]:
-    return {"next_cursor": str(page.next_id)} if page.next_id else {}
+def _meta(page: Page) -> bytes:
+    """Return `meta` of a page as JSON; a full page, as most are, without a serializer."""
+    refs = page.refs
+    if refs and page.next_id:
+        return _FULL % (len(refs), refs[0].id, refs[-1].id, page.next_id)
+    cursor = {"next_cursor": str(page.next_id)} if page.next_id else {}
+    return to_json({**edges(page), **cursor})

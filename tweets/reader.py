@@ -40,13 +40,13 @@ class Reader:
 
 def reader_part(account_id: int) -> Part[Known]:
     """Return the part that reads what is cached of a reader."""
-    both = (accounts.relations_part(account_id), marks.marks_part(account_id))
+    relations, marked = accounts.relations_part(account_id), marks.marks_part(account_id)
+    end = len(relations.commands)
 
     def parse(replies: Sequence[Any]) -> Known:
-        relations, marked = parts.parsed(both, replies)
-        return relations, marked
+        return relations.parse(replies[:end]), marked.parse(replies[end:])
 
-    return Part(parts.commands_of(both), parse)
+    return Part([*relations.commands, *marked.commands], parse)
 
 
 def reader(account_id: int) -> Reader:

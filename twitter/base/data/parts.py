@@ -71,11 +71,6 @@ def parsed(parts: Sequence[Part[Any]], replies: Sequence[Any]) -> list[Any]:
     return found
 
 
-def value(key: str) -> Part[bytes | None]:
-    """Return the part that reads the value of a key, or None."""
-    return Part([resp.pack("GET", key)], _first)
-
-
 def values(keys: Sequence[str]) -> Part[list[bytes | None]]:
     """Return the part that reads the values of many keys, in order, None for a missing key."""
     if not keys:

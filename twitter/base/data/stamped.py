@@ -27,7 +27,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar
 
-from twitter.base.data import parts, redis, resp
+from twitter.base.data import redis, resp
 from twitter.base.data.ids import id_before
 from twitter.base.data.parts import Part, Values
 
@@ -139,13 +139,12 @@ class Stamped:
 
     def part(self, number: int, *, parse: Callable[[bytes], T]) -> Part[T | None]:
         """Return the part that reads what a number's value means; None when there is no value."""
-        read = parts.value(self.key(number))
 
         def parsed(replies: Sequence[Any]) -> T | None:
-            value = read.parse(replies)
+            value = replies[0]
             return parse(value) if self.knows(value) else None
 
-        return Part(read.commands, parsed)
+        return Part((resp.pack("GET", self.key(number)),), parsed)
 
     def values(
         self, numbers: Sequence[int], *, parse: Callable[[bytes], T]
