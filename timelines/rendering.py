@@ -1,6 +1,6 @@
 """From a page to the answer: `meta`, and the `Link` header."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tweets import facade as tweets
 from tweets.facade import Page, Reader
@@ -9,7 +9,6 @@ from twitter.base.http.renderers import to_json
 from twitter.base.observe import metrics
 
 HOME_PATH = metrics.HOME
-_FULL = b'{"result_count":%d,"newest_id":"%d","oldest_id":"%d","next_cursor":"%d"}'
 NEWS_PATH = "/timeline/update"
 
 
@@ -27,7 +26,7 @@ def home(page: Page, *, reader: Reader, limit: int) -> Answer:
         link_header(path=HOME_PATH, limit=limit, next=_next(page)),
         link_header(path=NEWS_PATH, limit=limit, prev=newer),
     ]
-    body = tweets.present(page, reader=reader, meta=_meta(page))
+    body = tweets.present(page, reader=reader, meta=_meta(page, _cursor(page)))
     return Answer(body, ", ".join(filter(None, links)))
 
 
@@ -35,7 +34,7 @@ def author(page: Page, *, reader: Reader, path: str, limit: int) -> Answer:
     """Return the answer to a read of an author's tweets."""
     newer = {"since_id": page.refs[0].id} if page.refs else None
     links = link_header(path=path, limit=limit, next=_next(page), prev=newer)
-    body = tweets.present(page, reader=reader, meta=_meta(page))
+    body = tweets.present(page, reader=reader, meta=_meta(page, _cursor(page)))
     return Answer(body, links)
 
 
@@ -50,32 +49,28 @@ def news(
     limit: int,
 ) -> Answer:
     """Return the answer to the question what is new."""
-    meta = {"next_since_id": str(next_since_id), "has_more": has_more, "reread": reread}
+    flags = to_json(has_more), to_json(reread)
+    more = b',"next_since_id":"%d","has_more":%b,"reread":%b' % (next_since_id, *flags)
     body = tweets.present(
         page,
         reader=reader,
-        meta=to_json({**edges(page), **meta}),
+        meta=_meta(page, more),
         deleted=to_json([str(number) for number in deleted]),
     )
     newer = {"since_id": next_since_id}
     return Answer(body, link_header(path=NEWS_PATH, limit=limit, prev=newer))
 
 
-def edges(page: Page) -> dict[str, Any]:
-    """Return what `meta` tells of every page."""
-    ids = page.ids
-    meta: dict[str, Any] = {"result_count": len(ids)}
-    return {**meta, "newest_id": str(ids[0]), "oldest_id": str(ids[-1])} if ids else meta
-
-
 def _next(page: Page) -> dict[str, int] | None:
     return {"max_id": page.next_id} if page.next_id else None
 
 
-def _meta(page: Page) -> bytes:
-    """Return `meta` of a page as JSON; a full page, as most are, without a serializer."""
+def _cursor(page: Page) -> bytes:
+    return b',"next_cursor":"%d"' % page.next_id if page.next_id else b""
+
+
+def _meta(page: Page, more: bytes) -> bytes:
+    """Return `meta` of a page as JSON, with `more` members, each after a comma."""
     refs = page.refs
-    if refs and page.next_id:
-        return _FULL % (len(refs), refs[0].id, refs[-1].id, page.next_id)
-    cursor = {"next_cursor": str(page.next_id)} if page.next_id else {}
-    return to_json({**edges(page), **cursor})
+    edges = b',"newest_id":"%d","oldest_id":"%d"' % (refs[0].id, refs[-1].id) if refs else b""
+    return b'{"result_count":%d%b%b}' % (len(refs), edges, more)

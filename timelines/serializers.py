@@ -4,13 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from tweets.answers import (
-    INCLUDES_EXAMPLE,
-    VIEWER_EXAMPLE,
-    IncludesSerializer,
-    ViewerSerializer,
-)
-from tweets.posts.serializers import TWEET_EXAMPLE, TweetSerializer
+from tweets.answers import PAGE_EXAMPLE, PAGE_FIELDS
+from tweets.posts.serializers import TWEET_EXAMPLE
 from twitter.base.data.ids import WireIdField, id_at
 from twitter.base.http.pagination import LimitQuery
 from twitter.base.http.shapes import shape
@@ -58,29 +53,19 @@ _EDGES = {
     "newest_id": WireIdField(required=False),
     "oldest_id": WireIdField(required=False),
 }
-_TWEETS = {
-    "data": TweetSerializer(many=True),
-    "includes": IncludesSerializer(),
-    "viewer": ViewerSerializer(),
-}
 _EDGES_EXAMPLE = {
     "result_count": 1,
     "newest_id": TWEET_EXAMPLE["id"],
     "oldest_id": TWEET_EXAMPLE["id"],
 }
-_TWEETS_EXAMPLE = {
-    "data": [TWEET_EXAMPLE],
-    "includes": INCLUDES_EXAMPLE,
-    "viewer": VIEWER_EXAMPLE,
-}
 
 TimelinePage = shape(
     "TimelinePage",
     example={
-        **_TWEETS_EXAMPLE,
+        **PAGE_EXAMPLE,
         "meta": {**_EDGES_EXAMPLE, "next_cursor": TWEET_EXAMPLE["id"]},
     },
-    **_TWEETS,
+    **PAGE_FIELDS,
     meta=shape(
         "TimelineMeta",
         **_EDGES,
@@ -92,7 +77,7 @@ TimelinePage = shape(
 NewsPage = shape(
     "NewsPage",
     example={
-        **_TWEETS_EXAMPLE,
+        **PAGE_EXAMPLE,
         "meta": {
             **_EDGES_EXAMPLE,
             "next_since_id": "374005571170615",
@@ -101,7 +86,7 @@ NewsPage = shape(
         },
         "deleted": ["374005559812096"],
     },
-    **_TWEETS,
+    **PAGE_FIELDS,
     meta=shape(
         "NewsMeta",
         **_EDGES,

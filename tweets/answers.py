@@ -34,6 +34,17 @@ ViewerSerializer = type(
 
 INCLUDES_EXAMPLE = {"users": [USER_EXAMPLE], "tweets": []}
 VIEWER_EXAMPLE = {**{mark.name: [] for mark in MARKS}, "liked": [TWEET_EXAMPLE["id"]]}
+# What each page of tweets has beside `meta`.
+PAGE_FIELDS = {
+    "data": TweetSerializer(many=True),
+    "includes": IncludesSerializer(),
+    "viewer": ViewerSerializer(),
+}
+PAGE_EXAMPLE = {
+    "data": [TWEET_EXAMPLE],
+    "includes": INCLUDES_EXAMPLE,
+    "viewer": VIEWER_EXAMPLE,
+}
 
 
 TweetResponse = shape(

@@ -181,7 +181,7 @@ _HEAVY_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 def weighted_length(text: str) -> int:
     """Return the weighted length of any text (of its NFC form; white space at the ends counts).
 
-    For tests, and for who counts without posting; `parse` weighs what it has parsed already.
+    For a text that is counted only; `parse` weighs what it has parsed already.
 
     A URL weighs 23, an emoji 2, however many code points it takes; of other characters those of
     the scripts up to Georgian and common punctuation weigh 1, the rest 2.

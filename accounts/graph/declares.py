@@ -15,6 +15,7 @@ from twitter.base import declared
 from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.declared import Export, Row
+from twitter.base.http.shapes import EXAMPLE_TIME
 
 
 class ExportedNeighbourSerializer(serializers.Serializer[Any]):
@@ -84,7 +85,7 @@ def _drop_relations(account_id: int) -> None:
     relations.drop([account_id])
 
 
-_NEIGHBOUR = {"id": "374005570000007", "username": "biz", "since": "2026-11-25T22:00:00Z"}
+_NEIGHBOUR = {"id": "374005570000007", "username": "biz", "since": EXAMPLE_TIME}
 
 SUBJECT = Subject(
     exports=(

@@ -11,6 +11,7 @@ from accounts.sessions import guessing, limits, states
 from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.declared import Export, Row
+from twitter.base.http.shapes import EXAMPLE_TIME
 
 
 class ExportedSessionSerializer(serializers.Serializer[Any]):
@@ -33,8 +34,6 @@ def _sessions(account_id: int) -> Iterator[Row]:
         }
 
 
-_WHEN = "2026-11-25T22:00:00Z"
-
 SUBJECT = Subject(
     exports=(
         Export(
@@ -44,8 +43,8 @@ SUBJECT = Subject(
             example=[
                 {
                     "id": "374005570000002",
-                    "created_at": _WHEN,
-                    "expires_at": _WHEN,
+                    "created_at": EXAMPLE_TIME,
+                    "expires_at": EXAMPLE_TIME,
                     "revoked_at": None,
                 }
             ],

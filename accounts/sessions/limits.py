@@ -17,7 +17,7 @@ from twitter.base.http.middleware import API
 from twitter.base.observe import metrics
 from twitter.base.observe.logging import HEALTH
 
-# The key in a WSGI environment under which `timelines.warm` leaves the counts of a request.
+# The key in a WSGI environment under which the shortcut before Django leaves a request's counts.
 COUNTED = "twitter.limits"
 _OF_THEIR_OWN = {
     ("POST", "/auth/create"): "sign-ups",

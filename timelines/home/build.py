@@ -87,7 +87,6 @@ def merged(home: Home) -> Home:
     if not home.to_merge:
         return home
     newest = popular.fetch(home.to_merge)
-    newest |= refresh_popular([author_id for author_id, one in newest.items() if one is None])
-    known = filter(None, newest.values())
-    entries, floor = popular.merged(home.entries, home.floor, known)
+    newest |= refresh_popular([number for number in home.to_merge if number not in newest])
+    entries, floor = popular.merged(home.entries, home.floor, newest.values())
     return replace(home, entries=entries, floor=floor, to_merge=())

@@ -14,7 +14,6 @@ from django.conf import settings
 
 from tweets.facade import ID_SIZE, TWEET_SIZE, Entry
 from twitter.base.data import parts
-from twitter.base.data.parts import Part
 from twitter.base.data.stamped import STAMP, Stamped
 
 # Entries of each author: more than the top of a home has, so that they never shorten the top.
@@ -40,25 +39,14 @@ def key_of_merged(reader_id: int) -> str:
     return f"popular:{{{reader_id}}}"
 
 
-def part(author_ids: Sequence[int]) -> Part[dict[int, Newest | None]]:
-    """Return the part that reads authors' newest entries; None for authors without stored ones."""
-    cache = _cache()
-    read = parts.values([cache.key(number) for number in author_ids])
-
-    def parse(replies: Sequence[object]) -> dict[int, Newest | None]:
-        return dict(zip(author_ids, map(_parsed, read.parse(replies)), strict=True))
-
-    return Part(read.commands, parse)
+def fetch(author_ids: Sequence[int]) -> dict[int, Newest]:
+    """Return the stored newest entries of those authors who have some. Raises redis.RedisError."""
+    found: dict[int, Newest]
+    (found,) = parts.fetch_values(_cache().values(author_ids, parse=_parsed))
+    return found
 
 
-def fetch(author_ids: Sequence[int]) -> dict[int, Newest | None]:
-    """Return authors' newest entries, None where none are stored. Raises redis.RedisError."""
-    return parts.fetch(part(author_ids))
-
-
-def _parsed(value: bytes | None) -> Newest | None:
-    if not _cache().knows(value):
-        return None
+def _parsed(value: bytes) -> Newest:
     start = STAMP.size + ID_SIZE
     slots = [value[place : place + _SLOT] for place in range(start, len(value), _SLOT)]
     entries = [slot[:TWEET_SIZE] if slot[TWEET_SIZE:] == _NO_ORIGINAL else slot for slot in slots]

@@ -17,8 +17,7 @@ from twitter.base.admin import audit
 from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.declared import Export, Row
-
-_WHEN = "2026-11-25T22:00:00Z"
+from twitter.base.http.shapes import EXAMPLE_TIME
 
 
 class ExportedTweetSerializer(serializers.Serializer[Any]):
@@ -108,7 +107,7 @@ SUBJECT = Subject(
                     "text": TWEET_EXAMPLE["text"],
                     "retweeted_id": None,
                     "created_at": TWEET_EXAMPLE["created_at"],
-                    "hidden_at": _WHEN,
+                    "hidden_at": EXAMPLE_TIME,
                 }
             ],
             help_text="Also those that are hidden.",
@@ -117,7 +116,7 @@ SUBJECT = Subject(
             name="removed_tweets",
             rows=_removed_tweets,
             described_by=ExportedRemovalSerializer,
-            example=[{"tweet_id": TWEET_EXAMPLE["id"], "removed_at": _WHEN}],
+            example=[{"tweet_id": TWEET_EXAMPLE["id"], "removed_at": EXAMPLE_TIME}],
         ),
         Export(
             name="first_answers",
@@ -132,7 +131,7 @@ SUBJECT = Subject(
             example=[
                 {
                     "id": "7",
-                    "at": _WHEN,
+                    "at": EXAMPLE_TIME,
                     "object_type": "tweet",
                     "object_id": TWEET_EXAMPLE["id"],
                     "message": "Hidden: off topic",

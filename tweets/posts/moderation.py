@@ -7,13 +7,13 @@ from django.db.models.functions import Now
 
 from tweets.events import ManyRestored, TweetRestored
 from tweets.models import Tombstone, Tweet
+from tweets.posts import reads
 from tweets.posts.services import (
     FEW,
     delete_removed,
     marks_changed,
     publish_removed,
     publish_visible,
-    refs_of,
 )
 from twitter.base.admin import audit
 from twitter.outbox.events import publish
@@ -89,7 +89,7 @@ def _restore_many(tweets: list[Tweet]) -> list[Tweet]:
         restored = ManyRestored(author_id=hidden[0].author_id, tweet_ids=ids)
         publish(restored, *marks_changed(hidden))
     else:
-        for ref in refs_of(hidden):
+        for ref in reads.refs_of(hidden):
             publish_visible(ref)
             publish(TweetRestored(tweet_id=ref.id, author_id=ref.author_id))
     return hidden

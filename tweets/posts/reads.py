@@ -1,7 +1,7 @@
 """Reading tweets."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ def newest(
         depth = min(limit, depth * 8)
         deeper = set(authors)
         found = [row for row in found if row.author_id not in deeper]
-    refs = _refs(found)
+    refs = refs_of(found)
     if was_full and len(refs) < limit:  # One of them was removed before the next statement.
         return newest(
             author_ids=author_ids,
@@ -83,8 +83,12 @@ class _Row(NamedTuple):
     author_id: int
 
 
-def _refs(rows: Sequence[_Row]) -> list[Ref]:
-    """Return rows as refs. If there are retweets, one more statement reads the original authors."""
+def refs_of(rows: Iterable[_Row | Tweet]) -> list[Ref]:
+    """Return rows as refs, without retweets whose original has no row.
+
+    If there are retweets, one more statement reads the original authors.
+    """
+    rows = list(rows)
     authors = authors_of({row.original_id for row in rows if row.original_id})
     return [
         Ref(row.id, row.author_id, row.original_id, authors[row.original_id])

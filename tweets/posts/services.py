@@ -1,6 +1,6 @@
 """Writing tweets: one transaction each, with the event that tells of it."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
@@ -108,17 +108,6 @@ def _claim_key(*, account_id: int, key: str, request_hash: bytes) -> FirstAnswer
     return FirstAnswer.objects.get(account_id=account_id, key=key)
 
 
-def refs_of(tweets: Collection[Tweet]) -> list[Ref]:
-    """Return the refs of these tweets; it takes one statement if there are retweets among them."""
-    authors = reads.authors_of({tweet.original_id for tweet in tweets if tweet.original_id})
-    return [
-        Ref(tweet.pk, tweet.author_id, tweet.original_id, authors[tweet.original_id])
-        if tweet.original_id
-        else Ref(tweet.pk, tweet.author_id)
-        for tweet in tweets
-    ]
-
-
 def delete(*, account_id: int, tweet_id: int) -> None:
     """Delete one's own tweet or retweet. Raises NotFound, or Forbidden when it is another's."""
     with transaction.atomic():
@@ -169,7 +158,7 @@ def publish_removed(tweets: list[Tweet]) -> None:
         return
     bury(tweets)
     author_id = tweets[0].author_id
-    removed: list[Event] = [TweetRemoved.of(ref) for ref in refs_of(tweets)]
+    removed: list[Event] = [TweetRemoved.of(ref) for ref in reads.refs_of(tweets)]
     if len(tweets) > FEW:
         removed = [ManyRemoved(author_id=author_id, tweet_ids=[tweet.pk for tweet in tweets])]
     publish(*removed, *marks_changed(tweets))

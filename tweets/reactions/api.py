@@ -10,15 +10,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tweets import pipeline
-from tweets.answers import (
-    INCLUDES_EXAMPLE,
-    VIEWER_EXAMPLE,
-    IncludesSerializer,
-    TweetResponse,
-    ViewerSerializer,
-)
+from tweets.answers import PAGE_EXAMPLE, PAGE_FIELDS, VIEWER_EXAMPLE, TweetResponse
 from tweets.posts.api import NO_TWEET, json_answer, tweet_answer
-from tweets.posts.serializers import TWEET_EXAMPLE, TweetSerializer
+from tweets.posts.serializers import TWEET_EXAMPLE
 from tweets.reactions import bookmarks, services
 from tweets.reader import reader
 from twitter.base.data.ids import WireIdField
@@ -33,7 +27,7 @@ REACTIONS = "Reactions"
 NO_ID = invalid("tweet_id", "This field is required.")
 
 
-@request_example({"tweet_id": "374005570052401"})
+@request_example({"tweet_id": TWEET_EXAMPLE["id"]})
 class TweetIdSerializer(InputSerializer):
     """Names a tweet."""
 
@@ -62,14 +56,11 @@ Bookmarked = shape(
 BookmarksPage = shape(
     "BookmarksPage",
     example={
-        "data": [TWEET_EXAMPLE],
-        "includes": INCLUDES_EXAMPLE,
+        **PAGE_EXAMPLE,
         "viewer": {**VIEWER_EXAMPLE, "bookmarked": [TWEET_EXAMPLE["id"]]},
         "meta": {"result_count": 1, "next_cursor": "374005570000004"},
     },
-    data=TweetSerializer(many=True),
-    includes=IncludesSerializer(),
-    viewer=ViewerSerializer(),
+    **PAGE_FIELDS,
     meta=CursorMeta(),
 )
 

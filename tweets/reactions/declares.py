@@ -8,15 +8,16 @@ from rest_framework import serializers
 
 from tweets.declared import Mark, Subject, mark_of_rows
 from tweets.models import Bookmark, Like, Tweet, TweetMetricsDelta
+from tweets.posts.serializers import TWEET_EXAMPLE
 from twitter.base import declared
 from twitter.base.data import keyset
 from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.declared import Export, Row
+from twitter.base.http.shapes import EXAMPLE_TIME
 
 LIKED = mark_of_rows("liked", table=Like._meta.db_table, help_text="Those that the reader likes.")
 # A retweet is newer than its original. So if all of the reader's tweets above an id are known, it
 # is known as well what the reader retweeted above that id.
-_RETWEETS = f"author_id = %(reader)s AND state = {Tweet.State.VISIBLE}"
 RETWEETED = Mark(
     name="retweeted",
     help_text="Those that the reader retweeted.",
@@ -27,7 +28,8 @@ RETWEETED = Mark(
         WHERE original_id IS NOT NULL AND state = {Tweet.State.VISIBLE}""",
     floor="(SELECT min(id) FROM own HAVING count(*) = %(newest)s)",
     asked=f"""SELECT original_id FROM {Tweet._meta.db_table}
-        WHERE {_RETWEETS} AND original_id = ANY(%(asked)s)""",
+        WHERE author_id = %(reader)s AND state = {Tweet.State.VISIBLE}
+        AND original_id = ANY(%(asked)s)""",
 )
 
 BOOKMARKED = mark_of_rows(
@@ -102,13 +104,13 @@ SUBJECT = Subject(
             name="likes",
             rows=_likes,
             described_by=ExportedLikeSerializer,
-            example=[{"tweet_id": "374005570052401"}],
+            example=[{"tweet_id": TWEET_EXAMPLE["id"]}],
         ),
         Export(
             name="bookmarks",
             rows=_bookmarks,
             described_by=ExportedBookmarkSerializer,
-            example=[{"tweet_id": "374005570052401", "bookmarked_at": "2026-11-25T22:00:00Z"}],
+            example=[{"tweet_id": TWEET_EXAMPLE["id"], "bookmarked_at": EXAMPLE_TIME}],
         ),
     ),
     erase=(_erase_likes_by, _erase_bookmarks_by),

@@ -8,11 +8,11 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.people.serializers import EXPORTED_ACCOUNT_EXAMPLE, ExportedAccountSerializer
-from twitter.base.http.shapes import shape
+from twitter.base.http.shapes import EXAMPLE_TIME, shape
 from twitter.privacy.export import EXPORTS
 
 _EXAMPLE: dict[str, Any] = {
-    "exported_at": "2026-11-25T22:00:00Z",
+    "exported_at": EXAMPLE_TIME,
     "account": EXPORTED_ACCOUNT_EXAMPLE,
     **{export.name: list(export.example) for export in EXPORTS},
 }

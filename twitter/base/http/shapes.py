@@ -5,6 +5,9 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+# When things happen in examples.
+EXAMPLE_TIME = "2026-11-25T22:00:00Z"
+
 
 def shape(name: str, *, example: Any = None, **fields: Any) -> type[serializers.Serializer[Any]]:
     """Return a serializer that describes an object with these members.
