@@ -74,6 +74,8 @@ def _drop_counters(account_id: int) -> None:
 COUNTERS = (AccountCounterDelta, AccountCounters)
 
 SUBJECT = Subject(
+    others_words=((Account, "name"), (Account, "bio")),
+    others_words_cached=(cards.CARDS.prefix,),
     exports=(
         Export(
             name="audit_log",

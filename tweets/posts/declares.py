@@ -11,6 +11,7 @@ from rest_framework import serializers
 from tweets.answers import TweetResponse
 from tweets.declared import Subject
 from tweets.models import FirstAnswer, Tombstone, Tweet
+from tweets.posts import cache
 from tweets.posts.serializers import TWEET_EXAMPLE
 from twitter.base import declared
 from twitter.base.admin import audit
@@ -96,6 +97,8 @@ def _erase_answers_to(account_id: int) -> int:
 
 
 SUBJECT = Subject(
+    others_words=((Tweet, "text"), (FirstAnswer, "body")),
+    others_words_cached=(cache.TWEETS.prefix,),
     exports=(
         Export(
             name="tweets",

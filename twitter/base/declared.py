@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import models
 
 Row = dict[str, Any]
 # Rows that one step of erasing takes, at most.
@@ -37,13 +37,18 @@ class Subject:
 
     `erase`: each takes the account's id, and one bounded step in a transaction of its own; it
     returns how much it found. They are called until they find nothing.
+    `others_words`: models and columns of what people write. It may mention anybody, so a deleted
+    account may still be named there. `others_words_cached`: prefixes of the keys in Redis that
+    hold such words.
     """
 
     exports: Sequence[Export] = ()
     erase: Sequence[Callable[[int], int]] = ()
+    others_words: Sequence[tuple[type[models.Model], str]] = ()
+    others_words_cached: Sequence[str] = ()
 
 
-def delete_some(rows: QuerySet[Any]) -> int:
+def delete_some(rows: models.QuerySet[Any]) -> int:
     """Delete up to STEP of the rows; return how many."""
     deleted, _ = rows.filter(pk__in=rows.values("pk")[:STEP]).delete()
     return deleted

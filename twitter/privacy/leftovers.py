@@ -2,12 +2,12 @@
 
 No list of tables and keys could be trusted not to be outdated. So all columns of all tables are
 searched, the outbox among them, and all keys of Redis with all they hold, those of the broker too.
-What is known to hold other people's words is named below: these may mention anybody.
+What holds other people's words is passed over as their subjects declare: these may mention anybody.
 """
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,16 +18,21 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import connection
 
+from accounts import facade as accounts
+from tweets import facade as tweets
+from twitter.base import declared
 from twitter.base.data import redis
 from twitter.base.http import limits
 
+_SUBJECTS: Sequence[declared.Subject] = (*accounts.SUBJECTS, *tweets.SUBJECTS)
 OTHERS_WORDS = {
-    ("accounts_account", "name"),
-    ("accounts_account", "bio"),
-    ("tweets_tweet", "text"),
-    ("tweets_firstanswer", "body"),
+    (model._meta.db_table, column)
+    for subject in _SUBJECTS
+    for model, column in subject.others_words
 }
-OTHERS_WORDS_IN_REDIS = (b"account:card:", b"tweet:")
+OTHERS_WORDS_IN_REDIS = tuple(
+    prefix.encode() for subject in _SUBJECTS for prefix in subject.others_words_cached
+)
 # Types that hold neither an id of an account nor words.
 HOLDS_NOTHING = {
     "boolean",

@@ -117,6 +117,7 @@ class Stamped:
         absent_seconds: int = ABSENT_SECONDS,
         of_reader: bool = False,
     ) -> None:
+        self.prefix = prefix
         self._before, self._after = (f"{prefix}{{", "}") if of_reader else (prefix, "")
         self._form, self._form_bytes = form, STAMP.pack(0, form)[_FORM]
         self._seconds, self._absent_seconds = seconds, absent_seconds
