@@ -5,11 +5,13 @@ database and a Redis database of its own.
 """
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ from accounts.sessions.tokens import issue_access_token
 from accounts.tasks import fold_counters
 from tweets.tasks import fold_metrics
 from twitter.base.data import redis as project_redis
+from twitter.base.http import limits
 from twitter.base.observe import metrics
 from twitter.outbox.models import Delivery
 
@@ -193,6 +196,13 @@ def take_redis_away(patch: pytest.MonkeyPatch) -> None:
 def redis_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return a function that puts Redis out of reach."""
     return partial(take_redis_away, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock that requests are counted by stand still, at the beginning of a window."""
+    begun = time.time() // 86_400 * 86_400.0
+    monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda: begun))
 
 
 @pytest.fixture

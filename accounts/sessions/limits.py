@@ -1,7 +1,6 @@
 """Whose requests are counted together: those of a user, of a session, and of an address."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -44,31 +43,23 @@ def kind_of(*, method: str, path: str) -> str | None:
     return "reads" if method in SAFE_METHODS else "writes"
 
 
-def buckets(environ: Mapping[str, Any], *, claims: Claims | None) -> tuple[Bucket, ...]:
+def buckets(environ: Mapping[str, Any], *, claims: Claims | None) -> list[Bucket]:
     """Return the buckets that a WSGI request counts in; `claims` are those of its access token."""
     kind = kind_of(method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
     if kind is None:
-        return ()
+        return []
     user, token = (claims.account_id, claims.session_id) if claims else (None, None)
-    rules = tuple(settings.RATE_LIMITS[kind].items())
-    return _buckets(kind, rules, user, token, limits.client_address(environ))
-
-
-@lru_cache(maxsize=5_000)  # of some 2 KB
-def _buckets(
-    kind: str,
-    rules: tuple[tuple[str, tuple[int, int] | None], ...],
-    user: int | None,
-    token: int | None,
-    address: str,
-) -> tuple[Bucket, ...]:
-    whose: dict[str, str | int | None] = {"user": user, "token": token, "address": address}
+    whose: dict[str, str | int | None] = {
+        "user": user,
+        "token": token,
+        "address": limits.client_address(environ),
+    }
     found = [
         limits.bucket(kind=kind, subject=subject, who=who, limit=limit)
-        for subject, limit in rules
+        for subject, limit in settings.RATE_LIMITS[kind].items()
         if (who := whose.get(subject)) is not None
     ]
-    return tuple(each for each in found if each)
+    return [each for each in found if each]
 
 
 def reset_counts(account_id: int) -> None:

@@ -16,7 +16,9 @@ def pools(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[TwoP
     """Return both pools behind nginx, on the servers and the database of these tests."""
     with django_db_blocker.unblock():
         environment = web_servers.environment(
-            RATE_LIMIT_LOG_INS_PER_ADDRESS=f"{LOG_INS}/300", LOG_LEVEL="WARNING"
+            # A day, so that no window ends while one counts.
+            RATE_LIMIT_LOG_INS_PER_ADDRESS=f"{LOG_INS}/86400",
+            LOG_LEVEL="WARNING",
         )
     with two_pools(tmp_path_factory.mktemp("pools"), environment) as running:
         yield running

@@ -54,7 +54,7 @@ def port() -> int:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[stack.Stack]:
     folder = tmp_path_factory.mktemp("service")
-    settings = {"METRICS_PORT": str(port), "RATE_LIMIT_EXPORTS_PER_USER": "1/3600"}
+    settings = {"METRICS_PORT": str(port), "RATE_LIMIT_EXPORTS_PER_USER": "1/86400"}
     with stack.running(
         folder / "state", folder / "output", PORT=str(free_port()), **settings
     ) as running:

@@ -1,8 +1,9 @@
 """Rate limits: how often somebody may do something within a window of time.
 
-A window begins with its first request and ends after so many seconds; then the count is 0 again.
-The counts are in Redis. Without Redis, each process counts for itself: a limit is then looser by
-the number of processes, but it is still a limit.
+Windows follow one another on the clock: one of 60 seconds begins with each minute. The key of a
+count names its window, so each window begins at 0. The counts are in Redis. Without Redis, each
+process counts for itself: a limit is then looser by the number of processes, but it is still a
+limit.
 
 What clients are told follows draft-ietf-httpapi-ratelimit-headers-10.
 """
@@ -13,8 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -38,26 +38,23 @@ _WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """Who may do what, and how often: `quota` times in `seconds`."""
+class Bucket(NamedTuple):
+    """Who may do what, and how often: `quota` times in a window of `seconds`."""
 
     name: str
     quota: int
     seconds: int
-    key: str
+    who: str
 
-    @cached_property
-    def commands(self) -> tuple[bytes, bytes, bytes]:
-        """What counts a request, packed; `part` reads the replies."""
-        return (
-            resp.pack("INCR", self.key),
-            # Each time: so no count stays for ever because a process died after its first.
-            resp.pack("EXPIRE", self.key, self.seconds, "NX"),
-            resp.pack("TTL", self.key),
-        )
+    def key(self, now: float) -> str:
+        """Return the key of the count in the window of a moment, in seconds since 1970."""
+        return f"limit:{self.name}:{self.who}:{int(now // self.seconds)}"
 
-    @cached_property
+    def reset(self, now: float) -> int:
+        """Return in how many seconds the window of a moment ends, rounded up."""
+        return self.seconds - int(now % self.seconds)
+
+    @property
     def policy(self) -> str:
         """The same in a header."""
         return f'"{self.name}";q={self.quota};w={self.seconds}'
@@ -91,8 +88,7 @@ def bucket(
     if limit is None:
         return None
     quota, seconds = limit
-    name = f"{kind}-per-{subject}"
-    return Bucket(name=name, quota=quota, seconds=seconds, key=f"limit:{name}:{digest(who)}")
+    return Bucket(f"{kind}-per-{subject}", quota, seconds, digest(who))
 
 
 def digest(who: str | int) -> str:
@@ -103,13 +99,18 @@ def digest(who: str | int) -> str:
 
 def part(buckets: Sequence[Bucket]) -> Part[list[Standing]]:
     """Return the part that counts a request, and tells how full its buckets are."""
+    now = time.time()
+    commands: list[bytes] = []
+    for each in buckets:
+        key = each.key(now)
+        # EXPIRE each time: so no count stays for ever because a process died after its first.
+        commands += resp.pack("INCR", key), resp.pack("EXPIRE", key, each.reset(now))
 
     def parse(replies: Sequence[int]) -> list[Standing]:
-        counts = zip(buckets, replies[::3], replies[2::3], strict=True)
-        # Redis rounds, and says -2 if the window has just ended.
-        return [Standing(each, used, reset if reset > 0 else 1) for each, used, reset in counts]
+        counts = zip(buckets, replies[::2], strict=True)
+        return [Standing(each, used, each.reset(now)) for each, used in counts]
 
-    return Part([command for each in buckets for command in each.commands], parse)
+    return Part(commands, parse)
 
 
 def count(buckets: Sequence[Bucket]) -> list[Standing]:
@@ -126,31 +127,31 @@ def count(buckets: Sequence[Bucket]) -> list[Standing]:
 
 
 def reset_count(bucket: Bucket) -> None:
-    """Delete a bucket's count: the next request is its first."""
+    """Reset the present count of a bucket; without Redis that of this process only."""
+    key = bucket.key(time.time())
     with _here_lock:
-        _here.get(bucket.name, {}).pop(bucket.key, None)
+        _here.get(bucket.name, {}).pop(key, None)
     try:
-        resp.exchange(resp.pack("DEL", bucket.key))
+        resp.exchange(resp.pack("DEL", key))
     except RedisError:
         return  # Its count ends by itself.
 
 
 # By the bucket's name, so that the counts of many readers do not push out those of guesses.
-_here: dict[str, dict[str, tuple[int, float]]] = {}
+_here: dict[str, dict[str, int]] = {}
 _here_lock = threading.Lock()
 
 
 def _count_here(each: Bucket) -> Standing:
-    now = time.monotonic()
+    now = time.time()
+    key = each.key(now)
     with _here_lock:
         counts = _here.setdefault(each.name, {})
-        used, end = counts.pop(each.key, (0, 0.0))
-        if end <= now:
-            used, end = 0, now + each.seconds
+        used = counts.pop(key, 0) + 1
         if len(counts) >= _MOST:
             del counts[next(iter(counts))]  # of the client that has not asked for the longest
-        counts[each.key] = (used + 1, end)
-    return Standing(bucket=each, used=used + 1, reset=max(round(end - now), 1))
+        counts[key] = used
+    return Standing(each, used, each.reset(now))
 
 
 def exceeded(counted: Iterable[Standing]) -> Standing | None:
