@@ -36,11 +36,11 @@ def keys_of(command):
 def sent(monkeypatch):
     """Return all commands that are sent from now on, on either way to Redis."""
     found = []
-    send, pack = resp.Pipe.send, redis_library.connection.Connection.pack_command
+    send, pack = resp._Connection.send, redis_library.connection.Connection.pack_command
 
-    def note(self, message, commands):
+    def note(self, message):
         found.extend(commands_in(message))
-        send(self, message, commands)
+        send(self, message)
 
     def note_packed(self, *arguments):
         packed = pack(self, *arguments)
@@ -48,7 +48,7 @@ def sent(monkeypatch):
         return packed
 
     monkeypatch.setattr(parts, "split_by_slot", True)
-    monkeypatch.setattr(resp.Pipe, "send", note)
+    monkeypatch.setattr(resp._Connection, "send", note)
     monkeypatch.setattr(redis_library.connection.Connection, "pack_command", note_packed)
     return found
 

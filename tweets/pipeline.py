@@ -4,15 +4,14 @@ A source gives entries (`tweets.entries`), `hydrate` brings tweets and users as 
 says what to keep, and `present` joins the bytes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from accounts import facade as accounts
 from tweets import answers, visibility
 from tweets.entries import Entry, Ref, ref_of
 from tweets.posts import cache, reads
-from tweets.posts.cache import Tweets
-from tweets.posts.rendering import Found
+from tweets.posts.rendering import Found, RenderedTweet
 from tweets.reader import Reader
 from tweets.sources import MOST_LOOKED_AT, Source
 from twitter.base.data import parts, redis
@@ -56,7 +55,7 @@ def read(source: Source, *, reader: Reader, limit: int) -> Page:
         new = {entry: ref_of(entry) for entry in drawn.entries if entry not in refs}
         hydrate(new.values(), found)
         refs |= new
-        unseen = [entry for entry, ref in new.items() if not visibility.may(reader, ref, found)]
+        unseen = visibility.unseen(reader, new, found)
         hidden.update(unseen)
         if not unseen or len(refs) >= MOST_LOOKED_AT:
             break
@@ -73,16 +72,12 @@ def read(source: Source, *, reader: Reader, limit: int) -> Page:
 
 def _within_bytes(refs: list[Ref], found: Found) -> list[Ref]:
     """Return as many of the first tweets as fit into MOST_BYTES, at least one."""
-    if (
-        sum(map(len, found.users.values()))
-        + sum(len(tweet.body) for tweet in found.tweets.values() if tweet)
-        <= MOST_BYTES
-    ):
+    if sum(map(len, found.users.values())) + sum(map(len, found.tweets.values())) <= MOST_BYTES:
         return refs
     total = 0
     for place, ref in enumerate(refs):
         total += sum(
-            len(found.body(tweet_id)) + len(found.users[author_id])
+            len(found.tweets[tweet_id]) + len(found.users[author_id])
             for tweet_id, author_id in (ref[:2], ref[2:])
             if tweet_id
         )
@@ -116,15 +111,21 @@ def hydrate(refs: Iterable[Ref], found: Found) -> None:
     misses = len(missing) + len(unknown)
     metrics.looked_up(hits=len(tweet_ids) + len(author_ids) - misses, misses=misses)
     if missing:
-        tweets |= reads.filled(missing)
+        tweets |= _bodies(reads.filled(missing))
     if unknown:
         users |= accounts.filled_cards(unknown)
 
 
 @redis.without_redis(lambda: ({}, {}))
-def _cached(tweet_ids: Sequence[int], author_ids: Sequence[int]) -> tuple[Tweets, dict[int, bytes]]:
+def _cached(
+    tweet_ids: Sequence[int], author_ids: Sequence[int]
+) -> tuple[dict[int, bytes], dict[int, bytes]]:
     tweets, cards = parts.fetch_values(cache.values(tweet_ids), accounts.cards_values(author_ids))
     return tweets, cards
+
+
+def _bodies(tweets: Mapping[int, RenderedTweet | None]) -> dict[int, bytes]:
+    return {number: tweet.body if tweet else b"" for number, tweet in tweets.items()}
 
 
 def tweet(tweet_id: int, *, reader: Reader) -> Page:
@@ -139,9 +140,12 @@ def tweet(tweet_id: int, *, reader: Reader) -> Page:
 
 def _ref_of(tweet_id: int, found: Found) -> Ref | None:
     """Return the `Ref` of a tweet, from its id alone; None if the tweet is not visible."""
-    cached, _ = _cached([tweet_id], [])
-    found.tweets |= cached or reads.filled([tweet_id])
-    tweet = found.tweets[tweet_id]
+    cached = cache.fetch_heads([tweet_id])
+    if tweet_id in cached:
+        return cached[tweet_id]
+    filled = reads.filled([tweet_id])
+    found.tweets |= _bodies(filled)
+    tweet = filled[tweet_id]
     return Ref(tweet_id, *tweet[1:]) if tweet else None
 
 
@@ -162,7 +166,7 @@ def present(page: Page, *, reader: Reader, one: bool = False, **extra: bytes) ->
     mentioned = [*ids, *originals]
     return envelope(
         {
-            "data": found.body(ids[0]) if one else found.data(ids),
+            "data": found.tweets[ids[0]] if one else found.data(ids),
             "includes": b'{"users":%b,"tweets":%b}'
             % (array([found.users[number] for number in authors]), found.data(originals)),
             "viewer": answers.viewer(reader.marks_of(mentioned).of(mentioned)),

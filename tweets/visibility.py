@@ -4,9 +4,10 @@
 what fails, never show what `may` refuses.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 
-from tweets.entries import Ref
+from tweets.entries import Entry, Ref
 from tweets.posts.rendering import Found
 from tweets.reader import Reader
 
@@ -32,6 +33,13 @@ def may(reader: Reader, ref: Ref, found: Found) -> bool:
             reader.relations.bars and is_blocked(reader, ref.author_id, ref.original_author_id)
         )
     )
+
+
+def unseen(reader: Reader, refs: Mapping[Entry, Ref], found: Found) -> list[Entry]:
+    """Return those of the entries that the reader may not see."""
+    if found.is_visible and not reader.relations.bars:
+        return []  # the common case, without a call of `may` for each
+    return [entry for entry, ref in refs.items() if not may(reader, ref, found)]
 
 
 def is_blocked(reader: Reader, *author_ids: int) -> bool:

@@ -104,7 +104,7 @@ def verify_access_token(token: str) -> Claims:
     secret = _secret_of(header)
     if secret is None or len(token) > MAX_LENGTH or not token.isascii():
         raise InvalidToken
-    mac = hmac.digest(secret.encode(), signed.encode(), hashlib.sha256)
+    mac = hmac.digest(secret.encode(), signed.encode(), "sha256")
     if not secrets.compare_digest(signature, _base64(mac)):
         raise InvalidToken
     return _claims(payload)

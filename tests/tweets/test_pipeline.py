@@ -98,7 +98,7 @@ def test_the_last_page_says_that_there_is_no_more(bob, written):
 def test_a_page_is_bounded_in_bytes_and_the_next_one_goes_on(bob, written, monkeypatch):
     refs = written(10, text="x" * 280)
     whole = pipeline.read(Listed(refs), reader=bob, limit=10)
-    size = len(whole.found.body(refs[0].id)) + len(whole.found.users[refs[0].author_id])
+    size = len(whole.found.tweets[refs[0].id]) + len(whole.found.users[refs[0].author_id])
     monkeypatch.setattr(pipeline, "MOST_BYTES", 4 * size)
     page = pipeline.read(Listed(refs), reader=bob, limit=10)
     assert page.refs == refs[:4]

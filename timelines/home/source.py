@@ -151,17 +151,15 @@ class HomeSource(Source):
         return repeats(self._top, reader_id=reader.id, shows=shows)
 
     def _is_shown(self, entry: Entry, reader: Reader) -> bool:
-        """Tell whether an entry shows to the reader: asked once for all entries of its authors."""
-        authors = entry[ID_SIZE:TWEET_SIZE]
-        if len(entry) > TWEET_SIZE:
-            authors += entry[TWEET_SIZE + ID_SIZE :]
-        verdict = self._verdicts.get(authors)
+        """Tell whether an entry shows to the reader: asked once for all tweets of an author."""
+        written = entry[ID_SIZE:]  # by whom; of a retweet also what
+        verdict = self._verdicts.get(written)
         if verdict is None:
-            verdict = self._verdicts[authors] = tweets.shows(
+            verdict = self._verdicts[written] = tweets.shows(
                 Kind.HOME,
                 reader,
-                author_id=int.from_bytes(authors[:ID_SIZE], "big"),
-                original_author_id=int.from_bytes(authors[ID_SIZE:], "big"),
+                author_id=int.from_bytes(written[:ID_SIZE], "big"),
+                original_author_id=int.from_bytes(written[TWEET_SIZE:], "big"),
             )
         return verdict
 
@@ -176,8 +174,9 @@ def repeats(
     decide, so a tweet that was shown is never left out because newer ones arrive. The reader's own
     retweets always show.
     """
-    retweeted = {entry[TWEET_SIZE:] for entry in top if len(entry) > TWEET_SIZE}
-    if not retweeted:
+    originals = [entry[TWEET_SIZE:] for entry in top if len(entry) > TWEET_SIZE]
+    retweeted = set(originals)
+    if len(retweeted) == len(originals) and retweeted.isdisjoint(top):
         return ()
     several: dict[Entry, list[Entry]] = {}
     for entry in top:

@@ -139,13 +139,16 @@ def parsed(values: Sequence[bytes], to_merge: Sequence[bytes], *, is_window: boo
     floor, kind = values[place][:ID_SIZE], values[place][ID_SIZE:]
     # An entry is longer than a floor, so it is above one of the same id, were it not for the kind.
     above = values[place]
-    entries = {value for value in values[:place] if value > above and len(value) != FLOOR_SIZE}
+    newest_first = dict.fromkeys(sorted(values[:place], reverse=True))  # nearly in order already
+    entries = [value for value in newest_first if len(value) != FLOOR_SIZE]
+    while entries and entries[-1] <= above:
+        entries.pop()
     if kind == TO_MERGE and not to_merge:  # Redis evicted whom to merge.
         return Home([], _TOP, is_short=True)
     authors = tuple(map(int, to_merge)) if kind == TO_MERGE else ()
     if is_window:
-        return Home(sorted(entries, reverse=True), floor, to_merge=authors, is_window=True)
-    return Home.of(sorted(entries, reverse=True), floor, to_merge=authors)
+        return Home(entries, floor, to_merge=authors, is_window=True)
+    return Home.of(entries, floor, to_merge=authors)
 
 
 def peek(account_id: int) -> Home | None:

@@ -37,23 +37,20 @@ def render(tweet: Tweet, *, original_author_id: int = 0) -> RenderedTweet:
 
 @dataclass
 class Found:
-    """Tweets and users that were looked up by id, as bytes.
+    """Tweets and users that were looked up by id, as JSON; empty for one that is not visible."""
 
-    An invisible tweet is None, an invisible user is empty.
-    """
-
-    tweets: dict[int, RenderedTweet | None] = field(default_factory=dict)
+    tweets: dict[int, bytes] = field(default_factory=dict)
     users: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether all of them are visible."""
+        return all(self.tweets.values()) and all(self.users.values())
 
     def has(self, tweet_id: int, author_id: int) -> bool:
         """Tell whether both the tweet and its author are visible."""
-        return self.tweets.get(tweet_id) is not None and bool(self.users.get(author_id))
-
-    def body(self, tweet_id: int) -> bytes:
-        """Return the JSON of a tweet, empty if it is not visible."""
-        tweet = self.tweets[tweet_id]
-        return tweet.body if tweet else b""
+        return bool(self.tweets[tweet_id]) and bool(self.users[author_id])
 
     def data(self, ids: Iterable[int]) -> bytes:
         """Return the JSON array of these tweets."""
-        return array([self.body(number) for number in ids])
+        return array([self.tweets[number] for number in ids])

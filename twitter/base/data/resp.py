@@ -77,9 +77,17 @@ def exchange(*commands: bytes) -> list[Any]:
 
 
 def _exchange(message: bytes, commands: int) -> list[Any]:
-    with Pipe("exchange") as pipe:
-        pipe.send(message, commands)
-        return pipe.receive()
+    """Make a round trip: what a `Pipe` does for one message, in half the time."""
+    if _silence.until:
+        _go_on_without_or_try()
+    connection = _connection("exchange")
+    try:
+        connection.send(message)
+        return connection.receive(commands)
+    except BaseException:
+        # A late reply must not be taken for one to a later command.
+        connection.close()
+        raise
 
 
 class Pipe:
@@ -90,14 +98,13 @@ class Pipe:
     at a time, on a connection of its own.
     """
 
-    def __init__(self, name: str = "pipe") -> None:
-        self._name = name
+    def __init__(self) -> None:
         self._expected: deque[int] = deque()
 
     def __enter__(self) -> Self:
         if _silence.until:
             _go_on_without_or_try()
-        self._connection = _connection(self._name)
+        self._connection = _connection("pipe")
         if self._connection.is_taken:
             raise RuntimeError("this thread has such a pipe already")
         self._connection.is_taken = True
