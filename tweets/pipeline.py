@@ -106,14 +106,12 @@ def hydrate(refs: Iterable[Ref], found: Found) -> None:
     cached, cards = _cached(tweet_ids, author_ids)
     tweets |= cached
     users |= cards
-    missing = [number for number in tweet_ids if number not in tweets]
-    unknown = [number for number in author_ids if number not in users]
-    misses = len(missing) + len(unknown)
-    metrics.looked_up(hits=len(tweet_ids) + len(author_ids) - misses, misses=misses)
-    if missing:
-        tweets |= _bodies(reads.filled(missing))
-    if unknown:
-        users |= accounts.filled_cards(unknown)
+    hits, wanted_in_all = len(cached) + len(cards), len(tweet_ids) + len(author_ids)
+    metrics.looked_up(hits=hits, misses=wanted_in_all - hits)
+    if len(cached) < len(tweet_ids):
+        tweets |= _bodies(reads.filled([number for number in tweet_ids if number not in cached]))
+    if len(cards) < len(author_ids):
+        users |= accounts.filled_cards([number for number in author_ids if number not in cards])
 
 
 @redis.without_redis(lambda: ({}, {}))

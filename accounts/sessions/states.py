@@ -5,7 +5,7 @@ state decides who gets in, so it is filled in under a lease (`twitter.base.data.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from accounts.sessions.tokens import Claims
 from twitter.base.data import parts, redis, stamped
@@ -17,8 +17,7 @@ TTL_SECONDS = 86_400
 STATES = Stamped("state:", form=1, seconds=TTL_SECONDS, of_reader=True)
 
 
-@dataclass(frozen=True)
-class AccountState:
+class AccountState(NamedTuple):
     """What an access token is checked against.
 
     `revoked` are sessions that ended so recently that their access tokens have not expired yet.

@@ -1,7 +1,6 @@
 """Building homes from PostgreSQL, and what readers of popular authors merge."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from django.conf import settings
 
@@ -89,4 +88,4 @@ def merged(home: Home) -> Home:
     newest = popular.fetch(home.to_merge)
     newest |= refresh_popular([number for number in home.to_merge if number not in newest])
     entries, floor = popular.merged(home.entries, home.floor, newest.values())
-    return replace(home, entries=entries, floor=floor, to_merge=())
+    return Home(entries, floor, is_window=home.is_window, is_short=home.is_short)

@@ -19,9 +19,8 @@ and a home is cut by dropping its end.
 import secrets
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -57,8 +56,7 @@ MESSAGE = 5_000
 MESSAGES_AHEAD = 3
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """A home as read: its entries, newest first, each once, and where its knowledge ends.
 
     It holds every entry above the id `floor`, except entries of the authors `to_merge`, which are
@@ -87,8 +85,7 @@ class Home:
 _TOP = b"\xff" * ID_SIZE
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What Redis says of an account's home. `home` is None if none exists, or if it is being built.
 
     `is_there` tells these two apart. `seconds_left`: how long the home has to live.
