@@ -52,7 +52,7 @@ def test_every_operation_says_what_it_is_and_how_it_fails(schema):
         assert operation["summary"] not in operation["description"], name
         assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
         for status, response in own_responses(operation):
-            assert status == "204" or response["content"], (name, status)
+            assert status in ("204", "304") or response["content"], (name, status)
             if int(status) >= 400 and "/healthz" not in name:
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
 
@@ -119,6 +119,19 @@ def test_headers_that_come_back_are_described(schema):
             assert ("RateLimit" in headers) != ("/healthz" in name), name
             is_page = status == "200" and name in PAGES
             assert ("Link" in headers) == is_page, name
+            is_kept = status in ("200", "304") and "304" in operation["responses"]
+            assert ("ETag" in headers) == is_kept, name
+
+
+def test_what_a_client_may_keep_is_described(schema):
+    kept = {
+        name
+        for name, operation in operations(schema)
+        if "304" in operation["responses"]
+        and any(each["name"] == "If-None-Match" for each in operation["parameters"])
+    }
+    of_a_user = {"get /auth/id/{user_id}", "get /auth/name/{name}"}
+    assert kept == PAGES | of_a_user | {"get /tweet/id/{tweet_id}"}
 
 
 def test_nothing_internal_is_told(schema):

@@ -3,7 +3,6 @@
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from accounts import facade as accounts
 from timelines import author, news, rendering
@@ -17,6 +16,7 @@ from timelines.serializers import (
     TimelinePage,
 )
 from tweets import facade as tweets
+from twitter.base.http.conditional import ConditionalView
 from twitter.base.http.errors import NotFound
 from twitter.base.http.problems import Kind
 from twitter.base.http.requests import actor_id, query
@@ -33,7 +33,7 @@ def _respond(answer: Answer) -> HttpResponse:
     return response
 
 
-class HomeView(APIView):
+class HomeView(ConditionalView):
     """`GET /timeline/timeline`, when `warm` leaves it to this view."""
 
     @extend_schema(
@@ -54,7 +54,7 @@ class HomeView(APIView):
         return _respond(rendering.home(page, reader=reader, limit=which["limit"]))
 
 
-class NewsView(APIView):
+class NewsView(ConditionalView):
     """`GET /timeline/update`."""
 
     @extend_schema(
@@ -97,7 +97,7 @@ class NewsView(APIView):
         return _respond(answer)
 
 
-class AuthorView(APIView):
+class AuthorView(ConditionalView):
     """`GET /timeline/user/{id}`."""
 
     @extend_schema(

@@ -7,6 +7,7 @@ returns None for whatever is left to that view.
 """
 
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,15 +21,15 @@ from timelines.home import source as home
 from tweets import facade as tweets
 from twitter.base.data import parts
 from twitter.base.data.ids import parse_id
-from twitter.base.http import headers, limits
+from twitter.base.http import conditional, headers, limits
 from twitter.base.http.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from twitter.base.observe import logging
 
-Headers = list[tuple[str, str]]
+Answered = tuple[HTTPStatus, conditional.Headers, bytes]
 
 
-def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
-    """Return headers and body for a WSGI request, or None when Django is to answer."""
+def answer(environ: MutableMapping[str, Any]) -> Answered | None:
+    """Return status, headers and body for a WSGI request, or None when Django is to answer."""
     if environ["PATH_INFO"] != rendering.HOME_PATH or environ["REQUEST_METHOD"] != "GET":
         return None
     if "HTTP_TRANSFER_ENCODING" in environ:
@@ -59,7 +60,8 @@ def answer(environ: MutableMapping[str, Any]) -> tuple[Headers, bytes] | None:
     logging.note(account_id=reader_id, route=rendering.HOME_PATH)
     own = [("Content-Type", "application/json"), ("Content-Length", str(len(found.body)))]
     link = [("Link", found.links)] if found.links else []
-    return [*own, *link, *fixed, *limits.headers(counted)], found.body
+    told = [*own, *link, *fixed, *limits.headers(counted)]
+    return conditional.answer(environ, headers=told, body=found.body)
 
 
 def _query(text: str) -> dict[str, int] | None:

@@ -75,8 +75,10 @@ if not CORS_ALLOW_ALL_ORIGINS and not all(
         "a path, with commas between them; or * alone, for any."
     )
 CORS_ALLOW_METHODS = ["DELETE", "GET", "HEAD", "PATCH", "POST"]
-CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key"]
-CORS_EXPOSE_HEADERS = ["Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "if-none-match"]
+CORS_EXPOSE_HEADERS = [
+    *("ETag", "Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
+]
 
 # --- the rules of the product --------------------------------------------------------------------
 HOME_SIZE = 400

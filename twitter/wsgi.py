@@ -65,8 +65,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         logger.exception("A warm read failed")
         warm = None
     if warm is not None:
-        headers, body = warm
-        start_response("200 OK", headers)
+        status, headers, body = warm
+        environ[metrics.ANSWERED] = metrics.HOME, status.value
+        start_response(f"{status.value} {status.phrase}", headers)
         return [body]
     return by_django(environ, start_response)
 

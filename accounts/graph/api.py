@@ -14,6 +14,7 @@ from accounts.graph.serializers import Following, UserIdSerializer, UsersPage
 from accounts.people import reads as people_reads
 from accounts.people import services as people_services
 from accounts.people.api import NO_USER
+from twitter.base.http.conditional import ConditionalView
 from twitter.base.http.errors import NotFound
 from twitter.base.http.pagination import CursorQuery, cursor_page
 from twitter.base.http.renderers import array, envelope, to_json
@@ -97,7 +98,7 @@ def _page(
     return response
 
 
-class FollowersView(APIView):
+class FollowersView(ConditionalView):
     """`GET /auth/followers/{id}`."""
 
     @extend_schema(
@@ -120,7 +121,7 @@ class FollowersView(APIView):
         return _page(request, user_id=user_id, neighbours=reads.followers)
 
 
-class FollowingView(APIView):
+class FollowingView(ConditionalView):
     """`GET /auth/following/{id}`."""
 
     @extend_schema(

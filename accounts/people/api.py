@@ -21,6 +21,7 @@ from accounts.people.serializers import (
 )
 from accounts.sessions.api import SESSIONS, OpenView
 from accounts.sessions.authentication import session_id
+from twitter.base.http.conditional import ConditionalView
 from twitter.base.http.errors import NotFound
 from twitter.base.http.problems import Kind
 from twitter.base.http.renderers import envelope
@@ -87,7 +88,7 @@ class MeView(APIView):
         return Response(_owner(actor_id(request)))
 
 
-class UserView(APIView):
+class UserView(ConditionalView):
     """`GET /auth/id/{id}`."""
 
     @extend_schema(
@@ -104,7 +105,7 @@ class UserView(APIView):
         return _user(user_id)
 
 
-class UsernameView(APIView):
+class UsernameView(ConditionalView):
     """`GET /auth/name/{name}`."""
 
     @extend_schema(

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import http.client
 import json
 import re
 import runpy
@@ -30,7 +31,7 @@ from tests.deploy.nginx import (
 )
 from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
-from tests.e2e.client import Client, eventually
+from tests.e2e.client import Client, eventually, sign_up
 from twitter import read_pool
 from twitter.base.http.problems import KIND_OF
 
@@ -115,6 +116,40 @@ def test_what_profits_is_compressed(pools, ada, anybody):
     assert "Accept-Encoding" in small.headers["Vary"]
     for path in ("/auth/healthz", "/auth/verify", "/admin/login/"):  # tiny, empty, the admin's
         assert "Content-Encoding" not in ada.send("GET", path, headers=accept).headers
+
+
+def test_a_page_that_the_client_has_is_not_sent_again_compressed_or_not(pools, ada):
+    for number in range(5):
+        ada.tweet(f"This is number {number} of some.")
+    accept = {"Accept-Encoding": "gzip"}
+    small = ada.send("GET", "/timeline/timeline", headers=accept)
+    assert small.headers["Content-Encoding"] == "gzip"
+    tag = small.headers["ETag"]
+    assert ada.send("GET", "/timeline/timeline").headers["ETag"] == tag
+    ports = {"nginx": pools.proxy.port, "read": pools.read_port, "write": pools.write_port}
+    for name, port in ports.items():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        for sent in (tag, tag.removeprefix("W/"), f'"other", {tag}'):
+            known = {"Authorization": f"Bearer {ada.token}", "If-None-Match": sent}
+            connection.request("GET", "/timeline/timeline", headers=accept | known)
+            answer = connection.getresponse()  # the next one comes on the same connection
+            assert (answer.status, answer.read()) == (304, b""), name
+            assert answer.headers["ETag"] == tag
+            assert answer.headers["Cache-Control"] == "private, no-cache"
+            assert "Authorization" in answer.headers["Vary"]
+            assert answer.headers["RateLimit"]
+            assert answer.headers["X-Request-Id"]
+            for absent in ("Content-Type", "Content-Length", "Transfer-Encoding", "Link"):
+                assert absent not in answer.headers, (name, absent)
+        connection.close()
+    bob = sign_up(pools.url)
+    bob.follow(ada)
+    known = accept | {"If-None-Match": tag}
+    assert bob.send("GET", "/timeline/timeline", headers=known).status == 200
+    ada.tweet("One more.")
+    changed = ada.send("GET", "/timeline/timeline", headers=known)
+    assert changed.status == 200
+    assert changed.headers["ETag"] != tag
 
 
 def test_a_forged_address_gains_nothing(pools, anybody):

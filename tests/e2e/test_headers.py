@@ -22,6 +22,7 @@ PAGE = (
 )
 SWAGGER = f"{PAGE}; style-src 'self' 'unsafe-inline'"
 UNSTORED = "no-store"
+KEPT = "private, no-cache"
 NEVER = "max-age=0, no-cache, no-store, must-revalidate, private"
 
 Ask = Callable[[Client, User], Answer]
@@ -42,6 +43,13 @@ def warm(anybody: Client, ada: User) -> Answer:
     return ada.get("/timeline/timeline")
 
 
+def again(path: str) -> Ask:
+    def ask(anybody: Client, ada: User) -> Answer:
+        return ada.get(path, headers={"If-None-Match": "*"}, status=304)
+
+    return ask
+
+
 def log_in(anybody: Client, ada: User) -> Answer:
     return anybody.post("/auth/token", {"username": ada.username, "password": ada.password})
 
@@ -53,8 +61,6 @@ def docs_again(anybody: Client, ada: User) -> Answer:
 
 # What is asked, and the status of the answer.
 DATA_ANSWERS: dict[str, tuple[Ask, int]] = {
-    "a warm read": (warm, 200),
-    "a cold read": (lambda anybody, ada: ada.get("/timeline/update?since_id=1"), 200),
     "a profile": (lambda anybody, ada: ada.get("/auth/me"), 200),
     "HEAD": (lambda anybody, ada: ada.send("HEAD", "/auth/me"), 200),
     "tokens": (log_in, 200),
@@ -69,6 +75,12 @@ DATA_ANSWERS: dict[str, tuple[Ask, int]] = {
     "a host that is not ours": (get("/auth/me", Host="evil.example"), 400),
     "a long body": (post("/auth/token", b" " * 70_000), 413),
 }
+KEPT_ANSWERS: dict[str, tuple[Ask, int]] = {
+    "a warm read": (warm, 200),
+    "a warm read again": (again("/timeline/timeline"), 304),
+    "a cold read": (lambda anybody, ada: ada.get("/timeline/update?since_id=1"), 200),
+    "a cold read again": (again("/timeline/update?since_id=1"), 304),
+}
 # The same, and Content-Security-Policy and Cache-Control.
 PAGE_ANSWERS: dict[str, tuple[Ask, int, str | None, str]] = {
     "the first address": (get("/"), 302, PAGE, UNSTORED),
@@ -81,8 +93,10 @@ PAGE_ANSWERS: dict[str, tuple[Ask, int, str | None, str]] = {
     "a forged form": (post("/admin/login/"), 403, PAGE, UNSTORED),
     "a static file": (get("/static/admin/css/base.css"), 200, None, "max-age=60, public"),
 }
-ANSWERS = PAGE_ANSWERS | {
-    kind: (ask, status, DATA, UNSTORED) for kind, (ask, status) in DATA_ANSWERS.items()
+ANSWERS = {
+    **PAGE_ANSWERS,
+    **{kind: (ask, status, DATA, UNSTORED) for kind, (ask, status) in DATA_ANSWERS.items()},
+    **{kind: (ask, status, DATA, KEPT) for kind, (ask, status) in KEPT_ANSWERS.items()},
 }
 
 

@@ -13,6 +13,7 @@ from tweets.answers import TweetResponse
 from tweets.posts import services
 from tweets.posts.serializers import MAX_KEY_LENGTH, PostTweetSerializer, TweetDeleted
 from tweets.reader import reader
+from twitter.base.http.conditional import ConditionalView
 from twitter.base.http.errors import Invalid, NotFound
 from twitter.base.http.problems import Kind
 from twitter.base.http.requests import actor_id
@@ -100,7 +101,7 @@ def _valid_key(key: str) -> str:
     return key
 
 
-class TweetView(APIView):
+class TweetView(ConditionalView):
     """`GET /tweet/id/{id}`."""
 
     @extend_schema(

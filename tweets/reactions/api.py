@@ -16,6 +16,7 @@ from tweets.posts.serializers import TWEET_EXAMPLE
 from tweets.reactions import bookmarks, services
 from tweets.reader import reader
 from twitter.base.data.ids import WireIdField
+from twitter.base.http.conditional import ConditionalView
 from twitter.base.http.fields import InputSerializer
 from twitter.base.http.pagination import CursorMeta, CursorQuery, cursor_page
 from twitter.base.http.renderers import to_json
@@ -177,7 +178,7 @@ class BookmarkView(APIView):
         return Response({"data": {"bookmarked": False}})
 
 
-class BookmarksView(APIView):
+class BookmarksView(ConditionalView):
     """`GET /tweet/bookmarks`."""
 
     @extend_schema(

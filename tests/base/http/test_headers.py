@@ -186,6 +186,7 @@ def test_a_preflight_of_an_allowed_origin_asks_neither_redis_nor_postgres(
     assert answer["Access-Control-Allow-Origin"] == ORIGIN
     assert "authorization" in answer["Access-Control-Allow-Headers"]
     assert "idempotency-key" in answer["Access-Control-Allow-Headers"]
+    assert "if-none-match" in answer["Access-Control-Allow-Headers"]
     assert "PATCH" in answer["Access-Control-Allow-Methods"]
     assert "Access-Control-Allow-Credentials" not in answer
     assert "origin" in answer["Vary"].lower()
@@ -214,7 +215,7 @@ def test_errors_can_be_read_by_an_allowed_origin(client, allowed):
     assert answer.status_code == 401
     assert answer["Access-Control-Allow-Origin"] == ORIGIN
     exposed = answer["Access-Control-Expose-Headers"]
-    for name in ("Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"):
+    for name in ("ETag", "Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"):
         assert name in exposed
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.asking import request
+from tests.asking import ask, request
 from tests.conftest import take_redis_away
 from timelines.home import store
-from timelines.warm import answer
+from twitter import wsgi
 from twitter.base.observe import metrics
 
 pytestmark = pytest.mark.usefixtures("commits")
@@ -20,20 +20,14 @@ def bob(people, follow, post, run_outbox):
 
 
 @pytest.fixture
-def read_measured(bob, counted, api):
+def read_measured(bob, counted):
     """Return a function that reads Bob's home, warm or by Django, and tells what was counted."""
 
-    def application(environ, start_response):
-        warm = answer(environ)
-        if warm is None:
-            assert api(bob).get("/timeline/timeline").status_code == 200
-        return []
+    measured = metrics.measured(wsgi.application)
 
-    measured = metrics.measured(application)
-
-    def read():
+    def read(**headers):
         before = {source: counted("twitter_home_reads_total", source=source) for source in SOURCES}
-        measured(request(bob), None)
+        ask(measured, request(bob, **headers))
         metrics.write_down()
         return {
             source: int(counted("twitter_home_reads_total", source=source) - before[source])
@@ -55,6 +49,17 @@ def test_a_home_is_built_once_and_then_warm(read_measured, bob):
     assert read_measured() == only("warm")
     store.drop([bob])
     assert read_measured() == only("built")
+
+
+def test_a_page_that_the_reader_has_is_counted_as_such(read_measured, counted):
+    def answered(status):
+        labels = {"method": "GET", "route": metrics.HOME, "status": status}
+        return counted("twitter_http_requests_total", **labels)
+
+    read_measured()
+    before = answered("200"), answered("304")
+    assert read_measured(HTTP_IF_NONE_MATCH="*") == only("warm")
+    assert (answered("200"), answered("304")) == (before[0], before[1] + 1)
 
 
 def test_while_another_builds_it_the_page_comes_from_postgres(read_measured, bob):

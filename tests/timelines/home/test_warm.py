@@ -40,6 +40,22 @@ def test_a_warm_answer_is_byte_for_byte_what_django_answers(
     assert answer[2] == to_json(json.loads(answer[2]))
 
 
+@pytest.mark.parametrize("query", ["", "limit=7", "max_id=1"])
+@pytest.mark.parametrize("sent", ["{}", '"other", {}', "*", '"other"', "no tag"])
+def test_a_warm_answer_to_who_has_the_page_is_what_django_answers(
+    bob, query, sent, round_trips, sql_statements
+):
+    headers = dict(ask(wsgi.application, request(bob, query))[1])
+    environ = request(bob, query, HTTP_IF_NONE_MATCH=sent.format(headers["ETag"]))
+    round_trips.clear()
+    sql_statements.clear()
+    answer = ask(wsgi.application, environ)
+    assert len(round_trips) <= 2
+    assert sql_statements == []
+    assert answer == from_django(environ)
+    assert answer[0] == ("200 OK" if sent in ('"other"', "no tag") else "304 Not Modified")
+
+
 def test_a_warm_read_takes_two_round_trips_and_no_sql(bob, round_trips, sql_statements):
     status, _, body = ask(wsgi.application, request(bob))
     assert status == "200 OK"
@@ -109,7 +125,7 @@ def test_plain_http_is_redirected_where_that_is_required(bob, settings):
     try:
         assert warm.answer(request(bob)) is None
         behind_a_proxy = request(bob, HTTP_X_FORWARDED_PROTO="https")
-        headers, _ = warm.answer(behind_a_proxy)
+        _, headers, _ = warm.answer(behind_a_proxy)
         assert "Strict-Transport-Security" in dict(headers)
     finally:
         _of_a_read.cache_clear()

@@ -15,6 +15,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
+from twitter.base.http.conditional import KEPT
 from twitter.base.http.errors import plain_problem
 from twitter.base.http.middleware import API, is_admin_host
 
@@ -90,7 +91,7 @@ _DECISIVE_LENGTH = 1_000
 
 
 def of_a_read(environ: Mapping[str, Any]) -> list[tuple[str, str]] | None:
-    """Return the headers that the middleware gives a 200 to a GET of the API.
+    """Return the headers that a 200 to a GET of the API has, of a read that a client may keep.
 
     None when the middleware would refuse or redirect the WSGI request, or may do so. `Link`, the
     rate limits and the body's own headers are not among them.
@@ -126,7 +127,9 @@ def _of_a_read(path: str, origin: str, *decisive: str) -> list[tuple[str, str]] 
             return None
     except DisallowedHost:
         return None
-    response: Any = HttpResponse(headers={"Content-Type": "", "Allow": "GET, HEAD, OPTIONS"})
+    response: Any = HttpResponse(
+        headers={"Content-Type": "", "Allow": "GET, HEAD, OPTIONS", **KEPT}
+    )
     for middleware in MIDDLEWARE:
         response = middleware(partial(_given, response))(request)
     del response["Content-Type"]

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from twitter.base.data.ids import WireIdField
 from twitter.base.data.postgresql import trouble
+from twitter.base.http.conditional import ConditionalView
 from twitter.base.http.errors import Problem
 from twitter.base.http.fields import InputSerializer
 from twitter.base.http.problems import CONTENT_TYPE, Kind, problem
@@ -25,7 +26,20 @@ HEADERS = {
     "Retry-After": "In how many seconds it is worth another try; with 429 and 503.",
     "Link": 'The neighbouring pages (RFC 8288): `rel="next"` is older, `rel="prev"` newer. '
     "Without `next` this is the last page.",
+    "ETag": "Stands for this answer. Send it as `If-None-Match` with the next such request.",
+    "Cache-Control": "`private, no-cache`: keep the answer for this user only, and ask each time "
+    "whether it still holds. `no-store`, with all other answers: do not keep it.",
+    "Vary": "`Authorization`: what was kept is for who sent the same token.",
 }
+# Those of an answer that may be kept, and of the answer that it still holds.
+CACHING = ("ETag", "Cache-Control", "Vary")
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    {"type": "string"},
+    OpenApiParameter.HEADER,
+    description="The `ETag` of the answer that you have; several with commas between them, or `*`. "
+    "If that is still the answer, it is 304 without a body.",
+)
 
 
 def refused(status: int, kind: Kind, detail: str, *, field: str | None = None) -> dict[str, Any]:
@@ -118,6 +132,10 @@ class ApiSchema(AutoSchema):
         """Return the docstring's other lines: when to use it, and what happens then."""
         return str(super().get_description()).partition("\n")[2].strip()
 
+    def get_override_parameters(self) -> list[Any]:
+        """Return the parameters that a view does not name itself."""
+        return [IF_NONE_MATCH] if isinstance(self.view, ConditionalView) else []
+
     def _get_request_body(self, direction: Any = "request") -> Any:
         if self.method != "DELETE":
             return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
@@ -130,6 +148,8 @@ class ApiSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         responses: dict[str, Any] = super()._get_response_bodies(direction)
+        if isinstance(self.view, ConditionalView):
+            responses["304"] = {}
         for status, response in responses.items():
             response["description"] = HTTPStatus(int(status)).phrase
         self.resolve_serializer(Problem, direction)  # `share` refers to it
@@ -164,7 +184,9 @@ def share(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         names = [] if HEALTH in operation["tags"] else ["RateLimit", "RateLimit-Policy"]
         for status, response in operation["responses"].items():
             links = ["Link"] if status == "200" and _is_page(operation) else []
-            response.setdefault("headers", {}).update(_headers(*names, *links, "X-Request-Id"))
+            kept = CACHING if "304" in operation["responses"] and status in ("200", "304") else ()
+            told = _headers(*kept, *names, *links, "X-Request-Id")
+            response.setdefault("headers", {}).update(told)
         operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
     return result
 

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -15,8 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 HOME = "/timeline/timeline"
-# Where `middleware.Told` leaves the route of a request and the status of its answer. Warm
-# reads, which come before all middleware, leave nothing.
+# Where `middleware.Told`, and the shortcut before Django, leave the route of a request and the
+# status of its answer.
 ANSWERED = "twitter.answered"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # The label of an unknown method, and of a path without a route in twitter/urls.py. Each value of a
@@ -133,7 +134,9 @@ _noted = _Noted()
 # a warm read 30 µs, to note and have it done together some 5. Only web writes it down; elsewhere,
 # what is noted is dropped.
 _NOTED_MOST = 100_000
-_warm_reads: deque[float] = deque(maxlen=_NOTED_MOST)
+_warm_reads: dict[int, deque[float]] = {
+    status: deque(maxlen=_NOTED_MOST) for status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
+}
 _hits: deque[int] = deque(maxlen=_NOTED_MOST)
 
 
@@ -153,11 +156,12 @@ def measured(application: Application) -> Application:
         begun = perf_counter()
         blocks = application(environ, start_response)
         seconds = perf_counter() - begun
-        if ANSWERED not in environ and _noted.source == WARM:
-            _warm_reads.append(seconds)
-            return blocks
-        route, status = environ.get(ANSWERED, (HOME, 200))
+        route, status = environ[ANSWERED]
         method = environ["REQUEST_METHOD"]
+        is_page = route == HOME and status in _warm_reads and method == "GET"
+        if is_page and _noted.source == WARM:
+            _warm_reads[status].append(seconds)
+            return blocks
         if method not in METHODS:
             method = OTHER
         key = (method, route, status)
@@ -169,7 +173,7 @@ def measured(application: Application) -> Application:
         count, observe = known[key]
         count()
         observe(seconds)
-        if route == HOME and status == 200 and method == "GET":
+        if is_page:
             homes[_noted.source]()
         return blocks
 
@@ -181,17 +185,18 @@ def write_down() -> None:
     if instruments is None:
         return
     observe = instruments.request_seconds.labels("GET", HOME).observe
-    reads = 0
-    while _warm_reads:
-        with suppress(IndexError):
-            observe(_warm_reads.popleft())
-            reads += 1
+    for status, noted in _warm_reads.items():
+        reads = 0
+        while noted:
+            with suppress(IndexError):
+                observe(noted.popleft())
+                reads += 1
+        instruments.requests.labels("GET", HOME, status).inc(reads)
+        instruments.home_reads.labels(WARM).inc(reads)
     hits = 0
     while _hits:
         with suppress(IndexError):
             hits += _hits.popleft()
-    instruments.requests.labels("GET", HOME, 200).inc(reads)
-    instruments.home_reads.labels(WARM).inc(reads)
     instruments.cache_hits.inc(hits)
 
 
