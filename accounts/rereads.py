@@ -14,14 +14,16 @@ from accounts.models import VISIBLE, Account
 
 def note_readers(account_ids: Collection[int]) -> None:
     """Note that these accounts' homes changed, within the running transaction."""
-    # In order, so that two that meet on several rows lock them in the same order.
+    # In order, so that two that meet on several rows lock them in the same order. The update does
+    # not join what was locked: that may be planned to take all rows times all (`importing.py` says
+    # when). It begins once all are locked, for their count is a filter that it is under.
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH locked AS (SELECT id FROM accounts_account WHERE id = ANY(%s)"
+            "WITH locked AS (SELECT id FROM accounts_account WHERE id = ANY(%(ids)s)"
             " ORDER BY id FOR NO KEY UPDATE)"
-            " UPDATE accounts_account SET home_changed_at = statement_timestamp() FROM locked"
-            " WHERE accounts_account.id = locked.id",
-            [list(account_ids)],
+            " UPDATE accounts_account SET home_changed_at = statement_timestamp()"
+            " WHERE id = ANY(%(ids)s) AND (SELECT count(*) FROM locked) > 0",
+            {"ids": list(account_ids)},
         )
 
 

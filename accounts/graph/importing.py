@@ -20,6 +20,13 @@ _STAGE = """
     TRUNCATE staged_follow"""
 
 
+# What a row needs of other tables is looked up by subqueries that bring one value. PostgreSQL makes
+# no join of these, so a batch takes one look into an index a row, whatever the statistics say. They
+# may say that a table is empty: autovacuum has seen it before the import, or while a batch was not
+# committed. A join was planned for that, which took every row of the table times every row of the
+# batch.
+
+
 # `u<external id>`; an account that signed up under such a name keeps it, and is not in the graph.
 _MAKE_ACCOUNTS = """
     WITH made AS (
@@ -28,9 +35,9 @@ _MAKE_ACCOUNTS = """
         SELECT 'u' || external_id, 'u' || external_id, '', %s, false, false, 0
         FROM (SELECT follower FROM staged_follow UNION SELECT followed FROM staged_follow)
             AS staged (external_id)
-        WHERE NOT EXISTS (
-            SELECT FROM accounts_importedaccount AS known
-            WHERE known.external_id = staged.external_id)
+        WHERE (
+            SELECT account_id FROM accounts_importedaccount AS known
+            WHERE known.external_id = staged.external_id) IS NULL
         ORDER BY external_id
         ON CONFLICT (lower(username)) DO NOTHING
         RETURNING id, username)
@@ -40,32 +47,42 @@ _MAKE_ACCOUNTS = """
 
 # The statement that stores also counts, so the counts are right whatever was stored before.
 _MAKE_FOLLOWS = """
-    WITH pair AS (
-        SELECT follower.account_id AS follower_id, followed.account_id AS followed_id
-        FROM staged_follow
-        JOIN accounts_importedaccount AS follower ON follower.external_id = staged_follow.follower
-        JOIN accounts_importedaccount AS followed ON followed.external_id = staged_follow.followed),
+    WITH pair AS MATERIALIZED (
+        SELECT
+            (SELECT account_id FROM accounts_importedaccount WHERE external_id = follower)
+                AS follower_id,
+            (SELECT account_id FROM accounts_importedaccount WHERE external_id = followed)
+                AS followed_id
+        FROM staged_follow),
+    known AS (
+        SELECT * FROM pair WHERE follower_id IS NOT NULL AND followed_id IS NOT NULL),
     missing AS (
-        SELECT DISTINCT follower_id, followed_id FROM pair
-        WHERE NOT EXISTS (
-            SELECT FROM accounts_follow AS known
-            WHERE known.followed_id = pair.followed_id AND known.follower_id = pair.follower_id)),
-    present AS (
-        SELECT follower_id, count(*) AS number FROM accounts_follow
-        WHERE follower_id IN (SELECT follower_id FROM missing)
+        SELECT DISTINCT follower_id, followed_id FROM known
+        WHERE (
+            SELECT id FROM accounts_follow AS stored
+            WHERE stored.followed_id = known.followed_id
+                AND stored.follower_id = known.follower_id) IS NULL),
+    wanted AS MATERIALIZED (
+        SELECT follower_id, array_agg(followed_id ORDER BY followed_id) AS followed_ids,
+            %(most)s - (
+                SELECT count(*) FROM (
+                    SELECT FROM accounts_follow AS stored
+                    WHERE stored.follower_id = missing.follower_id
+                    ORDER BY id DESC  -- there is an index in this order
+                    LIMIT %(most)s) AS counted) AS room
+        FROM missing
         GROUP BY follower_id),
-    counted_on AS (
-        SELECT follower_id, followed_id, coalesce(present.number, 0)
-            + row_number() OVER (PARTITION BY follower_id ORDER BY followed_id) AS number
-        FROM missing LEFT JOIN present USING (follower_id)),
     left_out AS (
-        SELECT username, count(*) AS number
-        FROM counted_on JOIN accounts_account AS account ON account.id = follower_id
-        WHERE number > %(most)s
-        GROUP BY username),
+        SELECT (SELECT username FROM accounts_account WHERE id = follower_id) AS username,
+            cardinality(followed_ids) - room AS number
+        FROM wanted
+        WHERE cardinality(followed_ids) > room),
     made AS (
         INSERT INTO accounts_follow (follower_id, followed_id)
-        SELECT follower_id, followed_id FROM counted_on WHERE number <= %(most)s
+        SELECT follower_id, unnest(followed_ids[:room]) AS followed_id FROM wanted
+        -- Sorted, so that all is looked up before the first row is stored. A table that is empty so
+        -- far is read whole for a look-up, which takes longer with each row.
+        ORDER BY followed_id, follower_id
         ON CONFLICT DO NOTHING
         RETURNING follower_id, followed_id),
     change AS (
@@ -81,7 +98,7 @@ _MAKE_FOLLOWS = """
         ON CONFLICT (account_id) DO UPDATE SET
             followers_count = total.followers_count + excluded.followers_count,
             following_count = total.following_count + excluded.following_count)
-    SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM pair),
+    SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM known),
         array(SELECT account_id FROM change),
         (SELECT coalesce(jsonb_object_agg(username, number), '{}') FROM left_out)"""
 
@@ -113,7 +130,6 @@ def import_follows(follows: Sequence[tuple[int, int]]) -> Imported:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_STAGE)
         _copy(cursor, follows)
-        cursor.execute("ANALYZE staged_follow")
         cursor.execute(_MAKE_ACCOUNTS, [make_password(None)])
         accounts = cursor.rowcount
         cursor.execute(_MAKE_FOLLOWS, {"most": settings.FOLLOWING_MAX})
