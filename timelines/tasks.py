@@ -1,5 +1,7 @@
 """What keeps home timelines true: each task is one call."""
 
+from collections.abc import Sequence
+
 from accounts.events import (
     AccountDeleted,
     AccountEvent,
@@ -25,7 +27,12 @@ def deliver_to_author(event: TweetPosted) -> None:
     services.deliver_to_author(event.ref)
 
 
-@task()
+def _fan_out_together(events: Sequence[TweetPosted]) -> list[TweetPosted]:
+    done = set(services.fan_out_together([event.ref for event in events]))
+    return [event for event in events if event.ref in done]
+
+
+@task(together=_fan_out_together)
 def fan_out(event: TweetPosted, *, after: int = 0) -> dict[str, int] | None:
     """Deliver a tweet to its author's followers."""
     return _going_on(services.fan_out(event.ref, after=after))

@@ -12,6 +12,7 @@ from tweets.posts.reads import (
     newest,
     removed_between,
     settled,
+    visible,
 )
 from tweets.purging import KEEP_TOMBSTONES
 from tweets.reader import Reader, reader, reader_part
@@ -48,4 +49,5 @@ __all__ = [
     "removed_between",
     "settled",
     "shows",
+    "visible",
 ]

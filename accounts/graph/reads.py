@@ -1,5 +1,6 @@
 """Reading the follow graph."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -87,6 +88,54 @@ def followers_between(*, account_id: int, first: int, last: int) -> list[int]:
             WHERE followed_id = %s AND follower_id BETWEEN %s AND %s ORDER BY follower_id""",
         [account_id, first, last],
     )
+
+
+def followers_of_each(account_ids: Collection[int], *, most: int) -> dict[int, list[int]]:
+    """Return the followers, in order, of several accounts, suspended followers among them.
+
+    Left out are accounts with more than `most` followers, and popular authors.
+    """
+    found = _followers_in(
+        [(number, 0, MAX_ID) for number in account_ids],
+        limit=most + 1,
+        where="NOT EXISTS (SELECT FROM accounts_popularauthor WHERE account_id = author.id)",
+    )
+    return {number: followers for number, followers in found.items() if len(followers) <= most}
+
+
+def leavers(followers: Mapping[int, Sequence[int]]) -> dict[int, set[int]]:
+    """Return which of these followers, in order for each account, do not follow it any more.
+
+    Accounts that nobody left are left out.
+    """
+    ranges = [(number, ids[0], ids[-1]) for number, ids in followers.items() if ids]
+    still = _followers_in(ranges)
+    return {
+        number: set(followers[number]).difference(ids)
+        for number, ids in still.items()
+        if ids != followers[number]
+    }
+
+
+def _followers_in(
+    ranges: Sequence[tuple[int, int, int]], *, limit: int | None = None, where: str = "true"
+) -> dict[int, list[int]]:
+    """Return the followers of each account, from a first to a last id, up to `limit` of them."""
+    if not ranges:
+        return {}
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(
+            f"""SELECT author.id, array(
+                    SELECT follower_id FROM accounts_follow
+                    WHERE followed_id = author.id AND follower_id BETWEEN first AND last
+                    ORDER BY follower_id LIMIT %s)
+                FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS author (id, first, last)
+                WHERE {where}""",
+            [limit, *map(list, zip(*ranges, strict=True))],
+            binary=True,
+        )
+        return dict(cursor.fetchall())
 
 
 def _id_array(query: str, parameters: list[int]) -> list[int]:

@@ -8,7 +8,7 @@ back. A delivery that does not see it came before the clearing, which removes th
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from django.db import transaction
 
@@ -16,6 +16,7 @@ from accounts import facade as accounts
 from accounts.facade import Reach
 from timelines.events import FollowersKnow, LeftHomes
 from timelines.home import build, store
+from timelines.home.store import Page
 from tweets import facade as tweets
 from tweets.facade import Ref
 from twitter.base.observe import metrics, tracing
@@ -26,6 +27,9 @@ PAGE = 10_000
 # Pages that one run of a task handles; the rest goes to the end of the queue, so that a popular
 # author does not hold up the others.
 PAGES = 10
+# Followers of an author whose tweets are delivered together with others: so a message of 100 tweets
+# has no more deliveries than one run of a long fan-out.
+FEW = 1_000
 
 
 def deliver_to_author(ref: Ref) -> None:
@@ -47,6 +51,28 @@ def _complete(ref: Ref) -> Ref:
     return Ref(*ref[:3], original_author_id=authors.get(ref.original_id, 0))
 
 
+def fan_out_together(refs: Collection[Ref]) -> list[Ref]:
+    """Put tweets into the homes of their authors and followers; return those for which it is done.
+
+    Left out are those of popular authors and of authors with more than FEW followers, which are for
+    `fan_out`. Delivering again changes nothing. Two statements and one write serve all of them, and
+    two more statements look at all again after the last has been written: that is later than after
+    its own writing, so the module's argument holds for each.
+    """
+    followers = accounts.followers_of_each({ref.author_id for ref in refs}, most=FEW)
+    audiences = {author: sorted([*ids, author]) for author, ids in followers.items()}
+    entries = {ref: _complete(ref).entry for ref in refs if ref.author_id in audiences}
+    pages = (Page(entry, audiences[ref.author_id]) for ref, entry in entries.items())
+    for page in store.push_pages(pages):
+        metrics.delivered(len(page.account_ids))
+    leavers = accounts.leavers(followers)
+    visible = tweets.visible([ref.id for ref in entries])
+    for ref, entry in entries.items():
+        audience = audiences[ref.author_id]
+        store.remove(entry, leavers.get(ref.author_id, ()) if ref.id in visible else audience)
+    return list(entries)
+
+
 def fan_out(ref: Ref, *, after: int) -> int | None:
     """Put a tweet into the homes of its author and of some pages of followers, after `after`.
 
@@ -62,10 +88,11 @@ def fan_out(ref: Ref, *, after: int) -> int | None:
     return None if reach is Reach.MERGE else audience.rest
 
 
-def _deliver(pages: Iterable[Sequence[int]], ref: Ref) -> None:
+def _deliver(audience: Iterable[Sequence[int]], ref: Ref) -> None:
     """Put a tweet into homes, and take it back from those where it does not belong any more."""
     begun: deque[int] = deque()
-    for page in store.push_pages(ref.entry, _timed(pages, begun)):
+    pages = (Page(ref.entry, account_ids) for account_ids in _timed(audience, begun))
+    for _, page in store.push_pages(pages):
         metrics.delivered(len(page))
         with tracing.span("deliver page", since=begun.popleft(), followers=len(page)):
             leavers = _leavers(author_id=ref.author_id, page=page)

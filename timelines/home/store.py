@@ -207,48 +207,66 @@ def _removed_key(tweet_id: int) -> str:
     return f"removed:{tweet_id}"
 
 
-def push_pages(entry: Entry, pages: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
-    """Add an entry to those of the accounts' homes that exist; yield each page when that is done.
+class Page(NamedTuple):
+    """An entry, and accounts, in order by id, into whose homes it goes."""
 
-    Pages hold ids in order. While the caller looks at one, Redis works on what comes next.
-    Raises redis.RedisError.
+    entry: Entry
+    account_ids: Sequence[int]
+
+
+def push_pages(pages: Iterable[Page]) -> Iterator[Page]:
+    """Add entries to those of the accounts' homes that exist; yield each page when that is done.
+
+    While the caller looks at one, Redis works on what comes next. Raises redis.RedisError.
     """
     with resp.Pipe() as pipe:
-        under_way: deque[tuple[Sequence[int], Sequence[int]]] = deque()
+        under_way: deque[tuple[list[int], list[Page]]] = deque()
         floors: list[bytes] = []
-        for part_, page in chain(_parts(pages), [((), ())] * MESSAGES_AHEAD):
-            pipe.send(b"".join([*floors, *_pushes(entry, part_)]), len(floors) + len(part_))
-            under_way.append((part_, page))
+        for parts_, ends in chain(_messages(pages), [([], [])] * MESSAGES_AHEAD):
+            account_ids = [one for part_ in parts_ for one in part_.account_ids]
+            pushes = [command for part_ in parts_ for command in _pushes(part_)]
+            pipe.send(b"".join([*floors, *pushes]), len(floors) + len(account_ids))
+            under_way.append((account_ids, ends))
             floors = []
             if len(under_way) > MESSAGES_AHEAD:
                 pushed, done = under_way.popleft()
                 replies = pipe.receive()
                 floors = _floors(pushed, replies[len(replies) - len(pushed) :])
-                if done:
-                    yield done
+                yield from done
         pipe.send(b"".join(floors), len(floors))
         for _ in range(MESSAGES_AHEAD + 1):
             pipe.receive()
 
 
-def _parts(pages: Iterable[Sequence[int]]) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-    """Cut pages in parts of MESSAGE; each comes with the page if it is its last, else with ()."""
+def _messages(pages: Iterable[Page]) -> Iterator[tuple[list[Page], list[Page]]]:
+    """Make messages of up to MESSAGE deliveries: parts of pages, and the pages that end there."""
+    parts_, ends, room = list[Page](), list[Page](), MESSAGE
     for page in pages:
-        for start in range(0, len(page), MESSAGE):
-            end = start + MESSAGE
-            yield page[start:end], page if end >= len(page) else ()
+        for start in range(0, len(page.account_ids), MESSAGE):
+            part_ = Page(page.entry, page.account_ids[start : start + MESSAGE])
+            if len(part_.account_ids) > room:
+                yield parts_, ends
+                parts_, ends, room = [], [], MESSAGE
+            parts_.append(part_)
+            room -= len(part_.account_ids)
+        ends.append(page)
+        if not room:  # It does not wait for the next page.
+            yield parts_, ends
+            parts_, ends, room = [], [], MESSAGE
+    if ends:
+        yield parts_, ends
 
 
-def _pushes(entry: Entry, account_ids: Sequence[int]) -> Iterator[bytes]:
-    """Yield commands, one for each account; the accounts come in order.
+def _pushes(page: Page) -> Iterator[bytes]:
+    """Yield commands, one for each account.
 
     One format for many ids takes half as long as one for each, but needs ids of one length.
     """
-    value = entry.replace(b"%", b"%%")
+    value = page.entry.replace(b"%", b"%%")
     prefix = KEY_PREFIX.encode()
-    for ids in _of_one_length(account_ids):
+    for ids in _of_one_length(page.account_ids):
         command = b"*3\r\n$6\r\nLPUSHX\r\n$%d\r\n%b{%%d}\r\n$%d\r\n%b\r\n"
-        command %= (len(_key(ids[0])), prefix, len(entry), value)
+        command %= (len(_key(ids[0])), prefix, len(page.entry), value)
         yield (command * len(ids)) % tuple(ids)
 
 
@@ -265,7 +283,7 @@ def _floors(account_ids: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
     if not enough:
         return []
     lengths_of = zip(account_ids, lengths, strict=True)
-    homes = [_key(one) for one, length in lengths_of if length in enough]
+    homes = dict.fromkeys(_key(one) for one, length in lengths_of if length in enough)
     arguments: list[resp.Argument] = [_full(), FLOOR_SIZE, WINDOW_MARGIN]
     return [
         scripts.PUSH_FLOOR.loading,

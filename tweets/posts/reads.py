@@ -220,8 +220,20 @@ def _loaded(row: tuple[Any, ...]) -> Tweet:
 
 def is_visible(tweet_id: int) -> bool:
     """Tell from Postgres whether readers may see the tweet and its author now."""
-    author_id = author_of(tweet_id)
-    return author_id is not None and bool(accounts.visible({author_id}))
+    return bool(visible([tweet_id]))
+
+
+def visible(tweet_ids: Collection[int]) -> set[int]:
+    """Return from Postgres which of the tweets readers may see now, and their authors as well."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, author_id FROM {Tweet._meta.db_table}"
+            f" WHERE id = ANY(%s) AND state = {Tweet.State.VISIBLE}",
+            [list(tweet_ids)],
+        )
+        found = dict(cursor.fetchall())
+    authors = accounts.visible(set(found.values())) if found else set()
+    return {tweet_id for tweet_id, author_id in found.items() if author_id in authors}
 
 
 def author_of(tweet_id: int) -> int | None:

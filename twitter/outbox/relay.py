@@ -14,12 +14,9 @@ from redis import RedisError
 
 from twitter.base.observe import metrics, tracing
 from twitter.outbox.models import Delivery
+from twitter.outbox.tasks import MESSAGE_SIZE, due_again
 
 logger = logging.getLogger(__name__)
-
-# Deliveries of one task that a message carries at most. Few enough to be done well within
-# CELERY_TASK_SOFT_TIME_LIMIT, and to be shared among workers.
-MESSAGE_SIZE = 20
 
 _CLAIM = f"""
     UPDATE {Delivery._meta.db_table} SET
@@ -46,14 +43,11 @@ def send_due(*, limit: int = 500) -> int:
     traceparents = {delivery_id: traceparent for _, delivery_id, traceparent in claimed}
     unsent = set(traceparents)
     for name, ids in _messages(claimed):
-        if name not in current_app.tasks:
-            logger.warning("%s is left to a newer relay", name)
-            continue
         try:
             with tracing.spans(f"send {name}", parents=map(traceparents.get, ids)):
                 current_app.tasks[name].apply_async(kwargs={"delivery_ids": ids}, retry=False)
         except Exception:
-            _due_again(list(unsent))
+            due_again(list(unsent))
             raise
         metrics.sent(name, len(ids))
         unsent -= set(ids)
@@ -91,14 +85,9 @@ def _messages(claimed: Iterable[tuple[str, int, Any]]) -> Iterator[tuple[str, li
     for name, delivery_id, _ in claimed:
         ids_of[name].append(delivery_id)
     for name, ids in ids_of.items():
-        for start in range(0, len(ids), MESSAGE_SIZE):
-            yield name, ids[start : start + MESSAGE_SIZE]
-
-
-def _due_again(ids: list[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {Delivery._meta.db_table} SET due_at = now(), sends = greatest(sends - 1, 0)"
-            " WHERE id = ANY(%s)",
-            [ids],
-        )
+        if name not in current_app.tasks:
+            logger.warning("%s is left to a newer relay", name)
+            continue
+        size = getattr(current_app.tasks[name], "message_size", MESSAGE_SIZE)
+        for start in range(0, len(ids), size):
+            yield name, ids[start : start + size]

@@ -4,10 +4,11 @@ import inspect
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import cache, wraps
+from itertools import islice
 from typing import Any, NamedTuple
 
 from celery import current_app, shared_task
@@ -24,19 +25,27 @@ from twitter.outbox.models import Delivery
 
 logger = logging.getLogger(__name__)
 
+# Deliveries of one task that a message carries at most; of one that does them together. Few enough
+# to be shared among workers, and to be done well within CELERY_TASK_SOFT_TIME_LIMIT: no more than
+# MESSAGE_SIZE of a message are done one by one.
+MESSAGE_SIZE, SET_SIZE = 20, 100
+
 Work = Callable[..., Mapping[str, Any] | None]
+Together = Callable[[Sequence[Any]], Collection[Any]]
 
 
 class _Begun(NamedTuple):
-    """A delivery that is to be done now. `age`: seconds since its event."""
+    """A delivery that is to be done now. `since`: when its event was, by time.perf_counter."""
 
     event: str
     payload: dict[str, Any]
-    age: float
+    since: float
     traceparent: str | None
 
 
-def task(*, atomic: bool = False, former: str = "") -> Callable[[Work], Any]:
+def task(
+    *, atomic: bool = False, together: Together | None = None, former: str = ""
+) -> Callable[[Work], Any]:
     """Make a function a Celery task that the outbox may deliver.
 
     The function takes the event and may run more than once.
@@ -46,6 +55,10 @@ def task(*, atomic: bool = False, former: str = "") -> Callable[[Work], Any]:
       beside the event; `{}` when the database tells where to go on.
     - `atomic`: function and settlement share one transaction, so that what the function does in
       Postgres happens exactly once.
+    - `together`: does the first step of up to SET_SIZE events at once, if that is cheaper. It takes
+      the events and returns those that it has done, which are settled. The function does the
+      others, one by one, and all of them if `together` raises an error: so what fails, fails by
+      itself. It is not for tasks that are `atomic`, and may run more than once as well.
     - If it raises an error, that is noted, and it is tried again with growing delay,
       OUTBOX_MAX_ATTEMPTS times.
     - `former`: the name that rows of the release before have for it. It goes one release later.
@@ -58,19 +71,29 @@ def task(*, atomic: bool = False, former: str = "") -> Callable[[Work], Any]:
         ) -> Mapping[str, Any] | None:
             if event is not None:  # by the writer, who settles it if nothing is left to do
                 return function(event)
-            together = _begin(delivery_ids, most=0)
-            _deliver_all(function, together, atomic=atomic)
-            for delivery_id in delivery_ids:
-                if delivery_id not in together:
-                    begun = _begin([delivery_id], most=settings.OUTBOX_MAX_ATTEMPTS)
-                    _deliver_all(function, begun, atomic=atomic)
+            fresh = _begin(delivery_ids, most=0)
+            tried = _waiting([number for number in delivery_ids if number not in fresh])
+            if together:
+                fresh = _deliver_set(function, together, fresh)
+            rest = [*fresh, *tried]
+            _leave(rest[MESSAGE_SIZE:])
+            mine = dict(islice(fresh.items(), MESSAGE_SIZE))
+            _deliver_all(function, mine, atomic=atomic)
+            for delivery_id in rest[len(fresh) : MESSAGE_SIZE]:
+                begun = _begin([delivery_id], most=settings.OUTBOX_MAX_ATTEMPTS)
+                _deliver_all(function, begun, atomic=atomic)
             return None
 
+        options: dict[str, Any] = {"message_size": SET_SIZE} if together else {}
         if former:
-            shared_task(name=former)(run)
-        return shared_task(name=_name_of(function))(run)
+            _registered(run, former, options)
+        return _registered(run, _name_of(function), options)
 
     return decorate
+
+
+def _registered(run: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any:
+    return shared_task(name=name, **options)(run)  # type: ignore[no-untyped-call]
 
 
 def periodic_in_steps(step: Callable[[], bool]) -> Any:
@@ -112,11 +135,81 @@ def _begin(delivery_ids: Sequence[int], *, most: int) -> dict[int, _Begun]:
             " extract(epoch FROM clock_timestamp() - created_at), traceparent",
             [settings.OUTBOX_MAX_ATTEMPTS, list(delivery_ids), most],
         )
+        now = time.perf_counter()
         return {
-            delivery_id: _Begun(event, json.loads(payload), float(age), traceparent)
+            delivery_id: _Begun(event, json.loads(payload), now - float(age), traceparent)
             for delivery_id, may_run, event, payload, age, traceparent in cursor.fetchall()
             if may_run
         }
+
+
+def _waiting(delivery_ids: Sequence[int]) -> list[int]:
+    """Return which of the deliveries are neither settled nor given up."""
+    if not delivery_ids:
+        return []
+    waiting = Delivery.objects.filter(id__in=delivery_ids, failed_at=None)
+    return list(waiting.values_list("id", flat=True))
+
+
+def _leave(delivery_ids: Sequence[int]) -> None:
+    """Have deliveries sent again that would make a message's work too long.
+
+    They may have an attempt, so they do not come in a set again, which would leave them again.
+    """
+    if delivery_ids:
+        due_again(delivery_ids)
+        nudge()
+
+
+def due_again(delivery_ids: Sequence[int]) -> None:
+    """Make deliveries due that were sent in vain."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Delivery._meta.db_table} SET due_at = now(), sends = greatest(sends - 1, 0)"
+            " WHERE id = ANY(%s)",
+            [list(delivery_ids)],
+        )
+
+
+def _deliver_set(
+    function: Work, together: Together, begun: Mapping[int, _Begun]
+) -> dict[int, _Begun]:
+    """Do what `together` does of deliveries, and settle it; return those that are left."""
+    name, started, began = _name_of(function), time.perf_counter(), time.time_ns()
+    events = _events_at_first_step(function, begun)
+    try:
+        done = set(together(list(events.values()))) if events else set()
+    except Exception as error:  # noqa: BLE001 - the one that fails by itself tells of it
+        logger.warning("a set of %d is done one by one: %s", len(events), type(error).__name__)
+        done = set()
+    settled = [delivery_id for delivery_id, event in events.items() if event in done]
+    _settle(settled)
+    now = time.perf_counter()
+    for delivery_id in settled:
+        one, facts = begun[delivery_id], _numbers(events[delivery_id])
+        with tracing.span(
+            f"process {name}",
+            parent=one.traceparent,
+            since=began,
+            delivery_id=delivery_id,
+            together=len(settled),
+            **facts,
+        ):
+            metrics.task_ran(
+                name, metrics.DONE, seconds=(now - started) / len(settled), lag=now - one.since
+            )
+    return {number: one for number, one in begun.items() if number not in settled}
+
+
+def _events_at_first_step(function: Work, begun: Mapping[int, _Begun]) -> dict[int, Event]:
+    """Return the events of those deliveries that are readable and kept nothing from a step."""
+    kept = kept_between_steps(function)
+    events = {}
+    for delivery_id, one in begun.items():
+        if kept.isdisjoint(one.payload):
+            with suppress(Exception):  # By itself it tells what is wrong.
+                events[delivery_id] = read(one.event, one.payload)
+    return events
 
 
 def _deliver_all(function: Work, begun: Mapping[int, _Begun], *, atomic: bool) -> None:
@@ -128,7 +221,8 @@ def _deliver_all(function: Work, begun: Mapping[int, _Begun], *, atomic: bool) -
         span = tracing.span(f"process {name}", parent=one.traceparent, delivery_id=delivery_id)
         with within(delivery_id=delivery_id, **trace):
             outcome = _deliver(function, one, delivery_id=delivery_id, atomic=atomic, span=span)
-        metrics.task_ran(name, outcome, seconds=time.perf_counter() - started, age=one.age)
+        now = time.perf_counter()
+        metrics.task_ran(name, outcome, seconds=now - started, lag=now - one.since)
         if outcome == metrics.DONE:
             done.append(delivery_id)
     if not atomic:
@@ -171,6 +265,11 @@ def _step(function: Work, begun: _Begun) -> Mapping[str, Any] | None:
     event = read(begun.event, begun.payload)
     kept = kept_between_steps(function) & begun.payload.keys()
     return function(event, **{name: begun.payload[name] for name in kept})
+
+
+def _numbers(event: Event) -> dict[str, int]:
+    """Return the ids that an event holds, for its span."""
+    return {name: value for name, value in vars(event).items() if isinstance(value, int)}
 
 
 @cache

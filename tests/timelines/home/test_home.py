@@ -47,11 +47,11 @@ def test_a_delivery_that_was_under_way_at_the_unfollowing_is_taken_back(
     run_outbox()
     push = store.push_pages
 
-    def push_after_unfollowing(entry, pages):
+    def push_after_unfollowing(pages):
         monkeypatch.setattr(store, "push_pages", push)
         follow("bob", "ann", undo=True)
         assert ids(read("bob")) == []
-        return push(entry, pages)
+        return push(pages)
 
     post("ann")
     monkeypatch.setattr(store, "push_pages", push_after_unfollowing)
@@ -69,11 +69,11 @@ def test_a_delivery_that_was_killed_before_it_looked_again_is_mended(
     monkeypatch.setattr(services, "_leavers", kill)
     push = store.push_pages
 
-    def push_after_unfollowing(entry, pages):
+    def push_after_unfollowing(pages):
         pages = list(pages)  # with Bob
         follow("bob", "ann", undo=True)
         assert ids(read("bob")) == []
-        return push(entry, pages)
+        return push(pages)
 
     monkeypatch.setattr(store, "push_pages", push_after_unfollowing)
     with pytest.raises(KeyboardInterrupt):
@@ -100,10 +100,10 @@ def test_a_tweet_deleted_while_it_is_delivered_is_taken_back(
     tweet = post("ann")
     push = store.push_pages
 
-    def push_after_deletion(entry, pages):
+    def push_after_deletion(pages):
         monkeypatch.setattr(store, "push_pages", push)
         assert api(people["ann"]).delete(f"/tweet/delete/{tweet}").status_code == 200
-        return push(entry, pages)
+        return push(pages)
 
     monkeypatch.setattr(store, "push_pages", push_after_deletion)
     run_outbox()
@@ -169,8 +169,8 @@ def test_verification_finds_what_is_missing_and_what_is_too_much(
     entry = build.newest_entries(author_ids=[people["ann"]], limit=1)[0]
     store.remove(entry, [people["bob"]])
     assert difference(people["bob"]).missing == [tweet]
-    list(store.push_pages(entry, [[people["bob"]]]))
+    list(store.push_pages([store.Page(entry, [people["bob"]])]))
     assert difference(people["bob"]) is None
     other = post("cat")
-    list(store.push_pages(Ref(other, people["cat"]).entry, [[people["bob"]]]))
+    list(store.push_pages([store.Page(Ref(other, people["cat"]).entry, [people["bob"]])]))
     assert difference(people["bob"]).surplus == [other]

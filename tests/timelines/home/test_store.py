@@ -54,7 +54,8 @@ def read_window(account_id: int, newest: int) -> Home | None:
 
 
 def push(one: Entry, account_ids: list[int]) -> None:
-    assert list(store.push_pages(one, [account_ids])) == [account_ids]
+    page = store.Page(one, account_ids)
+    assert list(store.push_pages([page])) == [page]
 
 
 def test_a_home_that_does_not_exist_is_not_written_to(valkey):
@@ -344,18 +345,18 @@ def test_pages_are_yielded_when_their_homes_have_the_entry(valkey):
     seen = []
     push(entry(400), with_home)
     push(entry(450), with_home)
-    for page in store.push_pages(entry(500), pages):
-        seen.append(list(page))
+    for _, page in store.push_pages(store.Page(entry(500), page) for page in pages):
+        seen.append(page)
         assert all(ids(store.peek(number))[0] == 500 for number in page if number in with_home)
         store.remove(entry(1), page)  # on another connection than the pages that are under way
-    assert seen == [page for page in pages if page]
+    assert seen == pages
     assert {valkey.lindex(f"home:4:{{{number}}}", 0) for number in with_home} == {floor(500)}
     assert not valkey.exists("home:4:{9}")
 
 
 def test_who_takes_no_more_pages_leaves_nothing_behind():
     build(7, [1])
-    pages = store.push_pages(entry(2), [[7], [7], [7]])
+    pages = store.push_pages([store.Page(entry(2), [7])] * 3)
     next(pages)
     pages.close()
     push(entry(3), [7])

@@ -164,7 +164,7 @@ def test_a_window_of_what_came_late_is_not_enough_and_the_whole_home_is_read(
         Tweet(id=number, author_id=people["ann"], text="late") for number in late
     )
     for number in late:
-        list(store.push_pages(Ref(number, people["ann"]).entry, [[bob]]))
+        list(store.push_pages([store.Page(Ref(number, people["ann"]).entry, [bob])]))
     round_trips.clear()
     sql_statements.clear()
     assert warm.answer(request(bob)) is not None

@@ -246,13 +246,13 @@ def delivered(homes: int) -> None:
         instruments.deliveries.inc(homes)
 
 
-def task_ran(task: str, outcome: str, *, seconds: float, age: float | None = None) -> None:
-    """Measure a run of a task; `age` is that of its event, if it has one, when the run began."""
+def task_ran(task: str, outcome: str, *, seconds: float, lag: float | None = None) -> None:
+    """Measure a run of a task; `lag`: the age of its event, if it has one, when the run ended."""
     if instruments:
         instruments.tasks.labels(task, outcome).inc()
         instruments.task_seconds.labels(task).observe(seconds)
-        if age is not None and outcome == DONE:
-            instruments.lag.labels(task).observe(age + seconds)
+        if lag is not None and outcome == DONE:
+            instruments.lag.labels(task).observe(lag)
 
 
 def worker_processes(processes: int) -> None:
