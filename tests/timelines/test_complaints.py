@@ -53,6 +53,7 @@ def test_a_popular_authors_tweet_lets_the_next_one_pass(
     """A run of the fan-out takes so many followers, and the rest comes after what waits already."""
     monkeypatch.setattr(services, "PAGE", 1)
     monkeypatch.setattr(services, "PAGES", 1)
+    monkeypatch.setattr(services, "FEW", 1)
     for fan in ("bob", "cat", "dan"):
         follow(fan, "ann")
     follow("dan", "cat")

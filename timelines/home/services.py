@@ -62,6 +62,8 @@ def fan_out_together(refs: Collection[Ref]) -> list[Ref]:
     followers = accounts.followers_of_each({ref.author_id for ref in refs}, most=FEW)
     audiences = {author: sorted([*ids, author]) for author, ids in followers.items()}
     entries = {ref: _complete(ref).entry for ref in refs if ref.author_id in audiences}
+    if not entries:
+        return []
     pages = (Page(entry, audiences[ref.author_id]) for ref, entry in entries.items())
     for page in store.push_pages(pages):
         metrics.delivered(len(page.account_ids))

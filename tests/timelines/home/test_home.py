@@ -40,6 +40,14 @@ def test_following_and_unfollowing_show_in_the_next_read(ids, follow, post, read
     assert ids(read("bob")) == []
 
 
+@pytest.fixture(params=["together", "by itself"])
+def way(request, monkeypatch):
+    """Have fan-outs delivered together, and then each by itself."""
+    if request.param == "by itself":
+        monkeypatch.setattr(services, "FEW", 0)
+
+
+@pytest.mark.usefixtures("way")
 def test_a_delivery_that_was_under_way_at_the_unfollowing_is_taken_back(
     ids, people, follow, post, read, run_outbox, monkeypatch
 ):
@@ -60,6 +68,7 @@ def test_a_delivery_that_was_under_way_at_the_unfollowing_is_taken_back(
     assert difference(people["bob"]) is None
 
 
+@pytest.mark.usefixtures("way")
 def test_a_delivery_that_was_killed_before_it_looked_again_is_mended(
     ids, people, follow, post, read, run_outbox, monkeypatch
 ):
@@ -67,6 +76,7 @@ def test_a_delivery_that_was_killed_before_it_looked_again_is_mended(
     run_outbox()
     post("ann")
     monkeypatch.setattr(services, "_leavers", kill)
+    monkeypatch.setattr(services.accounts, "leavers", kill)
     push = store.push_pages
 
     def push_after_unfollowing(pages):
@@ -87,10 +97,11 @@ def test_a_delivery_that_was_killed_before_it_looked_again_is_mended(
     assert ids(read("bob")) == []
 
 
-def kill(**facts):
+def kill(*followers, **facts):
     raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("way")
 def test_a_tweet_deleted_while_it_is_delivered_is_taken_back(
     ids, people, follow, post, read, api, run_outbox, monkeypatch
 ):
