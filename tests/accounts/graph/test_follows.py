@@ -9,7 +9,13 @@ from django.utils import timezone
 
 from accounts import facade, purging, tasks
 from accounts.graph import services as graph_services
-from accounts.models import Account, AccountCounterDelta, AccountCounters, Follow
+from accounts.models import (
+    Account,
+    AccountCounterDelta,
+    AccountCounters,
+    Follow,
+    PopularAuthor,
+)
 from accounts.moderation import services as moderation_services
 from accounts.people import counters as people_counters
 from accounts.people import services as people_services
@@ -164,6 +170,24 @@ def test_the_facade_lists_followers_in_steps() -> None:
     assert first + second == followers
     assert facade.follower_page(account_id=ada.id, after=second[-1], limit=3) == []
     assert facade.follower_page(account_id=1, after=0, limit=3) == []
+
+
+def test_the_facade_tells_the_followers_of_several_and_who_of_them_left() -> None:
+    ada, bob, cat, popular = (AccountFactory() for _ in range(4))
+    of_ada = sorted(one.follower_id for one in FollowFactory.create_batch(3, followed=ada))
+    FollowFactory.create_batch(4, followed=bob)
+    FollowFactory(followed=popular)
+    PopularAuthor.objects.create(account=popular)
+    wanted = [ada.id, bob.id, cat.id, popular.id]
+    found = facade.followers_of_each(wanted, most=3)
+    assert found == {ada.id: of_ada, cat.id: []}
+    assert facade.leavers(found) == {}
+    FollowFactory(followed=ada)  # later than all of them by id
+    FollowFactory(followed=cat)
+    assert facade.leavers(found) == {}
+    Follow.objects.filter(follower_id=of_ada[2], followed=ada).delete()
+    assert facade.leavers(found) == {ada.id: {of_ada[2]}}
+    assert facade.followers_of_each([], most=3) == facade.leavers({}) == {}
 
 
 def test_the_facade_knows_who_follows_whom() -> None:

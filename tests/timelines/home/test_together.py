@@ -5,7 +5,7 @@ import pytest
 from celery import current_app
 from django.db import transaction
 
-from accounts.models import Follow, PopularAuthor
+from accounts.models import Account, Follow, PopularAuthor
 from accounts.moderation import services as moderation
 from timelines.home import services, store
 from timelines.home.verification import difference
@@ -15,6 +15,7 @@ from tweets.models import Tweet
 from twitter.base.data import resp
 from twitter.outbox.events import publish
 from twitter.outbox.models import Delivery
+from twitter.outbox.tasks import SET_SIZE
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -228,36 +229,66 @@ def statements(monkeypatch):
     return sent
 
 
+@pytest.fixture
+def publish_by():
+    """Return a function that stores tweets by these authors, in order, and publishes them."""
+
+    def do(author_ids: list[int]) -> None:
+        with transaction.atomic():
+            posted = [Tweet.objects.create(author_id=author, text="x") for author in author_ids]
+            refs = [Ref(tweet.pk, tweet.author_id) for tweet in posted]
+            publish(*map(TweetPosted.of, refs))
+
+    return do
+
+
 @pytest.mark.parametrize("authors", [1, 30])
 def test_statements_and_writes_do_not_grow_with_the_set(
-    authors, statements, round_trips, make_account, run_set, people
+    authors, statements, round_trips, make_account, publish_by, run_set, people
 ):
     account_ids = [make_account(f"author{number}") for number in range(authors)]
-    readers = list(people.values())
     Follow.objects.bulk_create(
         Follow(follower_id=reader, followed_id=author)
         for author in account_ids
-        for reader in readers
+        for reader in people.values()
     )
-    with transaction.atomic():
-        tweets = [Tweet.objects.create(author_id=author, text="x") for author in account_ids * 2]
-        publish(
-            *(
-                TweetPosted(tweet_id=tweet.pk, author_id=tweet.author_id, original_id=0)
-                for tweet in tweets
-            )
-        )
-    waiting = list(Delivery.objects.values_list("id", flat=True))
+    publish_by(account_ids * 2)
     statements.clear()
     round_trips.clear()
-    current_app.tasks["timelines.tasks.fan_out"](delivery_ids=waiting)
-    kinds = [query.split()[0] for query in statements]
+    run_set()
+    kinds = [query.split()[0] for query in statements[1:]]  # the first asks for the deliveries
     assert kinds == ["UPDATE", "SELECT", "SELECT", "SELECT", "SELECT", "DELETE"]
     assert len([message for message in round_trips if message]) == 1
-    assert round_trips[0].count(b"LPUSHX") == 2 * authors * (len(readers) + 1)
+    assert round_trips[0].count(b"LPUSHX") == 2 * authors * (len(people) + 1)
 
 
-def test_a_home_that_many_of_a_set_reach_gets_its_floor(warm, make_account, run_set):
+def test_the_largest_set_is_written_in_bounded_messages(
+    statements, round_trips, make_account, publish_by, run_set, by_itself
+):
+    author, larger = make_account("author"), make_account("larger")
+    Account.objects.bulk_create(
+        Account(username=f"reader{number}", email=f"reader{number}@example.com", password="!")
+        for number in range(services.FEW + 1)
+    )
+    readers = Account.objects.filter(username__startswith="reader").values_list("id", flat=True)
+    Follow.objects.bulk_create(
+        Follow(follower_id=reader, followed_id=followed)
+        for followed, followers in ((author, readers[1:]), (larger, readers))
+        for reader in followers
+    )
+    publish_by([author] * (SET_SIZE - 1) + [larger])
+    statements.clear()
+    round_trips.clear()
+    run_set()
+    assert by_itself == [larger]
+    pushes = [message.count(b"LPUSHX") for message in round_trips]
+    assert max(pushes) <= store.MESSAGE
+    assert sum(pushes) == (SET_SIZE - 1) * (services.FEW + 1) + services.FEW + 2
+    assert len(statements) < 20
+    assert not Delivery.objects.exists()
+
+
+def test_a_home_that_many_of_a_set_reach_gets_its_floor(warm, make_account, publish_by, run_set):
     authors = [make_account(f"author{number}") for number in range(100)]
     Follow.objects.bulk_create(
         Follow(follower_id=warm["bob"], followed_id=author) for author in authors
@@ -265,10 +296,7 @@ def test_a_home_that_many_of_a_set_reach_gets_its_floor(warm, make_account, run_
     store.drop([warm["bob"]])
     name = store.begin_build(warm["bob"])
     store.complete_build(account_id=warm["bob"], build=name, entries=[], floor=store.END)
-    with transaction.atomic():
-        for author in authors:
-            tweet = Tweet.objects.create(author_id=author, text="x")
-            publish(TweetPosted(tweet_id=tweet.pk, author_id=author, original_id=0))
+    publish_by(authors)
     run_set()
     newest = Tweet.objects.latest("id")
     values = resp.exchange(resp.pack("LRANGE", f"{store.KEY_PREFIX}{{{warm['bob']}}}", 0, -1))[0]

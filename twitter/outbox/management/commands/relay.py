@@ -22,8 +22,9 @@ from twitter.outbox.relay import distrust_broker, passing_errors, send_due
 
 BATCH = 500
 IDLE_SECONDS = 1.0
-# The least time between two looks. What falls due meanwhile is claimed and sent together.
-PACE_SECONDS = 0.02
+# The least time between two looks. What falls due meanwhile is claimed and sent together, for a
+# message costs as much CPU as some 40 fan-outs in a set do (ADR 0049).
+PACE_SECONDS = 0.05
 SHOWN_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
