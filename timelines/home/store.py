@@ -220,18 +220,19 @@ def push_pages(pages: Iterable[Page]) -> Iterator[Page]:
     While the caller looks at one, Redis works on what comes next. Raises redis.RedisError.
     """
     with resp.Pipe() as pipe:
-        under_way: deque[tuple[list[int], list[Page]]] = deque()
+        under_way: deque[tuple[list[Page], int, list[Page]]] = deque()
         floors: list[bytes] = []
         for parts_, ends in chain(_messages(pages), [([], [])] * MESSAGES_AHEAD):
-            account_ids = [one for part_ in parts_ for one in part_.account_ids]
             pushes = [command for part_ in parts_ for command in _pushes(part_)]
-            pipe.send(b"".join([*floors, *pushes]), len(floors) + len(account_ids))
-            under_way.append((account_ids, ends))
+            size = sum(len(part_.account_ids) for part_ in parts_)
+            pipe.send(b"".join([*floors, *pushes]), len(floors) + size)
+            under_way.append((parts_, size, ends))
             floors = []
             if len(under_way) > MESSAGES_AHEAD:
-                pushed, done = under_way.popleft()
+                pushed, size, done = under_way.popleft()
                 replies = pipe.receive()
-                floors = _floors(pushed, replies[len(replies) - len(pushed) :])
+                account_ids = chain.from_iterable(part_.account_ids for part_ in pushed)
+                floors = _floors(account_ids, replies[len(replies) - size :])
                 yield from done
         pipe.send(b"".join(floors), len(floors))
         for _ in range(MESSAGES_AHEAD + 1):
@@ -277,7 +278,7 @@ def _of_one_length(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
     return [list(run) for _, run in groupby(numbers, key=lambda number: len(str(number)))]
 
 
-def _floors(account_ids: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+def _floors(account_ids: Iterable[int], lengths: Sequence[int]) -> list[bytes]:
     """Return commands that push a floor into those of the homes whose length says so."""
     enough = {one for one in set(lengths) if one and not one % FLOOR_EVERY}
     if not enough:
