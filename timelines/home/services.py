@@ -55,9 +55,9 @@ def fan_out_together(refs: Collection[Ref]) -> list[Ref]:
     """Put tweets into the homes of their authors and followers; return those for which it is done.
 
     Left out are those of popular authors and of authors with more than FEW followers, which are for
-    `fan_out`. Delivering again changes nothing. Two statements and one write serve all of them, and
-    two more statements look at all again after the last has been written: that is later than after
-    its own writing, so the module's argument holds for each.
+    `fan_out`. Delivering again changes nothing. One statement and one write serve all of them, and
+    three statements look at all again once the last is written. That is later than after each one's
+    own writing, so what the module says holds for each.
     """
     followers = accounts.followers_of_each({ref.author_id for ref in refs}, most=FEW)
     audiences = {author: sorted([*ids, author]) for author, ids in followers.items()}

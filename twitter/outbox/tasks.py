@@ -198,7 +198,7 @@ def _deliver_set(
             metrics.task_ran(
                 name, metrics.DONE, seconds=(now - started) / len(settled), lag=now - one.since
             )
-    return {number: one for number, one in begun.items() if number not in settled}
+    return {number: one for number, one in begun.items() if events.get(number) not in done}
 
 
 def _events_at_first_step(function: Work, begun: Mapping[int, _Begun]) -> dict[int, Event]:
