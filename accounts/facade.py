@@ -4,6 +4,7 @@ A part (`twitter.base.data.parts`) holds the commands that read Redis, and the f
 the replies. So one round trip serves several apps, and no app knows the keys of another.
 
 Functions that write are for commands that fill an empty database; apps publish events instead.
+`VISIBLE_ID` is SQL that a writer's statement may hold.
 """
 
 from accounts.declares import SUBJECTS
@@ -20,9 +21,10 @@ from accounts.graph.reads import (
 from accounts.graph.relations import Relations, relations_part
 from accounts.graph.relations import filled as filled_relations
 from accounts.graph.services import follow
-from accounts.people.cards import cards_values
+from accounts.people.cards import card_part, cards_values
 from accounts.people.declares import profile as exported_profile
 from accounts.people.reads import (
+    VISIBLE_ID,
     all_ids,
     cards,
     filled_cards,
@@ -40,10 +42,12 @@ from accounts.sessions.tokens import claims_in
 __all__ = [
     "COUNTED",
     "SUBJECTS",
+    "VISIBLE_ID",
     "Reach",
     "Relations",
     "all_ids",
     "buckets",
+    "card_part",
     "cards",
     "cards_values",
     "claims_in",

@@ -23,6 +23,7 @@ from accounts.events import (
 from accounts.graph import popularity, relations
 from accounts.people import counters, reads, services
 from accounts.sessions import reads as sessions
+from twitter.outbox.events import Statement
 from twitter.outbox.tasks import periodic_in_steps, task
 
 # Accounts whose relations one step drops.
@@ -86,10 +87,7 @@ def refresh_follow(event: Followed | Unfollowed) -> None:
     services.refresh_cards([event.follower_id, event.followed_id])
 
 
-@task()
-def count_posted(event: OfAuthor) -> None:
-    """Count one tweet more."""
-    counters.count_tweets({event.author_id: 1})
+count_posted = Statement(counters.COUNT_POSTED, takes=OfAuthor)
 
 
 @task()

@@ -14,6 +14,7 @@ from accounts.events import (
 from timelines.events import FollowersKnow
 from timelines.home import popular, services, store
 from tweets.events import ImportEnded, ManyRemoved, ManyRestored, TweetPosted, TweetRemoved
+from twitter.base.data.parts import Part
 from twitter.outbox.tasks import task
 
 
@@ -21,10 +22,9 @@ def _going_on(after: int | None) -> dict[str, int] | None:
     return None if after is None else {"after": after}
 
 
-@task()
-def deliver_to_author(event: TweetPosted) -> None:
-    """Show an author's tweet in the author's own home."""
-    services.deliver_to_author(event.ref)
+def deliver_to_author(event: TweetPosted) -> Part[None]:
+    """Return the part that shows an author's tweet in the author's own home."""
+    return services.part_for_author(event.ref)
 
 
 def _fan_out_together(events: Sequence[TweetPosted]) -> list[TweetPosted]:

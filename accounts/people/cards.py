@@ -10,7 +10,7 @@ from typing import Any
 
 from accounts.people.serializers import UserSerializer
 from twitter.base.data import parts, redis
-from twitter.base.data.parts import Values
+from twitter.base.data.parts import Part, Values
 from twitter.base.data.stamped import STAMP, Stamped
 from twitter.base.http.renderers import to_json
 
@@ -38,6 +38,11 @@ class Card:
 
     body: bytes
     read_at: int
+
+
+def card_part(account_id: int) -> Part[bytes | None]:
+    """Return the part that reads a card; None when it is not cached."""
+    return CARDS.part(account_id, parse=_body)
 
 
 def cards_values(ids: Sequence[int]) -> Values[dict[int, bytes]]:

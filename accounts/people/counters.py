@@ -9,6 +9,12 @@ from accounts.models import AccountCounterDelta, AccountCounters
 from twitter.base.data.counters import fold
 from twitter.outbox.events import publish
 
+# Counts one tweet more for the author of `event`. The tweet is stored by the same transaction, and
+# refers to the author as well: so no deleted account needs to be looked for.
+COUNT_POSTED = """
+    INSERT INTO accounts_accountcounterdelta (account_id, tweet_count)
+    SELECT author_id, 1 FROM event"""
+
 
 def count_tweets(changes: Mapping[int, int]) -> None:
     """Count tweets. `changes`: author id to how many more."""

@@ -83,6 +83,12 @@ def fresh_cards(ids: Collection[int]) -> dict[int, Card]:
     }
 
 
+# SQL: the id of an account, if it is visible; for a statement that must do nothing otherwise.
+VISIBLE_ID = """
+    SELECT id FROM accounts_account
+    WHERE id = %s AND suspended_at IS NULL AND deleted_at IS NULL"""
+
+
 def visible(ids: Collection[int]) -> set[int]:
     """Return which of the accounts exist and are neither suspended nor deleted."""
     with connection.cursor() as cursor:

@@ -9,18 +9,24 @@ from typing import ClassVar
 
 import pytest
 from celery import current_app
-from django.db import connection, connections, transaction
+from django.db import DataError, connection, connections, transaction
 
 from tests.conftest import take_redis_away
 from twitter.base.data import redis as project_redis
+from twitter.base.data import resp
+from twitter.base.data.parts import Part
 from twitter.outbox import events, relay
-from twitter.outbox.events import Event, Subscription, publish
+from twitter.outbox.events import Event, Statement, Subscription, insert_and_publish, publish
 from twitter.outbox.models import Delivery
 from twitter.outbox.tasks import task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KEY = "tests:noted"
+INSERT = """
+    INSERT INTO outbox_delivery (event, task, payload, sends, attempts, last_error)
+    VALUES ('tests.fact', 'none', to_jsonb(%s), 0, 0, '')
+    RETURNING payload::int AS number"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,21 @@ def note_or_die(event: Happened) -> None:
     project_redis.client().sadd(KEY, event.number)
 
 
+def add(event: Happened) -> Part[list]:
+    return Part([resp.pack("SADD", KEY, event.number)], list)
+
+
+def add_what_is_no_set(event: Happened) -> Part[list]:
+    return Part([resp.pack("SET", "tests:none", ""), resp.pack("SADD", "tests:none", 1)], list)
+
+
+copy = Statement(
+    "INSERT INTO outbox_delivery (event, task, payload, sends, attempts, last_error)"
+    " SELECT 'tests.copy', 'none', to_jsonb(event), 0, 0, '' FROM event",
+    takes=Happened,
+)
+
+
 @task()
 def store(event: Happened) -> None:
     payload = {"number": event.number}
@@ -74,9 +95,16 @@ def subscribe(monkeypatch):
 
 @pytest.fixture
 def nudges(monkeypatch):
-    """Return a list that grows with each nudge."""
-    sent: list[None] = []
-    monkeypatch.setattr(events, "nudge", lambda: sent.append(None))
+    """Return a list that receives for each nudge the parts that share its round trip."""
+    sent = []
+    exchange = events.parts.exchange
+
+    def note(*wanted):
+        if wanted[-1] is events._NUDGE:
+            sent.append(wanted[:-1])
+        return exchange(*wanted)
+
+    monkeypatch.setattr(events.parts, "exchange", note)
     return sent
 
 
@@ -222,23 +250,88 @@ def test_a_message_carries_several_deliveries_and_one_that_fails_does_not_stop_t
     assert Delivery.objects.get().last_error.startswith("DataError")
 
 
-def test_what_is_best_effort_has_no_delivery_and_hurts_nobody_when_it_fails(
+def test_what_is_best_effort_has_no_delivery_and_shares_the_nudges_round_trip(
     subscribe, nudges, valkey
 ):
-    subscribe(("note", "best_effort"), ("store", "best_effort"), ("note_in_steps", ""))
+    subscribe(("add", "best_effort"), ("note_in_steps", ""))
     with transaction.atomic():
         publish(Happened(number=1))
         assert Delivery.objects.count() == 1
+        assert _noted(valkey) == set()
     assert _noted(valkey) == {1}
-    assert Delivery.objects.filter(event="tests.effect").count() == 1
-    assert len(nudges) == 1
-    with transaction.atomic():
-        publish(Happened(number=None))  # sadd refuses it
-    assert Delivery.objects.filter(event="tests.at_once").count() == 2
+    assert [len(others) for others in nudges] == [1]
     with transaction.atomic():
         publish(Happened(number=3))
         transaction.set_rollback(True)
     assert _noted(valkey) == {1}
+
+
+@pytest.mark.parametrize("number", [None, 2])
+def test_what_is_best_effort_hurts_nobody_when_it_fails(subscribe, valkey, number):
+    """Whether the commands can't be made, or Redis refuses one."""
+    subscribe(("add_what_is_no_set", "best_effort"), ("add", "best_effort"), ("note_in_steps", ""))
+    with transaction.atomic():
+        publish(Happened(number=number))
+    assert Delivery.objects.filter(event="tests.at_once").count() == 1
+    assert _noted(valkey) == ({number} if number else set())
+
+
+def test_a_row_is_stored_and_its_event_published_by_one_statement(
+    subscribe, nudges, valkey, sql_statements
+):
+    subscribe(
+        ("copy", "in_transaction"), ("note", ""), ("note_in_steps", ""), ("add", "best_effort")
+    )
+    event = insert_and_publish(Happened, INSERT, [7])
+    assert event == Happened(number=7)
+    assert len(sql_statements) == 1
+    rows = Delivery.objects.order_by("task").values_list("event", "task", "payload")
+    assert list(rows) == [
+        ("tests.fact", "none", 7),
+        ("tests.copy", "none", {"number": 7}),
+        ("tests.at_once", f"{__name__}.note", {"number": 7}),
+        ("tests.at_once", f"{__name__}.note_in_steps", {"number": 7}),
+    ]
+    assert _noted(valkey) == {7}
+    assert [len(others) for others in nudges] == [1]
+
+
+def test_within_a_transaction_what_follows_waits_for_its_commit(subscribe, nudges, valkey):
+    subscribe(("copy", "in_transaction"), ("note", ""), ("add", "best_effort"))
+    with transaction.atomic():
+        insert_and_publish(Happened, INSERT, [7])
+        assert Delivery.objects.count() == 3
+        transaction.set_rollback(True)
+    assert not Delivery.objects.exists()
+    with transaction.atomic():
+        insert_and_publish(Happened, INSERT, [8])
+        assert (_noted(valkey), nudges) == (set(), [])
+    assert _noted(valkey) == {8}
+    assert len(nudges) == 1
+
+
+def test_a_statement_that_fails_leaves_nothing(subscribe, nudges, valkey):
+    subscribe(("copy", "in_transaction"), ("note", ""), ("add", "best_effort"))
+    with pytest.raises(DataError):
+        insert_and_publish(Happened, INSERT.replace("%s", "%s / 0"), [7])
+    assert not Delivery.objects.exists()
+    assert (_noted(valkey), nudges) == (set(), [])
+
+
+@pytest.mark.parametrize("subscriber", [("store", "in_transaction"), ("note", "at_once")])
+def test_who_is_called_can_not_subscribe_to_what_a_statement_publishes(subscribe, subscriber):
+    subscribe(subscriber, ("note_in_steps", ""))
+    with pytest.raises(TypeError, match=subscriber[0]):
+        insert_and_publish(Happened, INSERT, [7])
+    assert not Delivery.objects.exists()
+
+
+def test_a_statement_may_be_published_to_as_well(subscribe):
+    subscribe(("copy", "in_transaction"))
+    with transaction.atomic():
+        publish(Happened(number=1), Happened(number=2))
+    copies = Delivery.objects.filter(event="tests.copy").order_by("id")
+    assert [each.payload for each in copies] == [{"number": 1}, {"number": 2}]
 
 
 def test_deliveries_of_a_message_are_begun_and_settled_together(

@@ -9,6 +9,7 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from django.db import transaction
 
@@ -19,6 +20,7 @@ from timelines.home import build, store
 from timelines.home.store import Page
 from tweets import facade as tweets
 from tweets.facade import Ref
+from twitter.base.data.parts import Part
 from twitter.base.observe import metrics, tracing
 from twitter.outbox.events import publish
 
@@ -32,15 +34,20 @@ PAGES = 10
 FEW = 1_000
 
 
-def deliver_to_author(ref: Ref) -> None:
-    """Put a tweet that was just posted into its author's own home, unless it is removed already.
+def part_for_author(ref: Ref) -> Part[None]:
+    """Return the part that puts a tweet that was just posted into its author's own home.
 
-    One that was removed before, and restored by a moderator since, stays: `fan_out` may have been
-    here already, and does not come again.
+    If it is removed already, it is taken out again. One that was removed before, and restored by a
+    moderator since, stays: `fan_out` may have been here already, and does not come again.
     """
     entry = _complete(ref).entry
-    if store.push(entry, ref.author_id) and not tweets.is_visible(ref.id):
-        store.remove(entry, [ref.author_id])
+    push = store.push_part(entry, ref.author_id)
+
+    def parse(replies: Sequence[Any]) -> None:
+        if push.parse(replies) and not tweets.is_visible(ref.id):
+            store.remove(entry, [ref.author_id])
+
+    return Part(push.commands, parse)
 
 
 def _complete(ref: Ref) -> Ref:

@@ -180,21 +180,25 @@ def floor_below(entry: Entry) -> bytes:
     return id_bytes(id_of(entry) - 1)
 
 
-def push(entry: Entry, account_id: int) -> bool:
-    """Add an entry to an account's home if that exists.
+def push_part(entry: Entry, account_id: int) -> Part[bool]:
+    """Return the part that adds an entry to an account's home if that exists.
 
-    Return whether `mark_removed` was called for its tweet. A removal first marks the tweet, and
+    It tells whether `mark_removed` was called for its tweet. A removal first marks the tweet, and
     then takes it out of homes. So either the mark is seen after the push, and the caller has to
     check whether the entry must go; or the mark comes later, and the removal finds the entry.
-    Raises redis.RedisError.
     """
-    length, is_marked = resp.exchange(
+    commands = (
         resp.pack("LPUSHX", _key(account_id), entry),
         resp.pack("EXISTS", _removed_key(id_of(entry))),
     )
-    if floors := _floors([account_id], [length]):
-        resp.exchange(*floors)
-    return bool(is_marked)
+
+    def parse(replies: Sequence[Any]) -> bool:
+        length, is_marked = replies
+        if floors := _floors([account_id], [length]):
+            resp.exchange(*floors)
+        return bool(is_marked)
+
+    return Part(commands, parse)
 
 
 def mark_removed(tweet_ids: Iterable[int]) -> None:

@@ -151,8 +151,8 @@ def test_a_cached_card_shows_a_new_follower_at_once_and_stays_cached(
 def test_the_number_of_tweets_is_counted_once_a_tweet(run_outbox: Any) -> None:
     ada = AccountFactory()
     facade.cards([ada.id])
-    tasks.count_posted(TweetPosted(tweet_id=1, author_id=ada.id, original_id=0))
-    tasks.count_posted(TweetPosted(tweet_id=2, author_id=ada.id, original_id=0))
+    tasks.count_posted.run(TweetPosted(tweet_id=1, author_id=ada.id, original_id=0))
+    tasks.count_posted.run(TweetPosted(tweet_id=2, author_id=ada.id, original_id=0))
     tasks.count_removed(TweetRemoved(tweet_id=1, author_id=ada.id, original_id=0))
     tasks.count_imported(TweetsImported(author_ids=[ada.id, ada.id, 12345]))
     run_outbox()

@@ -20,7 +20,7 @@ from tweets.models import Tweet
 from tweets.posts import moderation as posts_moderation
 from tweets.posts import services as posts_services
 from tweets.posts.reads import newest
-from twitter.base.data import resp
+from twitter.base.data import parts, resp
 from twitter.events import SUBSCRIPTIONS
 from twitter.outbox import watch
 from twitter.outbox.models import Delivery
@@ -165,13 +165,13 @@ def test_a_restored_tweet_stays_in_its_authors_home_when_fan_out_was_there_first
     posts_moderation.hide(tweet_ids=own, by_id=moderator, reason="spam")
     run_outbox()
     assert store.peek(who).entries == []
-    deliver = services.deliver_to_author
+    part_for_author = services.part_for_author
 
     def late(ref):
         services.fan_out(ref, after=0)
-        deliver(ref)
+        return part_for_author(ref)
 
-    monkeypatch.setattr(services, "deliver_to_author", late)
+    monkeypatch.setattr(services, "part_for_author", late)
     posts_moderation.restore(tweet_ids=own, by_id=moderator, reason="a mistake")
     Delivery.objects.filter(task="timelines.tasks.fan_out").delete()  # they are done
     run_outbox()
@@ -187,7 +187,7 @@ def test_a_tweet_that_is_removed_before_it_is_delivered_to_its_author_is_not_the
     [ref] = newest(author_ids=[who], limit=1)
     posts_moderation.hide(tweet_ids=[ref.id], by_id=moderator, reason="spam")
     run_outbox()
-    services.deliver_to_author(ref)
+    parts.fetch(services.part_for_author(ref))
     assert store.peek(who).entries == []
 
 

@@ -301,7 +301,7 @@ def test_a_floor_is_never_below_what_was_pushed_before(valkey):
         for _ in range(store.FLOOR_EVERY):
             push(entry(number), [8])
     build(9, [95])
-    store.push(entry(99), 7)
+    parts.fetch(store.push_part(entry(99), 7))
     for number in range(60, 60 + store.FLOOR_EVERY):
         push(entry(number), [7, 8, 9])
     for account_id, highest in ((7, 99), (8, 90), (9, 95)):
@@ -365,10 +365,10 @@ def test_who_takes_no_more_pages_leaves_nothing_behind():
 
 def test_a_writer_who_comes_late_is_told_that_the_tweet_was_removed(valkey):
     build(7, [1])
-    assert not store.push(entry(2), 7)
+    assert not parts.fetch(store.push_part(entry(2), 7))
     store.mark_removed([BASE + 3])
-    assert store.push(entry(3), 7)
-    assert not store.push(entry(4), 8)
+    assert parts.fetch(store.push_part(entry(3), 7))
+    assert not parts.fetch(store.push_part(entry(4), 8))
     assert not valkey.exists("home:4:{8}")
     assert 0 < valkey.ttl(f"removed:{BASE + 3}") <= store.REMOVED_SECONDS
 
