@@ -338,17 +338,18 @@ WITH_KEY_OR_WITHOUT = pytest.mark.parametrize("headers", [{}, {"Idempotency-Key"
 @WITH_KEY_OR_WITHOUT
 @pytest.mark.parametrize("state", ["suspended_at", "deleted_at"])
 def test_who_goes_while_posting_has_not_posted(api, join, monkeypatch, state, headers):
-    """Between the look at the token and the tweet's row."""
+    """Between the look at what is cached of the account and the statement."""
     gone = join("gone")
-    insert = tweets._insert
+    assert post(api, gone)().status_code == 201
+    insert = tweets.insert_and_publish
 
-    def then_gone(**arguments):
+    def gone_by_then(*arguments):
         Account.objects.filter(id=gone).update(**{state: "2026-01-01T00:00Z"})
-        return insert(**arguments)
+        return insert(*arguments)
 
-    monkeypatch.setattr(tweets, "_insert", then_gone)
+    monkeypatch.setattr(tweets, "insert_and_publish", gone_by_then)
     assert post(api, gone, **headers)().status_code == 401
-    assert not Tweet.objects.exists()
+    assert Tweet.objects.count() == 1
     assert not FirstAnswer.objects.exists()
 
 

@@ -169,6 +169,7 @@ MIDDLEWARE = [
     "twitter.base.http.middleware.in_time",
     "twitter.base.http.middleware.admin_apart",
     "twitter.base.http.middleware.options",
+    "tweets.posts.opening.post_opened",
     "accounts.sessions.limits.rate_limits",
     "twitter.base.http.middleware.StaticFiles",
     "twitter.base.http.middleware.Session",

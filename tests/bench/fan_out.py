@@ -19,6 +19,7 @@ from timelines.home import services as timelines
 from tweets.entries import Ref
 from tweets.models import Tweet
 from tweets.posts import services as tweets
+from tweets.text import parse
 
 # Authors of the bench are fanned out whatever the service's limit is.
 NO_LIMIT = {"FANOUT_MAX_FOLLOWERS": "1000000000"}
@@ -103,7 +104,7 @@ def _through_worker(star: Star, shares: list[float] | None = None) -> float:
     wait_until_quiet()
     valkey = server_pids()["Valkey"]
     cpu, begun = cpu_seconds(valkey), time.perf_counter()
-    tweets.post(author_id=star.id, text="Breaking news, for all of you.")
+    tweets.post(author_id=star.id, text=parse("Breaking news, for all of you."))
     while _is_under_way():
         time.sleep(POLL_SECONDS)
         if time.perf_counter() - begun > LOST_SECONDS:

@@ -26,7 +26,7 @@ _SERIALIZER = TweetSerializer()
 
 
 def render(tweet: Tweet, *, original_author_id: int = 0) -> RenderedTweet:
-    """Render a tweet that `reads.fresh` loaded, counts included."""
+    """Render a tweet: one that `reads.fresh` loaded, counts included, or that was just posted."""
     return RenderedTweet(
         body=to_json(_SERIALIZER.to_representation(tweet)),
         author_id=tweet.author_id,

@@ -1,5 +1,6 @@
 """Wire shapes of tweets. `TweetSerializer` is the only description of a tweet."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar, TypedDict
 
@@ -8,8 +9,10 @@ from rest_framework import serializers
 
 from tweets import text
 from tweets.models import Tweet
+from tweets.text import ParsedText
 from twitter.base.data.ids import WireIdField, time_of
 from twitter.base.http.fields import InputSerializer, TextField
+from twitter.base.http.requests import checked
 from twitter.base.http.shapes import request_example, shape
 
 MAX_KEY_LENGTH = 255
@@ -75,8 +78,10 @@ class TweetSerializer(serializers.ModelSerializer[Tweet]):
 
         In JavaScript: `Array.from(text).slice(start, end).join("")`.
         """
-        # Found when it is rendered, so that better rules reach old tweets too.
-        return text.entities(tweet.text)
+        # Found when it is rendered, so that better rules reach old tweets too; of a tweet that is
+        # posted now, they were found when its text was checked.
+        found: text.Entities | None = getattr(tweet, "entities", None)
+        return text.entities(tweet.text) if found is None else found
 
     def get_public_metrics(self, tweet: Tweet) -> PublicMetrics:
         """How often it was liked and retweeted, up to a second behind."""
@@ -117,10 +122,23 @@ class PostTweetSerializer(InputSerializer):
         f" weighs {text.URL_WEIGHT}.",
     )
 
-    def validate_text(self, value: str) -> str:
-        """Return the text as it is stored; raise ValidationError naming the rule it breaks."""
+    @classmethod
+    def text_in(cls, data: Any) -> ParsedText:
+        """Return the text of a body; raises ValidationError for all that is wrong with it.
+
+        The serializer is asked only to tell that: its checks take longer than the text's own, and
+        refuse nothing that `text.parse` accepts.
+        """
+        if isinstance(data, dict) and list(data) == ["text"] and isinstance(data["text"], str):
+            with suppress(text.TextError):
+                return text.parse(data["text"])
+        found: ParsedText = checked(cls, data)["text"]
+        return found
+
+    def validate_text(self, value: str) -> ParsedText:
+        """Return the text as it is parsed; raise ValidationError naming the rule it breaks."""
         try:
-            return text.parse(value).text
+            return text.parse(value)
         except text.TextError as error:
             raise serializers.ValidationError(str(error)) from error
 

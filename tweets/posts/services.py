@@ -19,6 +19,7 @@ from tweets.models import (
 )
 from tweets.posts import reads, rendering
 from tweets.posts.counts import show_counts_after_commit
+from tweets.text import ParsedText
 from twitter.base.http.errors import (
     Forbidden,
     NotFound,
@@ -28,7 +29,7 @@ from twitter.base.http.errors import (
 )
 from twitter.base.http.renderers import envelope
 from twitter.base.observe import tracing
-from twitter.outbox.events import Event, publish
+from twitter.outbox.events import Event, insert_and_publish, publish
 
 ACCOUNT_GONE = "The account is gone."
 NO_TWEET = "There is no such tweet."
@@ -42,39 +43,34 @@ _POST = {
 }
 
 
-def post(*, author_id: int, text: str) -> bytes:
-    """Post a tweet whose text `text.parse` accepted. Returns the answer: the tweet's envelope.
+_INSERT = f"""
+    INSERT INTO tweets_tweet (author_id, text, state)
+    SELECT id, %s, {Tweet.State.VISIBLE} FROM ({accounts.VISIBLE_ID}) AS author
+    RETURNING id AS tweet_id, author_id, 0 AS original_id, 0 AS original_author_id"""
 
-    Raises Unauthenticated when the account was suspended or deleted a moment ago.
+
+def post(*, author_id: int, text: ParsedText, card: bytes | None = None) -> bytes:
+    """Post a tweet. Returns the answer: the tweet's envelope. `card`: the author's, if it is known.
+
+    One statement stores all (docs/adr/0050-a-post-is-one-statement.md). Raises Unauthenticated when
+    the account was suspended or deleted a moment ago.
     """
-    with (
-        tracing.span("post"),
-        unless_purged(_POST),
-        transaction.atomic(),
-    ):
-        tweet = Tweet(id=_insert(author_id=author_id, text=text), author_id=author_id, text=text)
-        publish_visible(Ref(tweet.pk, author_id))
-        users = accounts.cards({author_id})
-        if not users:
-            raise Unauthenticated(ACCOUNT_GONE)
+    card = card or accounts.cards({author_id}).get(author_id)
+    if not card:
+        raise Unauthenticated(ACCOUNT_GONE)
+    with tracing.span("post"), unless_purged(_POST):
+        posted = insert_and_publish(TweetPosted, _INSERT, [text.text, author_id])
+    if posted is None:
+        raise Unauthenticated(ACCOUNT_GONE)
+    tweet = Tweet(id=posted.tweet_id, author_id=author_id, text=text.text)
+    tweet.entities = text.entities  # type: ignore[attr-defined]  # for the serializer, as counts are
     return envelope(
         {
             "data": rendering.render(tweet).body,
-            "includes": b'{"users":[%b],"tweets":[]}' % users[author_id],
+            "includes": b'{"users":[%b],"tweets":[]}' % card,
             "viewer": answers.viewer({}),
         }
     )
-
-
-def _insert(*, author_id: int, text: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO tweets_tweet (author_id, text, state)"
-            f" VALUES (%s, %s, {Tweet.State.VISIBLE}) RETURNING id",
-            [author_id, text],
-        )
-        (tweet_id,) = cursor.fetchone()
-    return int(tweet_id)
 
 
 def once(*, account_id: int, key: str, request_hash: bytes, answer: Callable[[], bytes]) -> bytes:

@@ -38,6 +38,7 @@ from timelines.home.verification import difference
 from tweets.models import Tweet
 from tweets.posts import services as posts_services
 from tweets.reactions import services as reactions_services
+from tweets.text import parse
 from twitter.base.data import redis
 from twitter.outbox import events
 from twitter.outbox.models import Delivery
@@ -134,7 +135,7 @@ class Histories(RuleBasedStateMachine):
     def post(self, who: int) -> int:
         if not self.acts(who):
             return 0
-        answer = json.loads(posts_services.post(author_id=self.ids[who], text="Hello."))
+        answer = json.loads(posts_services.post(author_id=self.ids[who], text=parse("Hello.")))
         number = int(answer["data"]["id"])
         self.model.tweets[number] = (who, None)
         return number

@@ -10,6 +10,7 @@ from accounts.models import Account
 from tweets.models import Tweet
 from tweets.posts import services
 from tweets.posts.admin import TweetAdmin
+from tweets.text import parse
 
 pytestmark = pytest.mark.usefixtures("commits")
 
@@ -30,7 +31,7 @@ def admin(moderator):
 
 @pytest.fixture
 def tweet(make_account):
-    services.post(author_id=make_account("ann"), text="Something rude, and Übles")
+    services.post(author_id=make_account("ann"), text=parse("Something rude, and Übles"))
     return Tweet.objects.get()
 
 

@@ -16,6 +16,7 @@ from tweets.posts import moderation
 from tweets.posts import services as posts
 from tweets.reactions import bookmarks, services
 from tweets.reader import reader
+from tweets.text import parse
 from twitter.base import declared
 from twitter.base.http.errors import NotFound, Unauthenticated
 
@@ -37,7 +38,7 @@ def bob(make_account):
 @pytest.fixture
 def tweets(ann):
     """Return the ids of five tweets of Ann's, oldest first."""
-    answers = [posts.post(author_id=ann, text=f"tweet {number}") for number in range(5)]
+    answers = [posts.post(author_id=ann, text=parse(f"tweet {number}")) for number in range(5)]
     return [int(json.loads(answer)["data"]["id"]) for answer in answers]
 
 
