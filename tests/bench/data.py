@@ -29,8 +29,8 @@ TWEET_STEP = 100 << SEQUENCE_BITS  # ten tweets a second
 ACCOUNT_STEP = 1_000 << SEQUENCE_BITS
 TEXTS = 2_000
 
-# Of ten tweets one is a retweet, and of five one has likes. Authors differ in how much they write:
-# the place of an author is the square of an even random number.
+# Of so many tweets one is a retweet, and of five one has likes. Authors differ in how much they
+# write: the place of an author is the square of an even random number.
 _TWEETS = """
     INSERT INTO tweets_tweet (id, author_id, text, original_id, state)
     SELECT %(first)s + i * %(step)s,
@@ -40,7 +40,7 @@ _TWEETS = """
     FROM generate_series(%(begin)s::bigint, %(end)s::bigint - 1) AS i
     CROSS JOIN LATERAL (SELECT
         (hashint8extended(i, 1) & 1048575) / 1048576.0 AS dice,
-        i %% 10 = 3 AND i >= %(begin)s + 100 AS is_retweet) AS made
+        i %% %(retweets)s = 3 AND i >= %(begin)s + 100 AS is_retweet) AS made
     ON CONFLICT DO NOTHING"""
 
 _LIKES = """
@@ -119,31 +119,7 @@ class Network:
 
     def grow(self, tweets: int) -> None:
         """Have so many tweets in all. Empties the cache: nothing of it tells of the new ones."""
-        parameters: dict[str, Any] = {
-            "first": FIRST_TWEET,
-            "step": TWEET_STEP,
-            "authors": self.population,
-            "count": len(self.population),
-            "texts": texts(),
-            "text_count": TEXTS,
-            "begin": self.tweets,
-            "since": FIRST_TWEET + self.tweets * TWEET_STEP,
-            "until": FIRST_TWEET + tweets * TWEET_STEP,
-            "end": tweets,
-        }
-        with connection.cursor() as cursor:
-            # Every id is right by construction, and the search index is faster made at once.
-            cursor.execute("SET session_replication_role = replica")
-            cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'tweet_text_search'")
-            row = cursor.fetchone()
-            cursor.execute("DROP INDEX IF EXISTS tweet_text_search")
-            for statement in (_TWEETS, _LIKES, _METRICS, _COUNTERS):
-                cursor.execute(statement, parameters)
-            if row:
-                cursor.execute("SET maintenance_work_mem = '512MB'")
-                cursor.execute(row[0])
-            cursor.execute("RESET session_replication_role")
-            settle()
+        write_tweets(self.population, begin=self.tweets, end=tweets)
         self.tweets = tweets
         empty_cache()
 
@@ -196,6 +172,42 @@ def follow(pairs: Iterable[tuple[int, int]]) -> None:
     ):
         for pair in pairs:
             copy.write_row(pair)
+
+
+def write_tweets(
+    authors: Sequence[int], *, begin: int, end: int, first: int = FIRST_TWEET, retweets: int = 10
+) -> None:
+    """Store the tweets from number `begin` to `end`, with likes and counts.
+
+    `authors`: those who write most come first. `first`: the id of tweet 0. Of `retweets` tweets one
+    is a retweet.
+    """
+    parameters: dict[str, Any] = {
+        "first": first,
+        "step": TWEET_STEP,
+        "authors": list(authors),
+        "count": len(authors),
+        "texts": texts(),
+        "text_count": TEXTS,
+        "begin": begin,
+        "end": end,
+        "since": first + begin * TWEET_STEP,
+        "until": first + end * TWEET_STEP,
+        "retweets": retweets,
+    }
+    with connection.cursor() as cursor:
+        # Every id is right by construction, and the search index is faster made at once.
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'tweet_text_search'")
+        row = cursor.fetchone()
+        cursor.execute("DROP INDEX IF EXISTS tweet_text_search")
+        for statement in (_TWEETS, _LIKES, _METRICS, _COUNTERS):
+            cursor.execute(statement, parameters)
+        if row:
+            cursor.execute("SET maintenance_work_mem = '512MB'")
+            cursor.execute(row[0])
+        cursor.execute("RESET session_replication_role")
+        settle()
 
 
 def settle() -> None:

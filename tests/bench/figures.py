@@ -1,5 +1,6 @@
 """Figures: ratios against a baseline that was measured in turns with what it is a baseline of."""
 
+import math
 import statistics
 import sys
 import time
@@ -14,7 +15,7 @@ _BEGUN = time.monotonic()
 class Figure:
     """One row: the median of `rounds`, and the target that it should meet, if there is one.
 
-    `most` turns the target round: the value may be so much at most. `detail` says, in absolute
+    Without rounds it was not measured, and `detail` says why. `most` turns the target round: the value may be so much at most. `detail` says, in absolute
     numbers of this machine, what the value was computed from.
     """
 
@@ -29,13 +30,13 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """The median."""
-        return statistics.median(self.rounds)
+        """The median; NaN if it was not measured."""
+        return statistics.median(self.rounds) if self.rounds else math.nan
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None without one."""
-        if self.target is None:
+        if self.target is None or not self.rounds:
             return None
         return self.value <= self.target if self.most else self.value >= self.target
 
@@ -56,15 +57,17 @@ class Figure:
         return {
             **asdict(self),
             "rounds": list(self.rounds),
-            "value": self.value,
-            "min": min(self.rounds),
-            "max": max(self.rounds),
+            "value": self.value if self.rounds else None,
+            "min": min(self.rounds, default=None),
+            "max": max(self.rounds, default=None),
             "met": self.met,
         }
 
 
 def number(value: float) -> str:
     """Write a number so that it can be read: three digits that count."""
+    if math.isnan(value):
+        return "–"
     if value == 0:
         return "0"
     if abs(value) >= 100:

@@ -55,7 +55,7 @@ class Star:
                 "INSERT INTO accounts_accountcounters VALUES (%s, %s, 0, 0)", [self.id, followers]
             )
         say(f"{followers:,} homes")
-        self.bytes_of_a_home = self._build(0)
+        self._build(0)
         to_first = self._grow_until_cut(FULL)
         self.cycle = self._grow_until_cut(FULL + to_first)
         # One source for each length that a home may have, if that are not too many.
@@ -66,15 +66,14 @@ class Star:
         self._copy_homes()
         settle()
 
-    def _build(self, place: int) -> int:
-        """Have the product build the home of a source's first follower; return its bytes."""
+    def _build(self, place: int) -> None:
+        """Have the product build the home of a source's first follower."""
         follower = self.followers[place]
         self._write(place, range(FULL))
         follow([(follower, self._sources[place])])
         home = build.build_home(follower)
         if home is None or len(home.entries) != settings.HOME_SIZE:
             raise AssertionError(f"the home of {follower} is not full: {home}")
-        return memory(HOME_KEY % follower)
 
     def _deliver(self, place: int, count: int, *, begin: int = FULL) -> None:
         for tweet_id in self._write(place, range(begin, begin + count)):
@@ -185,10 +184,6 @@ class SortedSets:
         if answers != 0:
             raise AssertionError("ZADD did not add")
         return len(self.owners) / seconds
-
-    def bytes_each(self) -> int:
-        """Return what one takes."""
-        return memory(SET_KEY % self.owners[-1])
 
     def delete(self) -> None:
         """Delete all of them."""

@@ -14,13 +14,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
-from typing import Self
+from typing import Any, Protocol, Self, TypeVar
 
 BUFFER = 1 << 16
 ANSWER_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 # Answers without which a run does not end, on however slow a machine.
 LEAST = 50
+
+Result = TypeVar("Result", covariant=True)
 
 
 class LoadError(Exception):
@@ -35,6 +37,10 @@ class Job:
     requests: Sequence[bytes]
     connections: int = 16
     seconds: float | None = None
+
+    def run(self, pipe: Pipe) -> "Load":
+        """Send it all; raises LoadError."""
+        return _Run(self, pipe).run()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +61,13 @@ class Load:
         return self.requests / self.seconds
 
 
+class Task(Protocol[Result]):
+    """What the load generator is told to do: `Job` here, `mixes.Mix`."""
+
+    def run(self, pipe: Pipe) -> Result:
+        """Do it within the generator's process; something on the pipe tells it to stop."""
+
+
 class LoadGenerator:
     """Context manager: the process, which does one job after the other."""
 
@@ -70,10 +83,13 @@ class LoadGenerator:
         self._process.kill()
         self._process.join()
 
-    def run(self, job: Job) -> Load:
-        """Do a job. Raises LoadError when any answer is not a 2xx."""
-        self.begin(job)
-        return self.result()
+    def run(self, task: Task[Result]) -> Result:
+        """Do a job. Raises LoadError when any answer is neither a 2xx nor 304."""
+        self._pipe.send(task)
+        answer: Result | str = self._pipe.recv()
+        if isinstance(answer, str):
+            raise LoadError(answer)
+        return answer
 
     def begin(self, job: Job) -> None:
         """Begin a job; `result` waits for its end."""
@@ -99,25 +115,26 @@ class LoadGenerator:
 def _serve(pipe: Pipe) -> None:
     while True:
         try:
-            job: Job | None = pipe.recv()
+            task: Task[Any] | None = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
-        if job is None:  # asked to stop what had just ended by itself
+        if task is None:  # asked to stop what had just ended by itself
             continue
         try:
-            pipe.send(_Run(job, pipe).run())
+            pipe.send(task.run(pipe))
         except (LoadError, OSError) as error:
-            pipe.send(f"port {job.port}: {error}")
+            pipe.send(f"{type(task).__name__}: {error}")
         except KeyboardInterrupt:
             return
 
 
-class _Connection:
+class Connection:
     """A kept connection and the answer that is under way on it."""
 
-    __slots__ = ("closes", "fd", "request", "sent_at", "socket", "used", "waiting_for")
+    __slots__ = ("closes", "fd", "port", "request", "sent_at", "socket", "used", "waiting_for")
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
@@ -134,7 +151,7 @@ class _Run:
         self.job = job
         self.pipe = pipe
         self.epoll = select.epoll()
-        self.open: dict[int, _Connection] = {}
+        self.open: dict[int, Connection] = {}
         self.next = 0
         self.connects = 0
         self.bytes = 0
@@ -194,18 +211,18 @@ class _Run:
     def _left(self) -> int:
         return len(self.job.requests) - self.next if self.job.seconds is None else 1 << 60
 
-    def _connect(self) -> _Connection:
-        connection = _Connection(self.job.port)
+    def _connect(self) -> Connection:
+        connection = Connection(self.job.port)
         self.connects += 1
         self.open[connection.fd] = connection
         self.epoll.register(connection.fd, select.EPOLLIN)
         return connection
 
-    def _close(self, connection: _Connection) -> None:
+    def _close(self, connection: Connection) -> None:
         del self.open[connection.fd]
         connection.socket.close()
 
-    def _send(self, connection: _Connection) -> None:
+    def _send(self, connection: Connection) -> None:
         requests = self.job.requests
         connection.request = requests[self.next % len(requests)]
         self.next += 1
@@ -216,14 +233,14 @@ class _Run:
         except (BrokenPipeError, ConnectionResetError):
             self._again(connection)
 
-    def _again(self, connection: _Connection) -> None:
+    def _again(self, connection: Connection) -> None:
         """Send the request on a new connection: the old one was closed while it lay idle."""
         self._close(connection)
         fresh = self._connect()
         fresh.request, fresh.sent_at = connection.request, connection.sent_at
         fresh.socket.send(fresh.request)
 
-    def _receive(self, connection: _Connection, now: float) -> None:
+    def _receive(self, connection: Connection, now: float) -> None:
         try:
             length = connection.socket.recv_into(self.buffer)
         except ConnectionResetError:
@@ -235,7 +252,7 @@ class _Run:
             return
         self.bytes += length
         if connection.waiting_for == -1:
-            connection.waiting_for, connection.closes = _head(self.buffer, length)
+            connection.waiting_for, connection.closes = head_of(self.buffer, length)
         else:
             connection.waiting_for -= length
         if connection.waiting_for == 0:
@@ -243,7 +260,7 @@ class _Run:
             self.latencies.append(now - connection.sent_at)
             self._go_on(connection)
 
-    def _go_on(self, connection: _Connection) -> None:
+    def _go_on(self, connection: Connection) -> None:
         more = self._left() > 0
         if connection.closes or not more:
             self._close(connection)
@@ -253,11 +270,13 @@ class _Run:
             self._send(connection)
 
 
-def _head(data: bytes | bytearray, received: int) -> tuple[int, bool]:
+def head_of(data: bytes | bytearray, received: int) -> tuple[int, bool]:
     """Read an answer's first piece; return how much is to come, and whether it closes."""
     end = data.find(b"\r\n\r\n", 0, received)
     if end < 0:
         raise LoadError(f"no whole head in the first piece of an answer: {bytes(data[:200])!r}")
+    if data[9:12] == b"304":  # which has no body
+        return 0, False
     if data[9:10] != b"2":
         raise LoadError(f"answered {data[9:12].decode()}: {bytes(data[end + 4 : end + 500])!r}")
     head = data[: end + 2].lower()
@@ -307,7 +326,7 @@ class Client:
         if not data:  # closed while it lay idle
             self.close()
             data = self._try(request)
-        rest, closes = _head(data, len(data))
+        rest, closes = head_of(data, len(data))
         pieces = [data]
         while rest > 0 and self._socket is not None:
             pieces.append(self._socket.recv(BUFFER))
@@ -328,9 +347,10 @@ class Client:
         return self._socket.recv(BUFFER)
 
 
-def get(path: str, *, token: str = "") -> bytes:
+def get(path: str, *headers: str, token: str = "") -> bytes:
     """Return a GET request as it goes over the wire."""
-    return (_first_lines("GET", path, token) + "\r\n").encode()
+    more = "".join(f"{header}\r\n" for header in headers)
+    return (_first_lines("GET", path, token) + more + "\r\n").encode()
 
 
 def post(path: str, body: bytes, *, token: str = "") -> bytes:

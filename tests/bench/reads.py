@@ -32,12 +32,12 @@ def warm_up(bench: Bench, server: Server, requests: Sequence[bytes]) -> None:
 def measure(bench: Bench, ours: Server, bare: Server, length: int) -> list[Figure]:
     """Return the figures of warm reads; `length` is that of the bare view's answers."""
     requests = home_requests(bench)
-    now = length_of_answers(bench, ours)
+    now = length_of_answers(requests, ours)
     if abs(now - length) > length / 20:
         raise AssertionError(f"the bare view's answers are of {length} bytes, others of {now}")
     with ExitStack() as running:
         others = {
-            "default": baseline(bench.folder, "bare", plain_gunicorn=True, answer_length=length),
+            "default": baseline(bench.folder, "bare", under="sync", answer_length=length),
             "plain": baseline(bench.folder, "plain"),
             "best_sql": baseline(bench.folder, "best_sql"),
         }
@@ -58,9 +58,8 @@ def measure(bench: Bench, ours: Server, bare: Server, length: int) -> list[Figur
         return _figures(bench, sent)
 
 
-def length_of_answers(bench: Bench, server: Server) -> int:
+def length_of_answers(requests: Sequence[bytes], server: Server) -> int:
     """Return the mean length of warm homes, head and all. Each must hold a full page."""
-    requests = home_requests(bench)
     client = Client(server.port)
     total = 0
     for request in requests:

@@ -29,10 +29,12 @@ def table(figures: Sequence[Figure]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for figure in sorted(figures, key=lambda figure: figure.target is None):
-        spread = f"{number(min(figure.rounds))} to {number(max(figure.rounds))}"
+        spread = ""
+        if len(figure.rounds) > 1:
+            spread = f"{number(min(figure.rounds))} to {number(max(figure.rounds))}"
         lines.append(
             f"| {figure.title} | {figure.wanted} | **{number(figure.value)}** {figure.unit}"
-            f" | {spread if len(figure.rounds) > 1 else ''} | {figure.verdict} | {figure.detail} |"
+            f" | {spread} | {figure.verdict} | {figure.detail} |"
         )
     return "\n".join(lines)
 

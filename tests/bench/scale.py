@@ -23,7 +23,14 @@ class Scale:
     fresh_followers: int
     posts: int  # whose way to the last follower is timed
     writes: int  # requests of a round
-    calls: int  # requests under the profiler
+    calls: int  # of the WSGI application, in a round
+    people: int  # accounts of the population
+    people_readers: int
+    people_tweets: int
+    people_posts: int  # authors of posts drawn, one after the other
+    different: int  # tweets on all first pages together, at least
+    deliveries: int  # of a post, on average, at least
+    mix_seconds: float
 
 
 FULL = Scale(
@@ -44,6 +51,13 @@ FULL = Scale(
     posts=60,
     writes=1_024,
     calls=2_000,
+    people=60_000,
+    people_readers=50_000,
+    people_tweets=600_000,
+    people_posts=2_048,
+    different=200_000,
+    deliveries=40,
+    mix_seconds=4.0,
 )
 
 QUICK = Scale(
@@ -64,4 +78,11 @@ QUICK = Scale(
     posts=5,
     writes=64,
     calls=100,
+    people=600,
+    people_readers=500,
+    people_tweets=6_000,
+    people_posts=64,
+    different=1_000,
+    deliveries=5,
+    mix_seconds=0.3,
 )

@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import os
+import secrets
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from deploy.local.ports import free_port
 from deploy.local.supervisor import Supervisor
 from tests.bench.figures import say
 
+ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 120.0
 QUIET_SECONDS = 300.0
 BASELINE_SETTINGS = "tests.bench.baselines.settings"
@@ -36,6 +39,11 @@ class Server:
     def cpu_seconds(self, name: str) -> float:
         """Return what a process and its children have used so far."""
         return cpu_seconds(self.pids[name])
+
+    def memory(self, name: str) -> int:
+        """Return the resident bytes of that child of a process which has most."""
+        children = psutil.Process(self.pids[name]).children()
+        return max(child.memory_info().rss for child in children)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -88,12 +96,37 @@ def service(
 
 
 @contextlib.contextmanager
+def read_pool(folder: Path) -> Iterator[Server]:
+    """Run the read pool as a container runs it: Granian, and a role that may only SELECT."""
+    port = free_port()
+    settings = {**os.environ, "PORT": str(port), "WEB_HOST": "127.0.0.1"}
+    settings["DATABASE_URL"] = reader_url(settings, role=f"bench_reader_{port}")
+    with ending() as supervisor:
+        pid = _start(supervisor, folder, "read-pool", run.READ_POOL, settings)
+        _wait(supervisor, lambda: answers(port, "/auth/healthz"))
+        yield Server(port, {"web": pid})
+
+
+def reader_url(environment: Mapping[str, str], *, role: str) -> str:
+    """Make a role that may only SELECT; return the DATABASE_URL that logs in as it."""
+    password = secrets.token_hex(16)
+    subprocess.run(
+        [*run.MANAGE, "create_reader_role", "--role", role],
+        cwd=ROOT,
+        env={**environment, "READER_PASSWORD": password},
+        check=True,
+        capture_output=True,
+    )
+    return f"postgres://{role}:{password}@{environment['DATABASE_URL'].rpartition('@')[2]}"
+
+
+@contextlib.contextmanager
 def baseline(
-    folder: Path, name: str, *, plain_gunicorn: bool = False, answer_length: int = 0
+    folder: Path, name: str, *, under: str = "gthread", answer_length: int = 0
 ) -> Iterator[Server]:
     """Run a baseline of `tests/bench/baselines` with as many processes as the service has.
 
-    Under the service's own server and worker class, or under gunicorn's default.
+    `under` the server of `make run` (`gthread`), gunicorn's default (`sync`), or `Granian`.
     """
     port = free_port()
     workers = os.environ.get("WEB_WORKERS", "2")
@@ -106,10 +139,15 @@ def baseline(
         "WEB_HOST": "127.0.0.1",
         "WEB_WORKERS": workers,
     }
-    command = [*run.PROCESSES["web"], BASELINE_APP]
-    if plain_gunicorn:
-        command = [*run.PROCESSES["web"][:3], *PLAIN_GUNICORN, "--workers", workers]
-        command += ["--bind", f"127.0.0.1:{port}", BASELINE_APP]
+    gunicorn = run.PROCESSES["web"]
+    command = {
+        "gthread": [*gunicorn, BASELINE_APP],
+        "sync": [
+            *(*gunicorn[:3], *PLAIN_GUNICORN, "--workers", workers),
+            *("--bind", f"127.0.0.1:{port}", BASELINE_APP),
+        ],
+        "Granian": [*run.READ_POOL, f"{BASELINE_APP}:application"],
+    }[under]
     with ending() as supervisor:
         pid = _start(supervisor, folder, f"baseline-{name}", command, settings)
         _wait(supervisor, lambda: answers(port, "/healthz"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import web_servers
-from tests.deploy.nginx import LOG_INS, Proxy, TwoPools, in_front, two_pools
+from tests.deploy.nginx import LOG_INS, TwoPools, two_pools
+from tests.deploy.proxy import Proxy, in_front
 from tests.deploy.upstream import Upstream, upstream
 from tests.e2e.client import Client, User, sign_up
 

@@ -19,16 +19,8 @@ from django.conf import settings
 from accounts.moderation import services
 from deploy.local.ports import free_port
 from tests.deploy import nginx
-from tests.deploy.nginx import (
-    CONFIGURATION,
-    LOG_INS,
-    Proxy,
-    TwoPools,
-    ask,
-    assert_problem,
-    in_front,
-    needs_nginx,
-)
+from tests.deploy.nginx import LOG_INS, TwoPools, ask, assert_problem, needs_nginx
+from tests.deploy.proxy import CONFIGURATION, Proxy, in_front
 from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
 from tests.e2e.client import Client, eventually, sign_up

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from tests.deploy import web_servers
-from tests.deploy.nginx import CONFIGURATION, Proxy, TwoPools, in_front, needs_nginx, two_pools
+from tests.deploy.nginx import TwoPools, needs_nginx, two_pools
+from tests.deploy.proxy import CONFIGURATION, Proxy, in_front
 from tests.deploy.upstream import Upstream, upstream
 from tests.e2e.client import Client, User, eventually, sign_up
 

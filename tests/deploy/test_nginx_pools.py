@@ -9,15 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from deploy.local.ports import free_port
 from tests.bench.stack import ending
 from tests.deploy import nginx
-from tests.deploy.nginx import (
-    CONFIGURATION,
-    READS,
-    WRITES,
-    ask,
-    assert_problem,
-    in_front,
-    needs_nginx,
-)
+from tests.deploy.nginx import READS, WRITES, ask, assert_problem, needs_nginx
+from tests.deploy.proxy import CONFIGURATION, in_front
 from tests.deploy.upstream import upstream
 
 pytestmark = needs_nginx
