@@ -4,9 +4,10 @@ Built in bulk, by SQL; what the services would have counted is counted here. Ids
 moments in the past, so a run's data does not depend on when or where it runs.
 """
 
+import contextlib
 import os
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,11 @@ _TWEETS = """
     SELECT %(first)s + i * %(step)s,
         (%(authors)s::bigint[])[1 + floor(%(count)s * power(dice, 2))::int],
         CASE WHEN is_retweet THEN '' ELSE (%(texts)s::text[])[1 + i %% %(text_count)s] END,
-        CASE WHEN is_retweet THEN %(first)s + (i - 1 - 10 * (i %% 7)) * %(step)s END, 0
+        CASE WHEN is_retweet THEN %(first)s + (i - 1 - %(back)s * (i %% 7)) * %(step)s END, 0
     FROM generate_series(%(begin)s::bigint, %(end)s::bigint - 1) AS i
     CROSS JOIN LATERAL (SELECT
         (hashint8extended(i, 1) & 1048575) / 1048576.0 AS dice,
-        i %% %(retweets)s = 3 AND i >= %(begin)s + 100 AS is_retweet) AS made
+        i %% %(retweets)s = 3 AND i >= %(begin)s + 10 * %(back)s AS is_retweet) AS made
     ON CONFLICT DO NOTHING"""
 
 _LIKES = """
@@ -175,12 +176,18 @@ def follow(pairs: Iterable[tuple[int, int]]) -> None:
 
 
 def write_tweets(
-    authors: Sequence[int], *, begin: int, end: int, first: int = FIRST_TWEET, retweets: int = 10
+    authors: Sequence[int],
+    *,
+    begin: int,
+    end: int,
+    first: int = FIRST_TWEET,
+    retweets: int = 10,
+    back: int = 10,
 ) -> None:
     """Store the tweets from number `begin` to `end`, with likes and counts.
 
     `authors`: those who write most come first. `first`: the id of tweet 0. Of `retweets` tweets one
-    is a retweet.
+    is a retweet, of a tweet up to six times `back` tweets before it.
     """
     parameters: dict[str, Any] = {
         "first": first,
@@ -194,20 +201,31 @@ def write_tweets(
         "since": first + begin * TWEET_STEP,
         "until": first + end * TWEET_STEP,
         "retweets": retweets,
+        "back": back,
     }
-    with connection.cursor() as cursor:
-        # Every id is right by construction, and the search index is faster made at once.
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'tweet_text_search'")
-        row = cursor.fetchone()
-        cursor.execute("DROP INDEX IF EXISTS tweet_text_search")
+    with in_bulk("tweet_text_search"), connection.cursor() as cursor:
         for statement in (_TWEETS, _LIKES, _METRICS, _COUNTERS):
             cursor.execute(statement, parameters)
-        if row:
-            cursor.execute("SET maintenance_work_mem = '512MB'")
-            cursor.execute(row[0])
+    settle()
+
+
+@contextlib.contextmanager
+def in_bulk(*indexes: str) -> Iterator[None]:
+    """Store much without these indexes, which are faster made at once, and without triggers.
+
+    No foreign key is checked: every id has to be right by construction.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = ANY(%s)", [list(indexes)])
+        definitions = [row[0] for row in cursor.fetchall()]
+        for index in indexes:
+            cursor.execute(f"DROP INDEX {index}")
+        yield
+        cursor.execute("SET maintenance_work_mem = '512MB'")
+        for definition in definitions:
+            cursor.execute(definition)
         cursor.execute("RESET session_replication_role")
-        settle()
 
 
 def settle() -> None:

@@ -15,8 +15,8 @@ _BEGUN = time.monotonic()
 class Figure:
     """One row: the median of `rounds`, and the target that it should meet, if there is one.
 
-    Without rounds it was not measured, and `detail` says why. `most` turns the target round: the value may be so much at most. `detail` says, in absolute
-    numbers of this machine, what the value was computed from.
+    `most` turns the target round: the value may be so much at most. `detail` says, in absolute
+    numbers of this machine, what the value was computed from; without rounds, why there are none.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Figure:
 def number(value: float) -> str:
     """Write a number so that it can be read: three digits that count."""
     if math.isnan(value):
-        return "–"
+        return "-"
     if value == 0:
         return "0"
     if abs(value) >= 100:

@@ -46,7 +46,7 @@ def measure(load: LoadGenerator, servers: Sequence[Server], at_start: Mapping[in
         told.append(f"{start / 2**20:.0f} to {end / 2**20:.0f} MB")
     return Figure(
         name="memory_of_a_web_process",
-        title="memory of a web process after the population and the heaviest pages, above its start",
+        title="memory that a web process gains by the population and the heaviest pages",
         unit="MB",
         rounds=[max(grown)],
         target=MOST_MB,

@@ -4,7 +4,7 @@ import gc
 import io
 import random
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import _lru_cache_wrapper
 from typing import TYPE_CHECKING, Any
 

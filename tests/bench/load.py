@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.2
 # Answers without which a run does not end, on however slow a machine.
 LEAST = 50
 
-Result = TypeVar("Result", covariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
 
 
 class LoadError(Exception):
@@ -61,10 +61,10 @@ class Load:
         return self.requests / self.seconds
 
 
-class Task(Protocol[Result]):
+class Task(Protocol[Result_co]):
     """What the load generator is told to do: `Job` here, `mixes.Mix`."""
 
-    def run(self, pipe: Pipe) -> Result:
+    def run(self, pipe: Pipe) -> Result_co:
         """Do it within the generator's process; something on the pipe tells it to stop."""
 
 
@@ -83,10 +83,10 @@ class LoadGenerator:
         self._process.kill()
         self._process.join()
 
-    def run(self, task: Task[Result]) -> Result:
+    def run(self, task: Task[Result_co]) -> Result_co:
         """Do a job. Raises LoadError when any answer is neither a 2xx nor 304."""
         self._pipe.send(task)
-        answer: Result | str = self._pipe.recv()
+        answer: Result_co | str = self._pipe.recv()
         if isinstance(answer, str):
             raise LoadError(answer)
         return answer

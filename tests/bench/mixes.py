@@ -12,14 +12,13 @@ import gc
 import json
 import random
 import select
-import socket
 import statistics
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
+from itertools import count, cycle
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
@@ -112,8 +111,8 @@ class _Cards:
         self.readers: list[bytes] = [token.encode() for token in readers]
         self.read = tuple(get(path, token=_TOKEN).split(_TOKEN.encode()))
         self.posts = [
-            post("/tweet/create", json.dumps({"text": texts[place % len(texts)]}).encode(), token=token)
-            for place, token in enumerate(authors)
+            post("/tweet/create", json.dumps({"text": text}).encode(), token=token)
+            for token, text in zip(authors, cycle(texts), strict=False)
         ]
 
     def like(self, reader: bytes, tweet: bytes) -> bytes:

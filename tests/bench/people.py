@@ -10,18 +10,18 @@ have the entries that it would have found. `verify_timelines` compares them with
 
 import random
 import statistics
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, pairwise
 
-import numpy
 from django.conf import settings
 from django.db import connection
 
 from accounts import facade as accounts
-from tests.bench.data import SEED, follow, make_accounts, settle, write_tweets
+from tests.bench.data import SEED, follow, in_bulk, make_accounts, write_tweets
 from tests.bench.figures import Figure, say
 from tests.bench.followers import HOME_KEY, memory
 from tests.bench.scale import Scale
@@ -50,7 +50,9 @@ OF_ACCOUNTS = 26_640
 # Half of the followees are drawn by that, the others from all: friends. The graph alone, whose
 # accounts are mostly there because they follow a few hubs, would have all read the same tweets.
 BY_POPULARITY = 0.5
-RETWEETS = 5  # of so many tweets one
+STEPS = 10_000  # in which popularity is drawn
+# Of so many tweets one is a retweet, of one that is up to six hundredths of all tweets older.
+RETWEETS = 5
 PAGE = 20
 HOMES = 20  # whose memory is measured
 BATCH = 1_000
@@ -77,18 +79,21 @@ def make(scale: Scale) -> People:
     """
     say(f"{scale.people:,} accounts and their follows")
     ids = make_accounts("p", count=scale.people, first=FIRST)
-    dice = numpy.random.default_rng(SEED)
+    dice = random.Random(SEED)
     followees = _followees(scale.people, dice)
-    with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-    follow((ids[one], ids[other]) for one, others in enumerate(followees) for other in others)
-    with connection.cursor() as cursor:
-        cursor.execute("RESET session_replication_role")
-    settle()
+    with in_bulk("accounts_followers", "accounts_following"):
+        follow((ids[one], ids[other]) for one, others in enumerate(followees) for other in others)
     say(f"{scale.people_tweets:,} tweets")
-    busiest = [ids[place] for place in dice.permutation(scale.people)]
-    write_tweets(busiest, begin=0, end=scale.people_tweets, first=FIRST_TWEET, retweets=RETWEETS)
-    chosen = sorted(dice.permutation(scale.people)[: scale.people_readers].tolist())
+    busiest = dice.sample(ids, len(ids))
+    write_tweets(
+        busiest,
+        begin=0,
+        end=scale.people_tweets,
+        first=FIRST_TWEET,
+        retweets=RETWEETS,
+        back=scale.people_tweets // 100,
+    )
+    chosen = sorted(dice.sample(range(scale.people), scale.people_readers))
     say(f"{len(chosen):,} homes")
     entries = _entries(ids)
     shown: set[int] = set()
@@ -100,10 +105,7 @@ def make(scale: Scale) -> People:
     shown.discard(0)
     say(f"{len(shown):,} tweets and all cards into Redis")
     _fill(shown, ids)
-    followers = [0] * scale.people
-    for others in followees:
-        for other in others:
-            followers[other] += 1
+    followers = Counter(other for others in followees for other in others)
     authors = _authors(_counts(ids), followers, scale.people_posts)
     people = People(
         readers=[ids[one] for one in chosen],
@@ -122,15 +124,22 @@ def _check(people: People, scale: Scale) -> None:
         raise AssertionError(f"a post has {people.deliveries:.1f} deliveries only")
 
 
-def _followees(count: int, dice: numpy.random.Generator) -> list[list[int]]:
+def _followees(count: int, dice: random.Random) -> list[list[int]]:
     """Return whom each follows, as places among the accounts."""
-    part = (numpy.arange(count) + 0.5) / count
-    wanted = numpy.interp(part, list(FOLLOWEES), list(FOLLOWEES.values()))
+    quantiles = [_between(FOLLOWEES, (place + 0.5) / count) for place in range(count)]
     most = min(MOST, count // 3)
-    sizes = numpy.minimum(LEAST + (wanted - 1) * STRETCH, most).astype(int)
+    sizes = [min(int(LEAST + (quantile - 1) * STRETCH), most) for quantile in quantiles]
     dice.shuffle(sizes)
     drawn = _drawn(count, dice)
-    return [_different(size, one, drawn) for one, size in enumerate(sizes.tolist())]
+    return [_different(size, one, drawn) for one, size in enumerate(sizes)]
+
+
+def _between(table: Mapping[float, float], at: float) -> float:
+    """Return what a table says, whose keys come in order, or what lies between two of its rows."""
+    keys = list(table)
+    above = min(bisect_right(keys, at), len(keys) - 1)
+    low, high = keys[above - 1], keys[above]
+    return table[low] + (table[high] - table[low]) * (at - low) / (high - low)
 
 
 def _different(size: int, one: int, drawn: Iterator[int]) -> list[int]:
@@ -142,16 +151,20 @@ def _different(size: int, one: int, drawn: Iterator[int]) -> list[int]:
     return list(found)
 
 
-def _drawn(count: int, dice: numpy.random.Generator) -> Iterator[int]:
+def _drawn(count: int, dice: random.Random) -> Iterator[int]:
     """Yield followees as they are drawn, for ever."""
-    places = dice.permutation(count)  # who is popular
-    ranks = [rank / OF_ACCOUNTS for rank in FOLLOWED]
-    shares = list(FOLLOWED.values())
+    places = dice.sample(range(count), count)  # the most popular first
+    ranks = {part: rank * count / OF_ACCOUNTS for rank, part in FOLLOWED.items()}
+    popular = [int(_between(ranks, place / STEPS)) for place in range(STEPS)]
+    low, high = popular, [*popular[1:], count]
+    roll = dice.random
     while True:
-        part = dice.random(100_000)
-        popular = numpy.interp(dice.random(part.size), shares, ranks)
-        part = numpy.where(dice.random(part.size) < BY_POPULARITY, popular, part)
-        yield from places[numpy.minimum(part * count, count - 1).astype(int)].tolist()
+        if roll() < BY_POPULARITY:
+            step = int(roll() * STEPS)
+            place = low[step] + int(roll() * (high[step] - low[step]))
+        else:
+            place = int(roll() * count)
+        yield places[place]
 
 
 def _entries(ids: Sequence[int]) -> list[list[Entry]]:
@@ -210,18 +223,18 @@ def _counts(ids: Sequence[int]) -> list[int]:
     return [counts.get(one, 0) for one in ids]
 
 
-def _authors(tweets: Sequence[int], followers: Sequence[int], count: int) -> list[int]:
+def _authors(tweets: Sequence[int], followers: Mapping[int, int], count: int) -> list[int]:
     """Return the authors of `count` posts, drawn by their tweets.
 
     All tweets lie in a row by their authors' followers, and the row is cut into as many pieces: of
     each the author nearest to the piece's mean. So a short row of posts has the same deliveries, on
     average, as all tweets; drawn by lot, it would hang on one or two authors.
     """
-    order = sorted(range(len(tweets)), key=followers.__getitem__)
-    row = numpy.repeat([followers[one] for one in order], [tweets[one] for one in order])
-    means = [piece.mean() for piece in numpy.array_split(row, count)]
-    writers = [one for one in order if tweets[one]]
+    writers = sorted((one for one, wrote in enumerate(tweets) if wrote), key=followers.__getitem__)
     reach = [followers[one] for one in writers]
+    row = [followers[one] for one in writers for _ in range(tweets[one])]
+    cuts = [len(row) * piece // count for piece in range(count + 1)]
+    means = [statistics.fmean(row[start:end]) for start, end in pairwise(cuts)]
     drawn = [writers[min(bisect_left(reach, mean), len(reach) - 1)] for mean in means]
     random.Random(SEED).shuffle(drawn)
     return drawn

@@ -48,7 +48,10 @@ def two_pools(folder: Path, environment: Mapping[str, str]) -> Iterator[TwoPools
     environment = {**environment, "WEB_HOST": "127.0.0.1", "WEB_WORKERS": "1", "TRUSTED_HOPS": "1"}
     ports = read_port, write_port = free_port(), free_port()
     logs = folder / "read.log", folder / "write.log"
-    reading = environment | {"DATABASE_URL": reader_url(environment, role=READER), "PORT": str(read_port)}
+    reading = environment | {
+        "DATABASE_URL": reader_url(environment, role=READER),
+        "PORT": str(read_port),
+    }
     writing = environment | {"PORT": str(write_port)}
     with ending() as supervisor:
         supervisor.start("read", run.READ_POOL, environment=reading, log=logs[0])

@@ -12,8 +12,8 @@ from typing import Any
 
 from deploy.local.ports import free_port
 from tests.bench.stack import ending
-from tests.deploy.stack import ROOT
 
+ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "config" / "nginx.conf"
 SERVICE = ROOT / "config" / "nginx-service.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
