@@ -37,11 +37,14 @@ _TWEETS = """
     SELECT %(first)s + i * %(step)s,
         (%(authors)s::bigint[])[1 + floor(%(count)s * power(dice, 2))::int],
         CASE WHEN is_retweet THEN '' ELSE (%(texts)s::text[])[1 + i %% %(text_count)s] END,
-        CASE WHEN is_retweet THEN %(first)s + (i - 1 - %(back)s * (i %% 7)) * %(step)s END, 0
+        CASE WHEN is_retweet THEN %(first)s + original * %(step)s END, 0
     FROM generate_series(%(begin)s::bigint, %(end)s::bigint - 1) AS i
     CROSS JOIN LATERAL (SELECT
         (hashint8extended(i, 1) & 1048575) / 1048576.0 AS dice,
-        i %% %(retweets)s = 3 AND i >= %(begin)s + 10 * %(back)s AS is_retweet) AS made
+        i %% %(retweets)s = 3 AND i >= %(begin)s + 100 AS is_retweet,
+        CASE WHEN %(of_all)s THEN %(retweets)s * floor(i / %(retweets)s
+            * (hashint8extended(i, 5) & 1048575) / 1048576.0)::bigint + 2
+        ELSE i - 1 - 10 * (i %% 7) END AS original) AS made
     ON CONFLICT DO NOTHING"""
 
 _LIKES = """
@@ -182,12 +185,12 @@ def write_tweets(
     end: int,
     first: int = FIRST_TWEET,
     retweets: int = 10,
-    back: int = 10,
+    of_all: bool = False,
 ) -> None:
     """Store the tweets from number `begin` to `end`, with likes and counts.
 
     `authors`: those who write most come first. `first`: the id of tweet 0. Of `retweets` tweets one
-    is a retweet, of a tweet up to six times `back` tweets before it.
+    is a retweet: `of_all` before it, or of one of the last.
     """
     parameters: dict[str, Any] = {
         "first": first,
@@ -201,7 +204,7 @@ def write_tweets(
         "since": first + begin * TWEET_STEP,
         "until": first + end * TWEET_STEP,
         "retweets": retweets,
-        "back": back,
+        "of_all": of_all,
     }
     with in_bulk("tweet_text_search"), connection.cursor() as cursor:
         for statement in (_TWEETS, _LIKES, _METRICS, _COUNTERS):

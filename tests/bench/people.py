@@ -47,12 +47,11 @@ FOLLOWED = {
     500: 0.652, 1_000: 0.747, 2_000: 0.835, 5_000: 0.93, 10_000: 0.978, 26_640: 1.0,
 }  # fmt: skip
 OF_ACCOUNTS = 26_640
-# Half of the followees are drawn by that, the others from all: friends. The graph alone, whose
-# accounts are mostly there because they follow a few hubs, would have all read the same tweets.
-BY_POPULARITY = 0.5
+# So many followees are drawn by that, the others from all: friends. With the graph's alone, where
+# half of the accounts have hardly a follower, all would read the same tweets.
+BY_POPULARITY = 0.4
 STEPS = 10_000  # in which popularity is drawn
-# Of so many tweets one is a retweet, of one that is up to six hundredths of all tweets older.
-RETWEETS = 5
+RETWEETS = 5  # of so many tweets one
 PAGE = 20
 HOMES = 20  # whose memory is measured
 BATCH = 1_000
@@ -91,7 +90,7 @@ def make(scale: Scale) -> People:
         end=scale.people_tweets,
         first=FIRST_TWEET,
         retweets=RETWEETS,
-        back=scale.people_tweets // 100,
+        of_all=True,
     )
     chosen = sorted(dice.sample(range(scale.people), scale.people_readers))
     say(f"{len(chosen):,} homes")

@@ -13,6 +13,8 @@ from matplotlib import pyplot as plt
 from tests.bench.figures import Figure, number
 
 OURS, OTHER = "#1d6fb8", "#b9bec6"
+# How bars of the service begin.
+SERVICE = ("this service", "read pool", "make run")
 
 
 def draw(figures: Sequence[Figure], folder: Path, *, suffix: str) -> dict[str, str]:
@@ -46,6 +48,18 @@ def _throughput(found: dict[str, Figure]) -> Any:
     return _bars(bars, "requests a second")
 
 
+def _population(found: dict[str, Figure]) -> Any:
+    bars = {
+        "bare view, Granian": found["bare_under_granian"].facts["ours"],
+        "bare view, gthread": found["bare_under_gthread"].facts["ours"],
+        "bare view, gunicorn's default": found["population_run_reads"].facts["baseline"],
+    }
+    for way, title in (("pool", "read pool"), ("run", "make run")):
+        for mix, told in (("reads", "reads"), ("some", "1 % post, 4 % like"), ("many", "5 % post")):
+            bars[f"{title}, {told}"] = found[f"population_{way}_{mix}"].facts["ours"]
+    return _bars(bars, "requests a second")
+
+
 def _bars(bars: dict[str, Sequence[float]], label: str) -> Any:
     figure, axes = plt.subplots(figsize=(8, 0.6 + 0.5 * len(bars)))
     middles = {name: statistics.median(values) for name, values in bars.items()}
@@ -53,7 +67,7 @@ def _bars(bars: dict[str, Sequence[float]], label: str) -> Any:
         [middles[name] - min(values) for name, values in bars.items()],
         [max(values) - middles[name] for name, values in bars.items()],
     ]
-    colours = [OURS if "service" in name.split(",")[0] else OTHER for name in bars]
+    colours = [OURS if name.split(",")[0] in SERVICE else OTHER for name in bars]
     axes.barh(list(bars), list(middles.values()), xerr=errors, color=colours, height=0.7)
     for place, (name, values) in enumerate(bars.items()):
         end = (max(values), place)
@@ -106,7 +120,8 @@ def _costs(found: dict[str, Figure]) -> Any:
 
 
 PLOTS = {
-    "throughput": ("Warm home timeline, 20 tweets, 16 connections", _throughput),
+    "population": ("Any reader's home, 20 tweets, 16 connections", _population),
+    "throughput": ("Homes of 500 readers, 20 tweets, 16 connections", _throughput),
     "growth": ("A warm read, by followees of the reader and tweets there are", _growth),
     "fan_out": ("Fan-out with one worker process", _fan_out),
     "costs": ("What a warm read takes", _costs),

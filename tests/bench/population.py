@@ -43,7 +43,7 @@ TARGETS = {
 DEFAULT = "sync"
 UNDER = {POOL: "Granian", RUN: "gthread"}
 # An open load has this part of the requests that the closed one reached.
-OPEN, OPEN_ROUNDS = 0.5, 2
+OPEN = 0.5
 SAMPLE = 200
 
 
@@ -117,7 +117,7 @@ def measure(scale: Scale, folder: Path, load: LoadGenerator) -> list[Figure]:
         opened = {key: each.open() for key, each in contests.items()}
         alternate(
             {way + mix: partial(each.run, load) for (way, mix), each in opened.items()},
-            rounds=OPEN_ROUNDS,
+            rounds=max(scale.rounds // 2, 1),
             what="the population at a fixed rate",
         )
         figures += [
@@ -269,6 +269,12 @@ def _cpu(contests: Contests) -> list[Figure]:
                 unit="µs",
                 rounds=[sum(read[name] for name in read if name in ("web", "read pool"))],
                 detail=_told(read),
+            ),
+            Figure(
+                name=f"reads_for_a_core_{way}",
+                title=f"reads of any home for a core, all processes counted: {title}",
+                unit="a second",
+                rounds=[1e6 / sum(read.values())],
             ),
             Figure(
                 name=f"cpu_of_a_post_{way}",

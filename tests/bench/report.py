@@ -23,12 +23,12 @@ PACKAGES = ("django", "djangorestframework", "gunicorn", "psycopg", "redis", "hi
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return the figures as a Markdown table: first those with a target, then the others."""
+    """Return the figures as a Markdown table: first those with a target, the population's first."""
     lines = [
         "| figure | target | reached | min to max | | measured here |",
         "|---|---|---|---|---|---|",
     ]
-    for figure in sorted(figures, key=lambda figure: figure.target is None):
+    for figure in sorted(figures, key=_place):
         spread = ""
         if len(figure.rounds) > 1:
             spread = f"{number(min(figure.rounds))} to {number(max(figure.rounds))}"
@@ -37,6 +37,10 @@ def table(figures: Sequence[Figure]) -> str:
             f" | {spread} | {figure.verdict} | {figure.detail} |"
         )
     return "\n".join(lines)
+
+
+def _place(figure: Figure) -> tuple[bool, bool]:
+    return figure.target is None, not figure.name.startswith("population_")
 
 
 def write(
@@ -92,12 +96,22 @@ def _part(
 ) -> str:
     about = ", ".join(f"{name} {value}" for name, value in where.items())
     parts = [
+        *_for_a_core({figure.name: figure.value for figure in figures}),
         f"One run of {seconds:.0f} s, scale *{scale.name}*. {about}.",
         table(figures),
         *(f"![{title}](benchmarks/{name})" for name, title in images.items()),
     ]
     parts += [f"{title}:\n\n```\n{text}\n```" for title, text in texts.items()]
     return "\n\n".join(parts)
+
+
+def _for_a_core(values: Mapping[str, float]) -> list[str]:
+    """Return what a reader gets for a core, if that was measured."""
+    pool, run = (values.get(f"reads_for_a_core_{way}") for way in ("pool", "run"))
+    if pool is None or run is None:
+        return []
+    told = f"{number(pool)} through the read pool, {number(run)} from `make run`"
+    return [f"**Reads of any reader's home that a core serves in a second: {told}.**"]
 
 
 def _replaced(document: str, name: str, part: str) -> str:
