@@ -18,9 +18,8 @@ from django.conf import settings
 
 from accounts.moderation import services
 from deploy.local.ports import free_port
-from tests.deploy import nginx
 from tests.deploy.nginx import LOG_INS, TwoPools, ask, assert_problem, needs_nginx
-from tests.deploy.proxy import CONFIGURATION, Proxy, in_front
+from tests.deploy.proxy import CONFIGURATION, Proxy, command, configured, in_front
 from tests.deploy.stack import ROOT
 from tests.deploy.upstream import Upstream, upstream
 from tests.e2e.client import Client, eventually, sign_up
@@ -325,10 +324,8 @@ def test_nginx_takes_the_configuration_as_it_is(tmp_path):
     for notes in (None, 1):
         folder = tmp_path / str(notes)
         folder.mkdir()
-        written = nginx.configured(folder, port=free_port(), read=[1], write=[1], notes=notes)
-        done = subprocess.run(
-            nginx.command(written, "-t"), capture_output=True, text=True, check=False
-        )
+        written = configured(folder, port=free_port(), read=[1], write=[1], notes=notes)
+        done = subprocess.run(command(written, "-t"), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "warn" not in done.stderr
 

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deploy.local.ports import free_port
 from tests.bench.stack import ending
-from tests.deploy import nginx
 from tests.deploy.nginx import READS, WRITES, ask, assert_problem, needs_nginx
-from tests.deploy.proxy import CONFIGURATION, in_front
+from tests.deploy.proxy import CONFIGURATION, START_SECONDS, in_front, listens
 from tests.deploy.upstream import upstream
 
 pytestmark = needs_nginx
@@ -101,7 +100,7 @@ def test_processes_are_replaced_one_after_the_other(tmp_path, write):
         def start(port: int):
             command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
             started = supervisor.start(f"{port}", command, log=tmp_path / f"{port}.log")
-            supervisor.wait(lambda: nginx.listens(port), seconds=nginx.START_SECONDS)
+            supervisor.wait(lambda: listens(port), seconds=START_SECONDS)
             return started.process
 
         def statuses() -> set[int]:
