@@ -14,6 +14,7 @@ from deploy.local import bootstrap
 from deploy.local.supervisor import Supervisor
 from tests.bench.figures import Figure, alternate, number, ratios
 from tests.bench.load import Client, Job, LoadError, LoadGenerator, get
+from tests.bench.mixes import Deck, Mix
 
 ROOT = Path(__file__).resolve().parents[2]
 # Not fan-outs, growth and what watching costs, which would take a minute more; `make bench
@@ -138,8 +139,19 @@ def test_contestants_take_turns_in_going_first() -> None:
 
 
 APP = """
+import json, time
+stalled = []
 def application(environ, start_response):
     path = environ["PATH_INFO"]
+    token = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+    if path == "/stalling" and not stalled:
+        stalled.append(time.sleep(0.5))
+    if path == "/page":
+        body = json.dumps({"data": [{"id": "of " + token}]}, separators=(",", ":")).encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+    if path == "/tweet/like" and json.load(environ["wsgi.input"]) != {"tweet_id": "of " + token}:
+        path = "/broken"
     status = "500 Internal Server Error" if path == "/broken" else "200 OK"
     body = path.encode() * 10_000
     start_response(status, [("Content-Length", str(len(body)))])
@@ -189,6 +201,48 @@ def test_the_load_generator_sends_each_request_once_and_counts_errors(port: int)
         load.begin(Job(port=port, requests=[get("/hello")], seconds=600))
         load.stop()
         assert load.result().seconds < 60
+
+
+def deck(folder: Path) -> Deck:
+    readers, authors = [f"reader{number}" for number in range(50)], ["author1", "author2"]
+    return Deck.of(folder / "deck", readers=readers, authors=authors, texts=["Hello", "there"])
+
+
+def test_a_mix_likes_what_its_reader_has_just_read(port: int, tmp_path: Path) -> None:
+    mix = Mix(
+        deck=deck(tmp_path),
+        path="/page",
+        reads_at=port,
+        writes_at=port,
+        posts=0.2,
+        likes=0.2,
+        seconds=0.5,
+        connections=4,
+    )
+    with LoadGenerator() as load:
+        done = load.run(mix)  # the server answers 500 to a like of another page's tweet
+    assert done.requests >= 50
+    assert done.posts
+    assert done.likes
+    assert done.reads > max(done.posts, done.likes)
+
+
+def test_an_open_load_does_not_wait_for_a_server_that_stands_still(
+    port: int, tmp_path: Path
+) -> None:
+    mix = Mix(
+        deck=deck(tmp_path),
+        path="/stalling",
+        reads_at=port,
+        writes_at=port,
+        seconds=2.0,
+        rate=100,
+    )
+    with LoadGenerator() as load:
+        done = load.run(mix)
+    assert done.reads == 200
+    # Those due at the beginning of the half second have waited for most of it.
+    assert done.p99 > 300
 
 
 def test_the_client_returns_bodies_and_refuses_errors(port: int) -> None:
