@@ -34,8 +34,6 @@ from tests.bench.load import (
 )
 
 READ, POST, LIKE = range(3)
-# What an open load opens at most; further requests wait, and the clock goes on.
-MOST_LANES = 128
 _ID = b'"id":"'
 _TOKEN = "TOKEN"
 
@@ -59,7 +57,8 @@ class Deck:
 class Mix:
     """What to send for `seconds`; `posts` and `likes` are shares of all requests.
 
-    `rate`: requests that are due each second; None: `connections` lanes, closed.
+    `rate`: requests that are due each second; None: closed. `lanes`: how many there are, of an open
+    load at most. If they do not suffice, further requests wait, and the clock goes on.
     """
 
     deck: Deck
@@ -69,7 +68,7 @@ class Mix:
     posts: float = 0.0
     likes: float = 0.0
     seconds: float
-    connections: int = 16
+    lanes: int = 16
     rate: float | None = None
 
     def run(self, pipe: Pipe) -> "Mixed":
@@ -178,7 +177,7 @@ class _Run:
         )
 
     def _closed(self, deadline: float) -> None:
-        for _ in range(self.mix.connections):
+        for _ in range(self.mix.lanes):
             self._send(_Lane(), time.perf_counter())
         while True:
             events = self.epoll.poll(ANSWER_SECONDS)
@@ -201,7 +200,7 @@ class _Run:
             while next_due <= now and next_due < deadline:
                 late.append(next_due)
                 next_due += step
-            while late and (self.free or self.lanes < MOST_LANES):
+            while late and (self.free or self.lanes < self.mix.lanes):
                 self._send(self._lane(), late.popleft())
             is_over = next_due >= deadline
             if is_over and not self.under_way:

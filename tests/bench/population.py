@@ -43,7 +43,7 @@ TARGETS = {
 DEFAULT = "sync"
 UNDER = {POOL: "Granian", RUN: "gthread"}
 # An open load has this part of the requests that the closed one reached.
-OPEN = 0.5
+OPEN, OPEN_LANES = 0.5, 128
 SAMPLE = 200
 
 
@@ -68,7 +68,7 @@ class Contest:
     def open(self) -> "Contest":
         """Return the same with an open load."""
         rate = OPEN * statistics.median(mixed.per_second for mixed in self.done)
-        return Contest(replace(self.mix, rate=rate), self.pids)
+        return Contest(replace(self.mix, rate=rate, lanes=OPEN_LANES), self.pids)
 
     def spent(self, name: str) -> float:
         """Return the µs of a process in all rounds."""

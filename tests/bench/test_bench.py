@@ -217,7 +217,7 @@ def test_a_mix_likes_what_its_reader_has_just_read(port: int, tmp_path: Path) ->
         posts=0.2,
         likes=0.2,
         seconds=0.5,
-        connections=4,
+        lanes=4,
     )
     with LoadGenerator() as load:
         done = load.run(mix)  # the server answers 500 to a like of another page's tweet
@@ -235,14 +235,15 @@ def test_an_open_load_does_not_wait_for_a_server_that_stands_still(
         path="/stalling",
         reads_at=port,
         writes_at=port,
-        seconds=2.0,
+        seconds=0.8,
         rate=100,
+        lanes=4,
     )
     with LoadGenerator() as load:
         done = load.run(mix)
-    assert done.reads == 200
-    # Those due at the beginning of the half second have waited for most of it.
-    assert done.p99 > 300
+    assert done.reads == 80
+    # Most were due in that half second, though four at a time were sent.
+    assert done.p50 > 50
 
 
 def test_the_client_returns_bodies_and_refuses_errors(port: int) -> None:
