@@ -167,7 +167,8 @@ class _Run:
 
     def _note(self, figures: list[Figure]) -> None:
         for figure in figures:
-            say(f"{figure.title}: {number(figure.value)} {figure.unit} {figure.verdict}")
+            told = f"{number(figure.value)} {figure.unit} {figure.verdict}"
+            say(f"{figure.title}: {told if figure.rounds else figure.detail}")
         self.figures += figures
 
     def _text(self, name: str, text: str) -> None:

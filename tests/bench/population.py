@@ -5,7 +5,7 @@ a pool for reads (Granian). All take turns with a bare view.
 """
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -49,18 +49,22 @@ SAMPLE = 200
 
 @dataclass
 class Contest:
-    """A mix, and what came of its rounds. `cpu`: seconds of each process."""
+    """A mix, and what came of its rounds.
+
+    `cpu`: seconds of each process. `later`: seconds from the end to the last of what follows.
+    """
 
     mix: Mix
     pids: Mapping[str, int]
     done: list[Mixed] = field(default_factory=list)
     cpu: list[dict[str, float]] = field(default_factory=list)
+    later: list[float] = field(default_factory=list)
 
     def run(self, load: LoadGenerator) -> float:
         """Send the mix, and wait until all that follows is done; return requests a second."""
         before = {name: cpu_seconds(pid) for name, pid in self.pids.items()}
         mixed = load.run(self.mix)
-        wait_until_quiet()
+        self.later.append(wait_until_quiet())
         self.cpu.append({name: cpu_seconds(pid) - before[name] for name, pid in self.pids.items()})
         self.done.append(mixed)
         return mixed.per_second
@@ -105,22 +109,15 @@ def measure(scale: Scale, folder: Path, load: LoadGenerator) -> list[Figure]:
         }
         nginx = running.enter_context(through_nginx.in_front(folder, pool, writes))
         contests = _contests(crowd, scale, folder, readers, (run, pool, writes))
-        rates = alternate(
-            {
-                **{under: partial(_bare, load, scale, server) for under, server in bare.items()},
-                **{way + mix: partial(each.run, load) for (way, mix), each in contests.items()},
-                **nginx.contestants(load, scale, readers),
-            },
-            rounds=scale.rounds,
-            what="the population",
+        rates, opened = _in_turns(
+            load,
+            scale,
+            contests,
+            {under: partial(_bare, load, scale, server) for under, server in bare.items()}
+            | nginx.contestants(load, scale, readers),
         )
-        opened = {key: each.open() for key, each in contests.items()}
-        alternate(
-            {way + mix: partial(each.run, load) for (way, mix), each in opened.items()},
-            rounds=max(scale.rounds // 2, 1),
-            what="the population at a fixed rate",
-        )
-        figures += [
+        return [
+            *figures,
             *_against_bare(contests, rates),
             *_under_servers(rates),
             *_spreads(contests, opened),
@@ -128,7 +125,32 @@ def measure(scale: Scale, folder: Path, load: LoadGenerator) -> list[Figure]:
             *nginx.figures(rates, bare=DEFAULT),
             heaviest.measure(load, [run, pool], at_start),
         ]
-    return figures
+
+
+def _in_turns(
+    load: LoadGenerator,
+    scale: Scale,
+    contests: Contests,
+    others: Mapping[str, Callable[[], float]],
+) -> tuple[dict[str, list[float]], Contests]:
+    """Run all of them closed, then the contests once more, open.
+
+    Return the requests a second of each closed round, and the open contests.
+    """
+    rates = alternate(
+        {**others, **_named(contests, load)}, rounds=scale.rounds, what="the population"
+    )
+    opened = {key: contest.open() for key, contest in contests.items()}
+    alternate(
+        _named(opened, load),
+        rounds=max(scale.rounds // 2, 1),
+        what="the population at a fixed rate",
+    )
+    return rates, opened
+
+
+def _named(contests: Contests, load: LoadGenerator) -> dict[str, Callable[[], float]]:
+    return {way + mix: partial(each.run, load) for (way, mix), each in contests.items()}
 
 
 def _contests(
@@ -196,7 +218,9 @@ def _against_bare(contests: Contests, rates: Mapping[str, list[float]]) -> list[
         ours, bare, same = rates[way + mix], rates[DEFAULT], rates[UNDER[way]]
         told = f"{_middle(ours)} against {_middle(bare)} requests/s;"
         told += f" of the same view under {UNDER[way]}: {_middle(ratios(ours, same))};"
-        told += f" {_per(contests[way, mix], 'requests')}"
+        told += f" {_per_request(contests[way, mix])}"
+        if mix != READS:
+            told += f"; all done {_middle(contests[way, mix].later)} s later"
         return Figure(
             name=f"population_{way}_{mix}",
             title=f"any reader's home, {TITLES[mix]}: {WAYS[way]}, against a bare view",
@@ -231,7 +255,7 @@ def _spreads(contests: Contests, opened: Contests) -> list[Figure]:
             _middle([getattr(mixed, name) for mixed in contest.done]) for name in ("p50", "p99")
         )
         told = f"p50 {p50}, p99 {p99} ms at {contest.mix.rate or 0:,.0f} requests/s, open;"
-        told += f" {_per(contest, 'requests')};"
+        told += f" {_per_request(contest)};"
         told += f" closed: {_middle(_p99_in_p50(closed))} times"
         return Figure(
             name=f"p99_{way}_{mix}",
@@ -302,8 +326,8 @@ def _cpu(contests: Contests) -> list[Figure]:
     return figures
 
 
-def _per(contest: Contest, kind: str) -> str:
-    spent = {name: contest.spent(name) / contest.count(kind) for name in contest.pids}
+def _per_request(contest: Contest) -> str:
+    spent = {name: contest.spent(name) / contest.count("requests") for name in contest.pids}
     return f"µs of CPU a request: {_told(spent)}"
 
 
