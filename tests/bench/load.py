@@ -275,16 +275,17 @@ def head_of(data: bytes | bytearray, received: int) -> tuple[int, bool]:
     end = data.find(b"\r\n\r\n", 0, received)
     if end < 0:
         raise LoadError(f"no whole head in the first piece of an answer: {bytes(data[:200])!r}")
+    head = data[: end + 2].lower()
+    closes = b"\r\nconnection: close" in head
     if data[9:12] == b"304":  # which has no body
-        return 0, False
+        return 0, closes
     if data[9:10] != b"2":
         raise LoadError(f"answered {data[9:12].decode()}: {bytes(data[end + 4 : end + 500])!r}")
-    head = data[: end + 2].lower()
     at = head.find(b"\r\ncontent-length:")
     if at < 0:
         raise LoadError("an answer without Content-Length")
     length = int(head[at + 17 : head.index(b"\r\n", at + 17)])
-    return length - (received - end - 4), b"\r\nconnection: close" in head
+    return length - (received - end - 4), closes
 
 
 class Client:

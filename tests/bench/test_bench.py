@@ -146,6 +146,9 @@ def application(environ, start_response):
     token = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     if path == "/stalling" and not stalled:
         stalled.append(time.sleep(0.5))
+    if environ.get("HTTP_IF_NONE_MATCH"):
+        start_response("304 Not Modified", [])
+        return []
     if path == "/page":
         body = json.dumps({"data": [{"id": "of " + token}]}, separators=(",", ":")).encode()
         start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -244,6 +247,14 @@ def test_an_open_load_does_not_wait_for_a_server_that_stands_still(
     assert done.reads == 80
     # Most were due in that half second, though four at a time were sent.
     assert done.p50 > 50
+
+
+def test_an_answer_that_says_not_modified_has_no_body(port: int) -> None:
+    requests = [get("/hello", 'If-None-Match: "it"')] * 100
+    with LoadGenerator() as load:
+        done = load.run(Job(port=port, requests=requests, connections=4))
+    assert done.requests == 100
+    assert done.bytes < 100 * 500
 
 
 def test_the_client_returns_bodies_and_refuses_errors(port: int) -> None:
