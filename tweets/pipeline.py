@@ -15,7 +15,7 @@ from tweets.posts.rendering import Found, RenderedTweet
 from tweets.reader import Reader
 from tweets.sources import MOST_LOOKED_AT, Source
 from twitter.base.data import parts, redis
-from twitter.base.http.renderers import array, envelope
+from twitter.base.http.renderers import array
 from twitter.base.observe import metrics
 
 # The most bytes of tweets and users that a page has.
@@ -99,8 +99,10 @@ def hydrate(refs: Iterable[Ref], found: Found) -> None:
         wanted[tweet_id] = authors[author_id] = None
         if original_id:
             wanted[original_id] = authors[original_author_id] = None
-    tweet_ids = [number for number in wanted if number not in tweets]
-    author_ids = [number for number in authors if number not in users]
+    tweet_ids, author_ids = list(wanted), list(authors)
+    if tweets:  # from an earlier look
+        tweet_ids = [number for number in tweet_ids if number not in tweets]
+        author_ids = [number for number in author_ids if number not in users]
     if not tweet_ids and not author_ids:
         return
     cached, cards = _cached(tweet_ids, author_ids)
@@ -152,22 +154,24 @@ def present(page: Page, *, reader: Reader, one: bool = False, **extra: bytes) ->
 
     `extra` are further members, as JSON. `one`: `data` is the page's only tweet, not an array.
     """
-    found = page.found
-    ids = page.ids
-    originals = dict.fromkeys(ref.original_id for ref in page.refs if ref.original_id)
-    for number in ids:
-        originals.pop(number, None)
-    authors = dict.fromkeys(ref.author_id for ref in page.refs)
-    authors.update(
-        dict.fromkeys(ref.original_author_id for ref in page.refs if ref.original_id in originals)
-    )
+    tweets, users = page.found.tweets, page.found.users
+    ids: list[int] = []
+    authors: dict[int, None] = {}
+    originals: dict[int, int] = {}  # and their authors
+    for tweet_id, author_id, original_id, original_author_id in page.refs:
+        ids.append(tweet_id)
+        authors[author_id] = None
+        if original_id:
+            originals[original_id] = original_author_id
+    for tweet_id in originals.keys() & ids:
+        del originals[tweet_id]
+    authors.update(dict.fromkeys(originals.values()))
     mentioned = [*ids, *originals]
-    return envelope(
-        {
-            "data": found.tweets[ids[0]] if one else found.data(ids),
-            "includes": b'{"users":%b,"tweets":%b}'
-            % (array([found.users[number] for number in authors]), found.data(originals)),
-            "viewer": answers.viewer(reader.marks_of(mentioned).of(mentioned)),
-            **extra,
-        }
+    data = [tweets[number] for number in ids]
+    return b'{"data":%b,"includes":{"users":%b,"tweets":%b},"viewer":%b%b}' % (
+        data[0] if one else array(data),
+        array([users[number] for number in authors]),
+        array([tweets[number] for number in originals]),
+        answers.viewer(reader.marks_of(mentioned).of(mentioned)),
+        b"".join([b',"%b":%b' % (name.encode(), value) for name, value in extra.items()]),
     )

@@ -4,7 +4,7 @@
 what fails, never show what `may` refuses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from tweets.entries import Entry, Ref
@@ -53,20 +53,25 @@ def is_blocked(reader: Reader, *author_ids: int) -> bool:
     )
 
 
-def shows(kind: Kind, reader: Reader, *, author_id: int, original_author_id: int) -> bool:
-    """Tell whether a source shows a tweet to the reader, as far as ids and relations tell.
+def shows(kind: Kind, reader: Reader) -> Callable[[int, int], bool]:
+    """Return what tells whether a source shows a tweet to the reader.
 
-    A home shows what followees and the reader wrote. An entry in it proves nothing: its delivery
-    may have come late. Tweets of blocked and muted accounts, and retweets of these, are left out
-    before they are fetched. `original_author_id` is 0 unless it is a retweet.
+    It takes the ids of the author, and of the original's author or 0. A home shows what followees
+    and the reader wrote. An entry in it proves nothing: its delivery may have come late. Tweets of
+    blocked and muted accounts, and retweets of these, are left out before they are fetched.
     """
     if kind is not Kind.HOME:
-        return True
-    relations = reader.relations
-    if author_id != reader.id and author_id not in relations.followees:
-        return False
-    return not relations.bars or not (
-        is_blocked(reader, author_id, original_author_id)
-        or author_id in relations.muted
-        or original_author_id in relations.muted
-    )
+        return lambda *_: True
+    relations, own = reader.relations, reader.id
+    followees, muted, bars = relations.followees, relations.muted, relations.bars
+
+    def shows(author_id: int, original_author_id: int) -> bool:
+        if author_id not in followees and author_id != own:
+            return False
+        return not bars or not (
+            is_blocked(reader, author_id, original_author_id)
+            or author_id in muted
+            or original_author_id in muted
+        )
+
+    return shows

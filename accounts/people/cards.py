@@ -50,7 +50,7 @@ def cards_values(ids: Sequence[int]) -> Values[dict[int, bytes]]:
 
     The card of an account that is not visible is empty.
     """
-    return CARDS.values(ids, parse=_body)
+    return CARDS.bodies(ids)
 
 
 @redis.without_redis(dict)

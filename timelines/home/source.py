@@ -134,11 +134,12 @@ class HomeSource(Source):
         self._floor = build.floor_of(found, limit=limit)
 
     def _shown(self, count: int, *, reader: Reader, without: Collection[Entry]) -> list[Entry]:
+        self._shows = tweets.shows(Kind.HOME, reader)
         left_out = {*without, *self._repeated(reader, without)}
         shown: list[Entry] = []
         known = self._verdicts.get  # without a call of `_is_shown` for each tweet
         for entry in self._below:
-            if entry not in left_out and (known(entry[ID_SIZE:]) or self._is_shown(entry, reader)):
+            if entry not in left_out and (known(entry[ID_SIZE:]) or self._is_shown(entry)):
                 shown.append(entry)
                 if len(shown) == count:
                     break
@@ -146,20 +147,18 @@ class HomeSource(Source):
 
     def _repeated(self, reader: Reader, without: Collection[Entry]) -> Collection[Entry]:
         def shows(entry: Entry) -> bool:
-            return entry not in without and self._is_shown(entry, reader)
+            return entry not in without and self._is_shown(entry)
 
         return repeats(self._top, reader_id=reader.id, shows=shows)
 
-    def _is_shown(self, entry: Entry, reader: Reader) -> bool:
+    def _is_shown(self, entry: Entry) -> bool:
         """Tell whether an entry shows to the reader: asked once for all tweets of an author."""
         written = entry[ID_SIZE:]  # by whom; of a retweet also what
         verdict = self._verdicts.get(written)
         if verdict is None:
-            verdict = self._verdicts[written] = tweets.shows(
-                Kind.HOME,
-                reader,
-                author_id=int.from_bytes(written[:ID_SIZE], "big"),
-                original_author_id=int.from_bytes(written[TWEET_SIZE:], "big"),
+            verdict = self._verdicts[written] = self._shows(
+                int.from_bytes(written[:ID_SIZE], "big"),
+                int.from_bytes(written[TWEET_SIZE:], "big"),
             )
         return verdict
 

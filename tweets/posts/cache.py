@@ -22,8 +22,6 @@ TWEETS = Stamped("tweet:", form=SHAPE_VERSION, seconds=TTL_SECONDS)
 _HEAD = struct.Struct("<qqq")
 _HEAD_AT = STAMP.size
 _head = itemgetter(slice(_HEAD_AT, _HEAD_AT + _HEAD.size))
-# What follows the head; nothing if the value says that the tweet is absent.
-_body = itemgetter(slice(_HEAD_AT + _HEAD.size, None))
 
 
 def values(tweet_ids: Sequence[int]) -> Values[dict[int, bytes]]:
@@ -31,7 +29,7 @@ def values(tweet_ids: Sequence[int]) -> Values[dict[int, bytes]]:
 
     That of a tweet that readers may not see is empty.
     """
-    return TWEETS.values(tweet_ids, parse=_body)
+    return TWEETS.bodies(tweet_ids, skip=_HEAD.size)
 
 
 @redis.without_redis(dict)

@@ -1,12 +1,11 @@
 """Tweets as bytes. The serializer renders a tweet once; answers are joined from these bytes."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tweets.models import Tweet
 from tweets.posts.serializers import TweetSerializer
-from twitter.base.http.renderers import array, to_json
+from twitter.base.http.renderers import to_json
 
 # To be raised when the shape changes: tests/tweets/posts/golden_tweet.json tells.
 SHAPE_VERSION = 4
@@ -50,7 +49,3 @@ class Found:
     def has(self, tweet_id: int, author_id: int) -> bool:
         """Tell whether both the tweet and its author are visible."""
         return bool(self.tweets[tweet_id]) and bool(self.users[author_id])
-
-    def data(self, ids: Iterable[int]) -> bytes:
-        """Return the JSON array of these tweets."""
-        return array([self.tweets[number] for number in ids])

@@ -86,7 +86,7 @@ def filled(account_id: int) -> Marks:
 
 def knowing(account_id: int, marks: Marks, *, tweet_ids: Collection[int]) -> Marks:
     """Return the account's marks, which now cover these tweets as well, and cache them."""
-    if not marks.unknown(tweet_ids):
+    if not marks.floor or not marks.unknown(tweet_ids):
         return marks
     kept = sorted(marks.asked.difference(tweet_ids), reverse=True)
     # All of these tweets, for the floor may have risen above some that were covered.

@@ -162,6 +162,22 @@ class Stamped:
 
         return Values(self.keys(numbers), parsed)
 
+    def bodies(self, numbers: Sequence[int], *, skip: int = 0) -> Values[dict[int, bytes]]:
+        """Return how to read the bodies of numbers' values, without their first `skip` bytes.
+
+        What `values` does with a slice as `parse`, without a call for each value.
+        """
+        form, at, start = self._form_bytes, _FORM.start, STAMP.size + skip
+
+        def parsed(found: Sequence[bytes | None]) -> dict[int, bytes]:
+            return {
+                number: value[start:]
+                for number, value in zip(numbers, found, strict=True)
+                if value is not None and value.startswith(form, at)
+            }
+
+        return Values(self.keys(numbers), parsed)
+
     @redis.without_redis(lambda: None)
     def fill(self, values: Mapping[int, bytes]) -> None:
         """Store those of the values that are not there in this form.

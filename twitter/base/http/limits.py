@@ -93,8 +93,14 @@ def bucket(
 
 def digest(who: str | int) -> str:
     """Return what stands for somebody in Redis: BLAKE2b (RFC 7693), keyed with SECRET_KEY."""
-    key = settings.SECRET_KEY.encode()[:64]
-    return blake2b(str(who).encode(), key=key, digest_size=12).hexdigest()
+    keyed = _keyed(settings.SECRET_KEY).copy()
+    keyed.update(str(who).encode())
+    return str(keyed.hexdigest())
+
+
+@lru_cache(maxsize=1)
+def _keyed(secret: str) -> Any:
+    return blake2b(key=secret.encode()[:64], digest_size=12)
 
 
 def part(buckets: Sequence[Bucket]) -> Part[list[Standing]]:
