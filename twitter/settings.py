@@ -281,7 +281,8 @@ CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_DB_REUSE_MAX = sys.maxsize
 
 OUTBOX_EVENTS = "twitter.events"
-OUTBOX_MAX_ATTEMPTS = number("OUTBOX_MAX_ATTEMPTS", 20)
+# The first attempt may be one in a set, of which not all are done: so at least two.
+OUTBOX_MAX_ATTEMPTS = number("OUTBOX_MAX_ATTEMPTS", 20, least=2)
 # A delivery that is not settled by then is sent again, in case the broker or a worker lost it; the
 # wait doubles with every send, up to 64 times, so that a long queue is not flooded with repeats.
 OUTBOX_RESEND_SECONDS = number("OUTBOX_RESEND_SECONDS", 60)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 from celery import current_app
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -19,7 +20,7 @@ from twitter.outbox.tasks import task
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # What happens to these numbers.
-POISON, KILLER, STRANGE = 666, 9, 5
+POISON, KILLER, STRANGE, SLOW = 666, 9, 5, 90
 together: list[list[int]] = []
 alone: list[int] = []
 
@@ -35,6 +36,8 @@ def _check(numbers: list[int]) -> None:
         raise ValueError("poison")
     if KILLER in numbers:
         raise KeyboardInterrupt  # as a kill: nothing is noted and nothing settled
+    if SLOW in numbers:
+        raise SoftTimeLimitExceeded
 
 
 def _all(several: list[Happened]) -> list[Happened]:
@@ -134,6 +137,16 @@ def test_what_a_killed_worker_had_in_hand_goes_one_by_one(settings):
     assert sorted(alone) == [1, 1, 2, 2]
     assert Delivery.objects.get().payload == {"number": KILLER}
     assert Delivery.objects.get().failed_at is not None
+
+
+def test_a_set_that_takes_too_long_is_left_and_goes_one_by_one_in_another_run():
+    ids = _publish(1, SLOW)
+    with pytest.raises(SoftTimeLimitExceeded):
+        note(delivery_ids=ids)
+    assert alone == []
+    assert Delivery.objects.filter(due_at__lte=Now(), attempts=1).count() == 2
+    note(delivery_ids=ids)
+    assert (len(together), alone) == (1, [1])
 
 
 def test_what_cannot_be_read_does_not_spoil_the_others():

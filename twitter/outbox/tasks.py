@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from celery import current_app, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
@@ -179,8 +180,12 @@ def _deliver_set(
     events = _events_at_first_step(function, begun)
     try:
         done = set(together(list(events.values()))) if events else set()
-    except Exception as error:  # noqa: BLE001 - the one that fails by itself tells of it
-        logger.warning("a set of %d is done one by one: %s", len(events), type(error).__name__)
+    except SoftTimeLimitExceeded:  # there is no time left for one by one
+        _leave(list(begun))
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        logger.warning("a set of %d is done one by one: %s", len(events), kind, exc_info=True)
         done = set()
     settled = [delivery_id for delivery_id, event in events.items() if event in done]
     _settle(settled)

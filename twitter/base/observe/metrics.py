@@ -156,7 +156,7 @@ def measured(application: Application) -> Application:
         begun = perf_counter()
         blocks = application(environ, start_response)
         seconds = perf_counter() - begun
-        route, status = environ[ANSWERED]
+        route, status = environ.get(ANSWERED, (UNKNOWN, 500))
         method = environ["REQUEST_METHOD"]
         is_page = route == HOME and status in _warm_reads and method == "GET"
         if is_page and _noted.source == WARM:
