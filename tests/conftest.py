@@ -34,6 +34,7 @@ from accounts.sessions.tokens import issue_access_token
 from accounts.tasks import fold_counters
 from tweets.tasks import fold_metrics
 from twitter.base.data import redis as project_redis
+from twitter.base.data import resp
 from twitter.base.http import limits
 from twitter.base.observe import metrics
 from twitter.outbox.models import Delivery
@@ -198,6 +199,20 @@ def take_redis_away(patch: pytest.MonkeyPatch) -> None:
 def redis_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return a function that puts Redis out of reach."""
     return partial(take_redis_away, monkeypatch)
+
+
+@pytest.fixture
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return a list that receives the commands of each round trip to Redis from now on."""
+    trips: list[bytes] = []
+    send = resp._Connection.send
+
+    def note(self: Any, message: bytes) -> None:
+        trips.append(message)
+        send(self, message)
+
+    monkeypatch.setattr(resp._Connection, "send", note)
+    return trips
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import pytest
 from accounts.models import Account
 from tests.asking import from_django, request
 from tweets.tasks import fold_metrics
-from twitter.base.data import resp
 
 TEXT = 'ünï¢ode \u2028 </script> 🎉 "quoted" \\ #a @b https://example.com/?a=1&b=2'
 
@@ -69,20 +68,6 @@ def read(people, api):
 def ids():
     """Return a function that reads the ids off a page."""
     return lambda page: [int(tweet["id"]) for tweet in page["data"]]
-
-
-@pytest.fixture
-def round_trips(monkeypatch):
-    """Return a list that receives the commands of each round trip from now on."""
-    trips = []
-    send = resp._Connection.send
-
-    def note(self, message):
-        trips.append(message)
-        send(self, message)
-
-    monkeypatch.setattr(resp._Connection, "send", note)
-    return trips
 
 
 @pytest.fixture

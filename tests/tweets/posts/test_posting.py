@@ -19,7 +19,6 @@ from tweets.posts import api as posts_api
 from tweets.posts import services
 from tweets.posts.serializers import PostTweetSerializer
 from twitter import wsgi
-from twitter.base.data import resp
 from twitter.base.http.requests import checked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,20 +48,6 @@ def ann(make_account, without_limits):
     assert ask(wsgi.application, request(ann))[0] == "200 OK"
     assert send(ann, {"text": "the first one"})[0] == "201 Created"
     return ann
-
-
-@pytest.fixture
-def round_trips(monkeypatch):
-    """Return a list that receives the commands of each round trip to Redis from now on."""
-    trips = []
-    send = resp._Connection.send
-
-    def note(self, message):
-        trips.append(message)
-        send(self, message)
-
-    monkeypatch.setattr(resp._Connection, "send", note)
-    return trips
 
 
 @pytest.fixture
