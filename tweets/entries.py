@@ -31,7 +31,7 @@ class Ref(NamedTuple):
 
 def ref_of(entry: Entry) -> Ref:
     """Return what an entry says."""
-    # As Ref(…) does, in half the time: a page makes one of each of its tweets.
+    # As Ref(…) does, without a call in between: a page makes one of each of its tweets.
     if len(entry) == TWEET_SIZE:
         return tuple.__new__(Ref, (*_TWEET.unpack(entry), 0, 0))
     return tuple.__new__(Ref, _RETWEET.unpack(entry))

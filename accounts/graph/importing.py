@@ -26,7 +26,6 @@ _STAGE = """
 # committed. A join was planned for that, which took every row of the table times every row of the
 # batch.
 
-
 # `u<external id>`; an account that signed up under such a name keeps it, and is not in the graph.
 _MAKE_ACCOUNTS = """
     WITH made AS (

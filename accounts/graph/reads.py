@@ -106,7 +106,7 @@ def followers_of_each(account_ids: Collection[int], *, most: int) -> dict[int, l
 def leavers(followers: Mapping[int, Sequence[int]]) -> dict[int, set[int]]:
     """Return which of these followers, in order for each account, do not follow it any more.
 
-    Accounts that nobody left are left out.
+    An account is only among them if at least one of its followers has left.
     """
     ranges = [(number, ids[0], ids[-1]) for number, ids in followers.items() if ids]
     still = _followers_in(ranges)

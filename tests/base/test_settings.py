@@ -138,6 +138,7 @@ def test_in_production_cookies_need_tls_and_belong_to_their_host():
         ("TRUSTED_HOPS", "-1"),
         ("TRUSTED_HOPS", "x"),
         ("MAX_BODY_BYTES", "-4"),
+        ("OUTBOX_MAX_ATTEMPTS", "1"),
         ("TASK_SECONDS", "0"),
         ("DB_CONN_MAX_AGE", "1.5"),
         ("BEHIND_TLS_PROXY", "maybe"),

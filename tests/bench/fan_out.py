@@ -172,7 +172,7 @@ def measure_fresh(bench: Bench) -> list[Figure]:
         ),
         Figure(
             name="last_follower_against_bare",
-            title="the same against the bare delivery with nobody reading",
+            title="the same against the bare delivery without readers",
             unit="times as long",
             rounds=[wait / bare for wait in waits],
             detail=f"p50 {cuts[49]:.3f} s against {bare:.3f} s",

@@ -32,7 +32,7 @@ from tests.bench.stack import (
 READS, SOME, MANY = "reads", "some", "many"
 # Shares of posts and of likes among all requests.
 SHARES = {READS: (0.0, 0.0), SOME: (0.01, 0.04), MANY: (0.05, 0.0)}
-TITLES = {READS: "nobody posts", SOME: "1 % post, 4 % like", MANY: "5 % post"}
+TITLES = {READS: "reads only", SOME: "1 % post, 4 % like", MANY: "5 % post"}
 POOL, RUN = "pool", "run"
 WAYS = {POOL: "read pool", RUN: "`make run`"}
 TARGETS = {

@@ -95,7 +95,7 @@ class Nginx:
         return [
             Figure(
                 name="population_nginx",
-                title="any reader's home, nobody posts: nginx and read pool, against a bare view",
+                title="any reader's home, reads only: nginx and read pool, against a bare view",
                 unit="of its requests/s",
                 rounds=ratios(reads, rates[bare]) if reads else [],
                 detail=told,

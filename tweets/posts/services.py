@@ -49,13 +49,13 @@ _INSERT = f"""
     RETURNING id AS tweet_id, author_id, 0 AS original_id, 0 AS original_author_id"""
 
 
-def post(*, author_id: int, text: ParsedText, card: bytes | None = None) -> bytes:
+def post(*, author_id: int, text: ParsedText, card: bytes = b"") -> bytes:
     """Post a tweet. Returns the answer: the tweet's envelope. `card`: the author's, if it is known.
 
     One statement stores all (docs/adr/0050-a-post-is-one-statement.md). Raises Unauthenticated when
     the account was suspended or deleted a moment ago.
     """
-    card = card or accounts.cards({author_id}).get(author_id)
+    card = card or accounts.cards({author_id}).get(author_id, b"")
     if not card:
         raise Unauthenticated(ACCOUNT_GONE)
     with tracing.span("post"), unless_purged(_POST):

@@ -77,7 +77,7 @@ def exchange(*commands: bytes) -> list[Any]:
 
 
 def _exchange(message: bytes, commands: int) -> list[Any]:
-    """Make a round trip: what a `Pipe` does for one message, in half the time."""
+    """Make a round trip: what a `Pipe` does for one message, without a `Pipe` for each."""
     if _silence.until:
         _go_on_without_or_try()
     connection = _connection("exchange")

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 # A browser keeps them for this person only, and asks before it shows them. Answers differ by who
 # asks; so does what was kept, if two people use one browser.
 KEPT = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
-# What tells of a body, or stands in it as well: whoever gets a 304 has both.
+# What tells of a body, or stands in it as well: a client that gets a 304 has both.
 _OF_THE_BODY = frozenset({"Content-Length", "Content-Type", "Link"})
 
 Headers = list[tuple[str, str]]
@@ -60,8 +60,8 @@ def _tag(body: bytes) -> str:
     """Return the entity tag of a body.
 
     It is weak, for nginx may compress the body, and would make a strong one weak in a 200 but not
-    in a 304. SHA-1 is the quickest of hashlib's for a page. It guards nothing: who finds two pages
-    with one digest could at most hide a change from those who read both.
+    in a 304. SHA-1 guards nothing here: if somebody makes two pages with one digest, a change from
+    one to the other is hidden from those who read both.
     """
     return f'W/"{sha1(body, usedforsecurity=False).hexdigest()}"'
 
@@ -69,9 +69,8 @@ def _tag(body: bytes) -> str:
 def _has(environ: Mapping[str, Any], tag: str) -> bool:
     """Tell whether the client has what the tag stands for; what is no tag matches nothing.
 
-    The comparison is weak: `W/` does not count. A list is searched, not parsed: that takes
-    microseconds, where Django's `parse_etags` takes milliseconds for a long one. What stands in
-    quotes is found whole, for a tag has no quotes within it.
+    The comparison is weak: `W/` does not count. A list is searched, not parsed, so a long one costs
+    one pass. What stands in quotes is found whole, for a tag has no quotes within it.
     """
     sent = environ.get("HTTP_IF_NONE_MATCH")
     if not sent:
