@@ -18,14 +18,16 @@ from twitter.outbox.tasks import MESSAGE_SIZE, due_again
 
 logger = logging.getLogger(__name__)
 
+# An array, so that the rows are chosen once. With IN, PostgreSQL may choose them again for each row
+# of a table that its statistics call empty, as autovacuum mostly finds this one.
 _CLAIM = f"""
     UPDATE {Delivery._meta.db_table} SET
         sends = least(sends + 1, 1000),
         due_at = now() + make_interval(secs => %s * 2 ^ least(sends, 6))
-    WHERE id IN (
+    WHERE id = ANY (ARRAY(
         SELECT id FROM {Delivery._meta.db_table}
         WHERE due_at <= now() AND failed_at IS NULL
-        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED))
     RETURNING task, id, traceparent"""
 
 

@@ -59,8 +59,8 @@ def fold(
     # Ordered by key, so that two folds that meet on several totals lock them in the same order.
     statement = f"""
         WITH due AS (
-            DELETE FROM {delta_table} WHERE id IN (
-                SELECT id FROM {delta_table} ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+            DELETE FROM {delta_table} WHERE id = ANY (ARRAY(
+                SELECT id FROM {delta_table} ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED))
             RETURNING {key}, {columns}),
         added AS (
             INSERT INTO {total_table} ({key}, {columns})
